@@ -1,0 +1,9 @@
+"""The contracts: what an event, an identifier, a message, a row, a document and a topic look like.
+
+Owns every shape and name that crosses a process or outlives one, and the pure functions that read, check and
+normalise them. Imports nothing of ours, and no Kafka, HTTP or RocksDB.
+
+Read in this order: `errors` (the exception tree and the codes of dead letters), `topics` (the catalogue),
+`event` (a CloudEvent in), `identifiers` and `identity_policy` (whose it is), `sources` (who may claim what),
+`cleaning` (raw event to routed event), `messages` and `rows` (what agents say and keep), `document` (a context out).
+"""

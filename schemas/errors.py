@@ -1,0 +1,123 @@
+"""The one exception tree.
+
+GoldenthreadError
+├── EventError                 one event is wrong: it goes to `dead`, or the sender is answered 4xx
+├── SettingError               a setting, mapping, policy or registration is wrong: the program does not start
+├── OperatorNeeded             a restart heals nothing; exit 4, supervisors stop everything
+│   ├── StateError             the local state and the log disagree
+│   ├── TopicError             a topic is not as the catalogue says
+│   └── SecretError            the data was sealed with another secret
+├── RestartNeeded              this process can't go on, a new one may; exit 3
+│   ├── DeliveryFailed         the broker did not take a record
+│   ├── Fenced                 another process owns the partition now
+│   └── BrokerUnreachable      no broker answered in time
+└── UsageError                 the command line asked for something that is not there; exit 2
+
+The docstring of each is what its reader should do.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+EXIT_DONE: Final = 0
+EXIT_PROBLEMS_FOUND: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_RESTART: Final = 3
+EXIT_OPERATOR: Final = 4
+
+
+class DeadCode(StrEnum):
+    """Why an event is in `dead`. A code is for ever: dashboards, alerts and retries name it."""
+
+    CHANNEL_MISMATCH = "channel_mismatch"
+    CONTENT_CONFLICT = "content_conflict"
+    FUTURE_TIME = "future_time"
+    HORIZON_PASSED = "horizon_passed"
+    IDENTIFIER_TOO_LONG = "identifier_too_long"
+    ID_TOO_LONG = "id_too_long"
+    INVALID_TIME = "invalid_time"
+    INVALID_UTF8 = "invalid_utf8"
+    MAPPING_FAILED = "mapping_failed"
+    MISSING_ATTRIBUTE = "missing_attribute"
+    NESTING_TOO_DEEP = "nesting_too_deep"
+    NOT_AN_OBJECT = "not_an_object"
+    NOT_JSON = "not_json"
+    NO_USABLE_IDENTIFIER = "no_usable_identifier"
+    NULL_BYTE = "null_byte"
+    RECORD_TOO_LARGE = "record_too_large"
+    TOO_MANY_IDENTIFIERS = "too_many_identifiers"
+    TOO_MANY_TRAITS = "too_many_traits"
+    TRAIT_TOO_LARGE = "trait_too_large"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    UNREADABLE_MESSAGE = "unreadable_message"
+    WRONG_ATTRIBUTE = "wrong_attribute"
+
+
+class GoldenthreadError(Exception):
+    """Base of everything this program raises on purpose."""
+
+    exit_code: int = EXIT_RESTART
+
+
+class EventError(GoldenthreadError):
+    """Correct the event at its producer and send it again; the original lies in `dead`, nothing else was lost.
+
+    `pointer` is a JSON pointer into the event as sent, empty when the whole of it is meant.
+    """
+
+    def __init__(self, code: DeadCode, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.pointer = pointer
+
+
+class SettingError(GoldenthreadError):
+    """Correct the setting, file or key that the message names, then start again."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(GoldenthreadError):
+    """Read the message, correct the command line and call it again."""
+
+    exit_code = EXIT_USAGE
+
+
+class OperatorNeeded(GoldenthreadError):
+    """Decide what the message asks for. Restarting changes nothing, so supervisors don't."""
+
+    exit_code = EXIT_OPERATOR
+
+
+class StateError(OperatorNeeded):
+    """The log no longer holds what the local state needs; the message names the range that is gone."""
+
+
+class TopicError(OperatorNeeded):
+    """Make the topic as the message says (`goldenthread init` makes missing ones), or point to another prefix."""
+
+
+class SecretError(OperatorNeeded):
+    """Start with the secret that the data was written with; without it the data can't be read."""
+
+
+class RestartNeeded(GoldenthreadError):
+    """Start the process again; it restores its state and goes on where it stood."""
+
+    exit_code = EXIT_RESTART
+
+
+class DeliveryFailed(RestartNeeded):
+    """Look at the broker: it refused a record or did not answer in time. Nothing past it was committed."""
+
+
+class Fenced(RestartNeeded):
+    """Nothing to do: another worker took the partition over while this one was away."""
+
+
+class BrokerUnreachable(RestartNeeded):
+    """Start the broker or correct KAFKA_BOOTSTRAP_SERVERS; this process waits and tries again."""
+
+    # Before readiness an unreachable broker is a matter of usage: the address may simply be wrong.
+    exit_code = EXIT_USAGE

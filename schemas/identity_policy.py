@@ -1,0 +1,159 @@
+"""The identity policy: the kinds of identifiers in the order of routing and strength, and what is said of values.
+
+`DEFAULT_POLICY` is the tested default; `identity.yaml` may replace it. Order, normalisers and `drop` decide routing:
+changing them is a migration. `unlinkable` and the limits may change at any time.
+"""
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import msgspec
+
+from schemas.errors import SettingError
+
+
+class Strength(IntEnum):
+    """How much an identifier of the kind says about who somebody is."""
+
+    NONE = 0
+    WEAK = 1
+    MEDIUM = 2
+    IDENTIFYING = 3
+
+
+class Grade(IntEnum):
+    """How well a link is known."""
+
+    CLAIMED = 1
+    LOGIN = 2
+    RECORD = 3
+
+    @property
+    def label(self) -> str:
+        """The word in documents, headers and files."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, label: str) -> "Grade":
+        """The grade of the word.
+
+        Raises:
+            SettingError: there is no such grade.
+        """
+        try:
+            return cls[label.upper()]
+        except KeyError:
+            raise SettingError(f"grade {label!r} is none of record, login, claimed") from None
+
+
+class Normaliser(StrEnum):
+    """How values of a kind are made comparable."""
+
+    TEXT = "text"
+    EMAIL = "email"
+    PHONE = "phone"
+    DIGITS = "digits"
+    PLATFORM = "platform"
+    UUID = "uuid"
+    TRIM = "trim"
+    CHECKSUM = "checksum"
+
+
+class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One kind of identifier.
+
+    `shared_from` is the number of neighbours of one kind (identifying kinds) or of customers by claims (weak kinds)
+    past which an identifier is shared; 0 is no limit. A `namespaced` kind means something within one system only.
+    """
+
+    name: str
+    strength: Strength
+    normaliser: Normaliser = Normaliser.TRIM
+    unique: bool = False
+    shared_from: int = 0
+    namespaced: bool = False
+    enabled: bool = True
+    #: Shown in `groups` of the context, never routed and no evidence.
+    group: bool = False
+    #: Evidence, but never routed by and never shown.
+    hidden: bool = False
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All kinds, strongest first, and the two lists of values."""
+
+    kinds: tuple[Kind, ...]
+    #: Gone before routing, compared case-folded: what systems write when they know nobody.
+    drop: tuple[str, ...] = ()
+    #: `kind:value`, or `email:*@domain`: routed, but never evidence (own numbers, role mailboxes, test accounts).
+    unlinkable: tuple[str, ...] = ()
+    #: Region that a national phone number is read in, such as `NL`; empty reads international numbers only.
+    phone_region: str = ""
+
+    def kind(self, name: str) -> Kind:
+        """The kind of the name; an unknown one counts as medium, after the known medium kinds."""
+        for kind in self.kinds:
+            if kind.name == name:
+                return kind
+        return Kind(name=name, strength=Strength.MEDIUM)
+
+    def position(self, name: str) -> int:
+        """The place of the kind in the order of routing and strength, 0 the strongest."""
+        for position, kind in enumerate(self.kinds):
+            if kind.name == name:
+                return position
+        return self._unknown_position()
+
+    def _unknown_position(self) -> int:
+        mediums = [place for place, kind in enumerate(self.kinds) if kind.strength is Strength.MEDIUM]
+        # Between the last medium kind and the first weak one; positions compare, so half a place is enough to
+        # say, and doubling keeps it whole.
+        return mediums[-1] if mediums else len(self.kinds)
+
+
+_IDENTIFYING, _MEDIUM, _WEAK, _NONE = Strength.IDENTIFYING, Strength.MEDIUM, Strength.WEAK, Strength.NONE
+
+DEFAULT_POLICY: Final = Policy(
+    kinds=(
+        Kind("crm", _IDENTIFYING, Normaliser.TEXT, unique=True, shared_from=20, namespaced=True),
+        Kind("account", _IDENTIFYING, Normaliser.TEXT, shared_from=20, namespaced=True),
+        Kind("email", _IDENTIFYING, Normaliser.EMAIL, shared_from=20),
+        Kind(
+            "national_id",
+            _IDENTIFYING,
+            Normaliser.CHECKSUM,
+            unique=True,
+            shared_from=2,
+            enabled=False,
+            hidden=True,
+        ),
+        Kind("loyalty", _MEDIUM, Normaliser.DIGITS, namespaced=True),
+        Kind("social", _MEDIUM, Normaliser.PLATFORM),
+        Kind("phone", _MEDIUM, Normaliser.PHONE),
+        # Unknown kinds stand here: see `Policy.position`.
+        Kind("other", _MEDIUM, Normaliser.TEXT),
+        Kind("app", _WEAK, Normaliser.UUID, shared_from=6),
+        Kind("device", _WEAK, Normaliser.UUID, shared_from=6),
+        Kind("cookie", _WEAK, Normaliser.TRIM, shared_from=6),
+        Kind("anonymous", _WEAK, Normaliser.TRIM, shared_from=6),
+        Kind("session", _NONE),
+        Kind("ip", _NONE),
+        Kind("company", _NONE, group=True),
+        Kind("household", _NONE, group=True),
+    ),
+    drop=(
+        "",
+        "-",
+        "0",
+        "anonymous",
+        "n/a",
+        "na",
+        "nil",
+        "none",
+        "null",
+        "undefined",
+        "unknown",
+        "anonymous@example.com",
+        "noreply@example.com",
+    ),
+)

@@ -1,0 +1,154 @@
+"""Internal messages, msgpack arrays through msgspec: what `routed` and `identity.evidence` carry.
+
+A message's first field is its tag, then `target`, the fragment whose partition it is for; fields are only ever added
+at the end. Times are microseconds since 1970.
+"""
+
+from typing import Any
+
+import msgspec
+
+from schemas.identity_policy import Grade
+
+
+class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an event is about: an order, a dossier, a ticket."""
+
+    kind: str
+    id: str
+    status: str = ""
+
+
+class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag="event", gc=False):
+    """A cleaned event on its way to the fragment of its strongest identifier."""
+
+    target: str
+    kind: str
+    #: The routing identifier, sealed for `target`.
+    sealed: bytes
+    source: str
+    id: str
+    type: str
+    time: int
+    channel: str
+    rank: int
+    grade: int
+    #: First bytes of the hash of the event as its producer sent it.
+    content: bytes
+    #: The event's time was assigned by collect, not by its producer.
+    assigned: bool
+    #: "in", "out" or "".
+    direction: str
+    summary: str
+    session: str
+    #: Trait name to its value in canonical JSON; `null` withdraws.
+    traits: dict[str, bytes]
+    #: channel -> purpose -> yes or no.
+    permissions: dict[str, dict[str, bool]]
+    refs: tuple[Ref, ...]
+    groups: dict[str, tuple[str, ...]]
+    #: The whole of the event's data, as JSON.
+    data: bytes
+
+
+class Own(msgspec.Struct, frozen=True, array_like=True, tag="own", gc=False):
+    """Identity to a fragment: who owns you, in which state, as of which epoch; and when you were first and last seen.
+
+    Sent again with the same epoch when `first` or `last` moved; the fragment keeps the least and the greatest.
+    """
+
+    target: str
+    kind: str
+    sealed: bytes
+    owner: str
+    #: "home", "joined", "attached" or "shared".
+    state: str
+    #: How well it is linked to its home; of a home itself, the best grade that named it.
+    grade: int
+    epoch: int
+    first: int
+    #: The start of the newest 30-day bucket of sight.
+    last: int
+
+
+class Add(msgspec.Struct, frozen=True, array_like=True, tag="add", gc=False):
+    """Identity to an owner: this fragment is yours, as of its epoch."""
+
+    target: str
+    fragment: str
+    kind: str
+    sealed: bytes
+    #: "home", "joined", "attached".
+    role: str
+    grade: int
+    epoch: int
+
+
+class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop", gc=False):
+    """Identity to a former owner: this fragment is no longer yours, as of its epoch."""
+
+    target: str
+    fragment: str
+    epoch: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag="snapshot", gc=False):
+    """A fragment to its owner: what it holds, as of its epoch and its applied position (era, offset)."""
+
+    target: str
+    fragment: str
+    epoch: int
+    era: int
+    offset: int
+    #: The encoded `state.fragment.Fragment`.
+    content: bytes
+
+
+RoutedMessage = RoutedEvent | Own | Add | Drop | Snapshot
+
+
+class SealedIdentifier(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An identifier as it travels: its fragment id, its kind and itself, sealed."""
+
+    fragment: str
+    kind: str
+    sealed: bytes
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True, tag="evidence", gc=False):
+    """Pairs of identifiers that one event showed together; `pairs` are places in `identifiers`."""
+
+    source: str
+    id: str
+    time: int
+    grade: int
+    identifiers: tuple[SealedIdentifier, ...]
+    pairs: tuple[tuple[int, int], ...]
+
+
+IdentityMessage = Evidence
+
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_ROUTED: msgspec.msgpack.Decoder[RoutedMessage] = msgspec.msgpack.Decoder(RoutedEvent | Own | Add | Drop | Snapshot)
+_IDENTITY = msgspec.msgpack.Decoder(Evidence)
+
+
+def encode(message: Any) -> bytes:
+    """The bytes of any message of this module; equal messages give equal bytes."""
+    encoded: bytes = _ENCODER.encode(message)
+    return encoded
+
+
+def decode_routed(value: bytes) -> RoutedMessage:
+    """The message in a record of `routed`; raises msgspec.DecodeError."""
+    return _ROUTED.decode(value)
+
+
+def decode_identity(value: bytes) -> IdentityMessage:
+    """The message in a record of `identity.evidence`; raises msgspec.DecodeError."""
+    return _IDENTITY.decode(value)
+
+
+def weakest(one: Grade, other: Grade) -> Grade:
+    """The grade of a chain is that of its weakest link."""
+    return min(one, other)

@@ -1,0 +1,149 @@
+"""Rows of the two changelogs, `context.state` and `identity.links`: their keys, formats and positions.
+
+Every value starts with one byte, the format version, so that a reader refuses what it can't read. Keys of
+`context.state` start with the fragment id (32 hexadecimal digits), so that a fragment's rows lie side by side.
+"""
+
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from schemas.errors import StateError
+
+FORMAT: Final = b"\x01"
+
+# context.state
+_RECORD: Final = b"/record"
+_DAY: Final = b"/day/"
+_MEMBER: Final = b"/member/"
+
+
+def record_key(fragment: str) -> bytes:
+    """The row of a fragment's record."""
+    return fragment.encode() + _RECORD
+
+
+def is_record_key(key: bytes) -> bool:
+    """Whether the row is a fragment's record."""
+    return key.endswith(_RECORD)
+
+
+def day_prefix(fragment: str, day: int) -> bytes:
+    """What the keys of a fragment's dedupe rows of one day start with."""
+    return fragment.encode() + _DAY + f"{day:06d}".encode() + b"/"
+
+
+def member_prefix(owner: str) -> bytes:
+    """What the keys of an owner's members start with."""
+    return owner.encode() + _MEMBER
+
+
+def member_key(owner: str, fragment: str) -> bytes:
+    """The row of one member."""
+    return member_prefix(owner) + fragment.encode()
+
+
+def fragment_of(key: bytes) -> str:
+    """The fragment that a row of `context.state` belongs to."""
+    return key.split(b"/", 1)[0].decode()
+
+
+# identity.links
+_FRAGMENT: Final = b"f/"
+_LINK: Final = b"e/"
+
+
+def link_row_key(fragment: str) -> bytes:
+    """The row of a fragment's place in the partition."""
+    return _FRAGMENT + fragment.encode()
+
+
+def evidence_prefix(fragment: str) -> bytes:
+    """What the keys of all evidence that touches a fragment start with."""
+    return _LINK + fragment.encode() + b"/"
+
+
+def evidence_key(fragment: str, neighbour: str, grade: int, source: str) -> bytes:
+    """One pair from one source in one grade. Each is kept under both its ends, so that a scan finds neighbours."""
+    return b"".join((_LINK, fragment.encode(), b"/", neighbour.encode(), b"/%d/" % grade, source.encode()))
+
+
+def split_evidence_key(key: bytes) -> tuple[str, str, int, str]:
+    """Fragment, neighbour, grade and source of an evidence row's key."""
+    _, fragment, neighbour, grade, source = key.split(b"/", 4)
+    return fragment.decode(), neighbour.decode(), int(grade), source.decode()
+
+
+class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where identity put a fragment. The lookup and intake read these."""
+
+    kind: str
+    sealed: bytes
+    #: "home", "joined", "attached" or "shared".
+    state: str
+    #: Of a shared fragment, itself.
+    owner: str
+    grade: int
+    epoch: int
+    #: The offset of the evidence that first named it.
+    formed: int
+    first: int
+    last: int
+    #: Of a shared one, neighbours by whose owners readers may go on; at most CANDIDATES_MAX.
+    candidates: tuple[str, ...] = ()
+
+
+class EvidenceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When a pair was first seen by a source, by which event, and the newest 30-day bucket of sight.
+
+    `first` is the least (time, source, id). The neighbour travels along, so that a row can be read by itself.
+    """
+
+    first_time: int
+    first_id: str
+    last: int
+    neighbour_kind: str
+    neighbour_sealed: bytes
+
+
+class PositionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far a partition of the input is applied, written in the checkpoint's transaction."""
+
+    topic_id: str
+    partitions: int
+    era: int
+    next_offset: int
+
+
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def encode_row(row: Any) -> bytes:
+    """Format version and msgpack; equal rows give equal bytes."""
+    return FORMAT + _ENCODER.encode(row)
+
+
+Row = TypeVar("Row")
+
+
+class RowDecoder(Generic[Row]):
+    """Reads rows of one shape."""
+
+    def __init__(self, shape: type[Row]) -> None:
+        self._decoder = msgspec.msgpack.Decoder(shape)
+
+    def decode(self, value: bytes) -> Row:
+        """The row.
+
+        Raises:
+            StateError: a newer version wrote it, or it is damaged.
+        """
+        if value[:1] != FORMAT:
+            raise StateError(
+                f"a row has format {value[:1].hex() or 'none'}, this version reads {FORMAT.hex()}: upgrade to the "
+                "version that wrote it"
+            )
+        try:
+            return self._decoder.decode(memoryview(value)[1:])
+        except msgspec.DecodeError as error:
+            raise StateError(f"a row is damaged ({error}): delete the data directory's state to restore it") from error

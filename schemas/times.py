@@ -1,0 +1,67 @@
+"""Event times: RFC 3339 text at the edges, whole microseconds since 1970 (UTC) inside."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from schemas.errors import DeadCode, EventError
+
+MICROSECONDS_PER_SECOND: Final = 1_000_000
+MICROSECONDS_PER_DAY: Final = 86_400 * MICROSECONDS_PER_SECOND
+# Identity keeps when a pair was last seen by spans of this length, so that a daily visitor costs one record a month.
+SIGHT_BUCKET_DAYS: Final = 30
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_time(text: str, pointer: str = "/time") -> int:
+    """Microseconds since 1970 of an RFC 3339 time with its offset; finer digits are cut.
+
+    Raises:
+        EventError: `invalid_time`, when it is no such time or lies before 1970.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise EventError(
+            DeadCode.INVALID_TIME, f"{text[:64]!r} is no RFC 3339 time such as 2026-11-22T10:00:00Z", pointer
+        )
+    day, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in "Zz" else offset
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone}")
+        whole = (moment - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError) as error:
+        raise EventError(DeadCode.INVALID_TIME, f"{text[:64]!r}: {error}", pointer) from None
+    if fraction:
+        whole += int(fraction[:6].ljust(6, "0"))
+    if whole < 0:
+        raise EventError(DeadCode.INVALID_TIME, f"{text[:64]!r} lies before 1970", pointer)
+    return whole
+
+
+def format_time(time_us: int) -> str:
+    """RFC 3339 in UTC with as many digits of the second as are needed: none, three or six."""
+    seconds, micros = divmod(time_us, MICROSECONDS_PER_SECOND)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    if micros == 0:
+        return text + "Z"
+    return f"{text}.{micros // 1000:03d}Z" if micros % 1000 == 0 else f"{text}.{micros:06d}Z"
+
+
+def day_of(time_us: int) -> int:
+    """Whole days since 1970."""
+    return time_us // MICROSECONDS_PER_DAY
+
+
+def format_day(day: int) -> str:
+    """The day as `2026-11-22`."""
+    return (_EPOCH_DAY + timedelta(days=day)).isoformat()
+
+
+def sight_bucket(time_us: int) -> int:
+    """The start, in microseconds, of the 30-day bucket that holds the time."""
+    span = SIGHT_BUCKET_DAYS * MICROSECONDS_PER_DAY
+    return time_us // span * span

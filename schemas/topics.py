@@ -1,0 +1,152 @@
+"""The topic catalogue: every topic, its keys, its settings, the reserved keys and the one partitioner."""
+
+import zlib
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+DEFAULT_PREFIX: Final = "gt."
+DEFAULT_PARTITIONS: Final = 4
+DEFAULT_CHANNELS: Final = (
+    "voice",
+    "store",
+    "web",
+    "chat",
+    "email",
+    "sms",
+    "social",
+    "app",
+    "iot",
+    "crm",
+    "billing",
+    "service",
+)
+RAW: Final = "raw."
+# Raw and routed records are kept for a week: long enough for a long weekend's outage.
+EVENT_RETENTION_MS: Final = 7 * 86_400_000
+INTERACTIONS_RETENTION_MS: Final = 400 * 86_400_000
+DEAD_RETENTION_MS: Final = 90 * 86_400_000
+# A follower older than half of this rebuilds from the start, since tombstones may be gone.
+TOMBSTONE_RETENTION_MS: Final = 7 * 86_400_000
+
+# The reserved row of each changelog partition: it sorts before every other key and no identifier gives it.
+POSITION_KEY: Final = b"\x00position"
+
+
+class Topic(StrEnum):
+    """Names of the topics without their prefix; raw topics are `raw.<channel>`."""
+
+    ROUTED = "routed"
+    EVIDENCE = "identity.evidence"
+    LINKS = "identity.links"
+    IDENTITY_CHANGES = "identity.changes"
+    STATE = "context.state"
+    CONTEXT = "context"
+    INTERACTIONS = "interactions"
+    CONTEXT_CHANGES = "context.changes"
+    DEAD = "dead"
+
+
+PUBLIC_TOPICS: Final = (Topic.CONTEXT, Topic.INTERACTIONS, Topic.CONTEXT_CHANGES, Topic.IDENTITY_CHANGES)
+
+
+class DeadHeader(StrEnum):
+    """Headers of a dead letter; the headers of the original record follow them unchanged."""
+
+    CODE = "gt-code"
+    MESSAGE = "gt-message"
+    POINTER = "gt-pointer"
+    STAGE = "gt-stage"
+    TOPIC = "gt-topic"
+    PARTITION = "gt-partition"
+    OFFSET = "gt-offset"
+    TIMESTAMP = "gt-timestamp-ms"
+
+
+#: Header that names the registered source of a raw record that is no CloudEvent, so that its mapping is found.
+SOURCE_HEADER: Final = "gt-source"
+
+
+class TopicSpec(msgspec.Struct, frozen=True):
+    """How a topic is made and what is verified of it at every start."""
+
+    name: str
+    partitions: int
+    compact: bool
+    log_append_time: bool = False
+    retention_ms: int | None = None
+
+    def config(self) -> dict[str, str]:
+        """Topic-level configuration for its creation."""
+        config = {
+            "cleanup.policy": "compact" if self.compact else "delete",
+            "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
+        }
+        if self.compact:
+            config["delete.retention.ms"] = str(TOMBSTONE_RETENTION_MS)
+        if self.retention_ms is not None:
+            config["retention.ms"] = str(self.retention_ms)
+        return config
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All topics of one installation."""
+
+    prefix: str = DEFAULT_PREFIX
+    partitions: int = DEFAULT_PARTITIONS
+    channels: tuple[str, ...] = DEFAULT_CHANNELS
+
+    def name(self, topic: str) -> str:
+        """The full name of a topic."""
+        return self.prefix + topic
+
+    def raw(self, channel: str) -> str:
+        """The full name of a channel's raw topic."""
+        return self.prefix + RAW + channel
+
+    def raw_topics(self) -> tuple[str, ...]:
+        """Full names of all raw topics."""
+        return tuple(self.raw(channel) for channel in self.channels)
+
+    def channel_of(self, full_name: str) -> str:
+        """The channel of a raw topic's full name."""
+        return full_name.removeprefix(self.prefix + RAW)
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions the topic (without prefix) has."""
+        return 1 if topic in (Topic.EVIDENCE, Topic.LINKS, Topic.DEAD) else self.partitions
+
+    def specs(self) -> tuple[TopicSpec, ...]:
+        """Every topic as it has to be."""
+        raws = tuple(
+            TopicSpec(name, self.partitions, compact=False, log_append_time=True, retention_ms=EVENT_RETENTION_MS)
+            for name in self.raw_topics()
+        )
+        retentions: dict[Topic, int | None] = {
+            Topic.ROUTED: EVENT_RETENTION_MS,
+            Topic.EVIDENCE: EVENT_RETENTION_MS,
+            Topic.LINKS: None,
+            Topic.IDENTITY_CHANGES: INTERACTIONS_RETENTION_MS,
+            Topic.STATE: None,
+            Topic.CONTEXT: None,
+            Topic.INTERACTIONS: INTERACTIONS_RETENTION_MS,
+            Topic.CONTEXT_CHANGES: INTERACTIONS_RETENTION_MS,
+            Topic.DEAD: DEAD_RETENTION_MS,
+        }
+        return raws + tuple(
+            TopicSpec(
+                self.name(topic),
+                self.partitions_of(topic),
+                compact=retention_ms is None,
+                # Freshness compares ages of waiting records, so the broker's clock stamps what waits.
+                log_append_time=topic in (Topic.ROUTED, Topic.EVIDENCE),
+                retention_ms=retention_ms,
+            )
+            for topic, retention_ms in retentions.items()
+        )
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key: CRC-32, as librdkafka's `consistent` partitioner has it. All our producers use this."""
+    return zlib.crc32(key) % partitions

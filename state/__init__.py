@@ -1,0 +1,8 @@
+"""Pure state: what an event does to a fragment, fragments to a context, evidence to the partition of identifiers.
+
+Owns fold and join, dedupe, ownership, the identity graph, and the partition store on RocksDB. Knows no Kafka and no
+HTTP; imports `schemas` only.
+
+Read in this order: `engine` (what a stateful agent is made of), `fragment` and `fold`, `join`, `dedupe`,
+`context` (the engine behind agents/context), `identity/` (the engine behind agents/identity), `store`.
+"""
