@@ -7,6 +7,8 @@ EVENT_SIZE_BYTES_MAX: Final = 256 * 1024
 ID_LENGTH_MAX: Final = 256
 SOURCE_LENGTH_MAX: Final = 256
 TYPE_LENGTH_MAX: Final = 128
+# The longest RFC 3339 time has 35 characters: nine digits of the second and an offset.
+TIME_LENGTH_MAX: Final = 64
 IDENTIFIER_LENGTH_MAX: Final = 256
 KIND_LENGTH_MAX: Final = 32
 # Evidence is every pair of them: 16 give 120 pairs, which is the most that one event may cost identity.

@@ -97,7 +97,7 @@ def load_sources(path: Path) -> SourceRegistry:
     """The registry in a YAML file.
 
     Raises:
-        SettingError: the file can't be read, is no YAML, or has an unknown key or a wrong value; the message says which.
+        SettingError: the file can't be read, is no YAML, or has an unknown key or a wrong value; it says which.
     """
     try:
         if path.stat().st_size > SOURCES_FILE_SIZE_BYTES_MAX:
