@@ -1,0 +1,181 @@
+"""Rows on disk: one RocksDB folder, written by whole checkpoints only.
+
+There is no write-ahead log: after a crash the folder is at an earlier checkpoint, rows and positions together, and the
+changelog has the rest. Positions are rows of the same write batch, so the store is never ahead of what it read.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+
+from schemas.errors import StateError
+
+FORMAT_VERSION: Final = 1
+# Reserved keys start with a byte that no row of ours starts with.
+_POSITION_PREFIX: Final = b"\xff\x00position/"
+_META_KEY: Final = b"\xff\x00meta"
+_RESERVED: Final = b"\xff"
+CACHE_SIZE_BYTES: Final = 128 * 1024 * 1024
+WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
+# Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
+_BLOOM_BITS_PER_KEY: Final = 10
+_OPEN_FILES_MAX: Final = 256
+
+
+class StoredPosition(msgspec.Struct, frozen=True, array_like=True):
+    """How far a partition is in the store: the next offset to read, of which topic, and when the end was last seen."""
+
+    topic_id: str
+    next_offset: int
+    caught_up_ms: int = 0
+
+
+class StoreMeta(msgspec.Struct, frozen=True, array_like=True):
+    """What wrote the folder."""
+
+    format_version: int
+    secret_fingerprint: str
+
+
+def shared_cache(size_bytes: int = CACHE_SIZE_BYTES) -> Cache:
+    """One block cache for all stores of a process, so that its memory has one bound."""
+    return Cache(size_bytes)
+
+
+def _options(cache: Cache) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_size(WRITE_BUFFER_SIZE_BYTES)
+    options.set_max_open_files(_OPEN_FILES_MAX)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_keep_log_file_num(2)
+    return options
+
+
+class Store:
+    """Committed rows and positions of one folder."""
+
+    def __init__(self, database: Rdict, path: Path) -> None:
+        self._database = database
+        self.path = path
+        self._write_options = WriteOptions()
+        self._write_options.disable_wal = True
+
+    @classmethod
+    def open(cls, path: Path, *, secret_fingerprint: str, cache: Cache | None = None) -> "Store":
+        """Open the folder, or make it.
+
+        Raises:
+            StateError: another process holds it, or a newer version or another secret wrote it.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            database = Rdict(str(path), options=_options(cache or shared_cache()), access_type=AccessType.read_write())
+        except Exception as error:
+            raise StateError(
+                f"the store {path} can't be opened ({error}): stop the other process that uses it, or delete the "
+                "folder to restore it from the changelog"
+            ) from error
+        store = cls(database, path)
+        store._verify(secret_fingerprint)
+        return store
+
+    @staticmethod
+    def destroy(path: Path) -> None:
+        """Remove the folder; its content comes back from the changelog."""
+        shutil.rmtree(path, ignore_errors=True)
+
+    def _verify(self, secret_fingerprint: str) -> None:
+        encoded = self._database.get(_META_KEY)
+        if encoded is None:
+            meta = StoreMeta(FORMAT_VERSION, secret_fingerprint)
+            self._database.put(_META_KEY, msgspec.msgpack.encode(meta), write_opt=self._write_options)
+            return
+        meta = msgspec.msgpack.decode(encoded, type=StoreMeta)
+        problem = None
+        if meta.format_version > FORMAT_VERSION:
+            problem = f"has format {meta.format_version}, this version reads {FORMAT_VERSION}: upgrade"
+        elif meta.secret_fingerprint != secret_fingerprint:
+            problem = "was written with another GOLDENTHREAD_SECRET: start with that one"
+        if problem is not None:
+            self._database.close()
+            raise StateError(f"the store {self.path} {problem}")
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row, or None."""
+        value: bytes | None = self._database.get(key)
+        return value
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The rows of the keys, in their order."""
+        values: list[bytes | None] = self._database.get(keys)
+        return values
+
+    def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
+        for key, value in self._database.items(from_key=start or prefix):
+            if not key.startswith(prefix):
+                return
+            yield key, value
+
+    def scan_reverse(self, prefix: bytes, before: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key starts with the prefix, greatest key first; only those less than `before`, where given."""
+        # No key continues with a byte above 0xff, so this is past every key of the prefix.
+        ceiling = before if before is not None else prefix + b"\xff" * 8
+        for key, value in self._database.items(backwards=True, from_key=ceiling):
+            if before is not None and key >= before:
+                continue
+            if not key.startswith(prefix):
+                return
+            yield key, value
+
+    def position(self, topic: str, partition: int) -> StoredPosition | None:
+        """How far the store is in a partition, or None where it never read it."""
+        encoded = self._database.get(self._position_key(topic, partition))
+        return None if encoded is None else msgspec.msgpack.decode(encoded, type=StoredPosition)
+
+    def write(
+        self,
+        changes: Mapping[bytes, bytes | None],
+        positions: Mapping[tuple[str, int], StoredPosition],
+    ) -> None:
+        """Commit rows (None deletes) and positions, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        for (topic, partition), position in positions.items():
+            batch.put(self._position_key(topic, partition), msgspec.msgpack.encode(position))
+        self._database.write(batch, write_opt=self._write_options)
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every row of ours, reserved ones left out."""
+        for key, value in self._database.items():
+            if key.startswith(_RESERVED):
+                return
+            yield key, value
+
+    def flush(self) -> None:
+        """Put what is in memory on disk, so that the next start restores less."""
+        self._database.flush()
+
+    def close(self) -> None:
+        """Flush and release the folder."""
+        self._database.flush()
+        self._database.close()
+
+    @staticmethod
+    def _position_key(topic: str, partition: int) -> bytes:
+        return _POSITION_PREFIX + f"{topic}/{partition}".encode()

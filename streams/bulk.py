@@ -1,0 +1,153 @@
+"""The one bulk reader: whole batches of a few partitions, from given offsets, committed records only.
+
+Restore, followers and freshness read through it. The end of a partition is librdkafka's partition EOF at or past the
+end that was captured first, never "the last record": the tail may be a transaction marker.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas.errors import BrokerUnreachable, RestartNeeded, StateError
+from streams.kafka import KafkaOptions
+
+# Records that one call hands over at the most; enough to keep the per-call cost small, few enough to stay in cache.
+RECORDS_PER_READ_MAX: Final = 10_000
+# How long one metadata or offset request may take before the broker counts as gone.
+REQUEST_TIMEOUT_SECONDS: Final = 10.0
+# How long a restore may see nothing, no record and no end, before it gives up: a dead transactional writer holds
+# committed readers back for its transaction timeout and the broker's scan, never for this long.
+SILENCE_SECONDS_MAX: Final = 60.0
+
+_GAP_CODES: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - librdkafka's own codes are only reachable by these names.
+_TRANSIENT_CODES: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001 - as above.
+
+
+class Record(NamedTuple):
+    """A record as our readers see it; `topic` is the full name."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Chunk(NamedTuple):
+    """What one read gave: records, and the partitions whose end was seen, each with the offset that comes next."""
+
+    records: list[Record]
+    ends: dict[tuple[str, int], int]
+
+
+def record_of(message: Message) -> Record:
+    """Our record of librdkafka's message."""
+    return Record(
+        message.topic(), message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value()
+    )
+
+
+class BulkReader:
+    """Reads partitions that it assigned to itself; belongs to one thread."""
+
+    def __init__(self, kafka: KafkaOptions, positions: Mapping[tuple[str, int], int]) -> None:
+        self._consumer = Consumer(kafka.reader())
+        self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()])
+
+    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset of a partition and its last stable offset.
+
+        Raises:
+            BrokerUnreachable: no answer in time.
+        """
+        try:
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except KafkaException as error:
+            raise BrokerUnreachable(f"offsets of {topic}/{partition} can't be had: {error}") from error
+        return low, high
+
+    def read(self, timeout_s: float) -> Chunk:
+        """What came within the time, at most `RECORDS_PER_READ_MAX` records.
+
+        Raises:
+            StateError: an offset is no longer, or not yet, in the log.
+            RestartNeeded: another error that does not pass by itself.
+        """
+        records: list[Record] = []
+        ends: dict[tuple[str, int], int] = {}
+        for message in self._consumer.consume(num_messages=RECORDS_PER_READ_MAX, timeout=timeout_s):
+            error = message.error()
+            if error is None:
+                records.append(record_of(message))
+                ends.pop((message.topic(), message.partition()), None)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - see _GAP_CODES.
+                ends[message.topic(), message.partition()] = message.offset()
+            elif error.code() in _GAP_CODES:
+                raise StateError(
+                    f"{message.topic()}/{message.partition()}: the position is outside of the log ({error.str()})"
+                )
+            elif error.code() not in _TRANSIENT_CODES:
+                raise RestartNeeded(f"{message.topic()}/{message.partition()}: {error.str()}")
+        return Chunk(records, ends)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._consumer.close()
+
+
+def read_to_end(
+    kafka: KafkaOptions,
+    topic: str,
+    partition: int,
+    start: int,
+    apply: Callable[[list[Record]], None],
+    *,
+    silence_s_max: float = SILENCE_SECONDS_MAX,
+) -> int:
+    """Hand over all committed records of a partition from `start` to its end, in batches; returns the next offset.
+
+    The end is an EOF at or past the last stable offset captured first.
+
+    Raises:
+        StateError: the log begins after `start`, or ends before it.
+        BrokerUnreachable: nothing came for `silence_s_max` seconds.
+    """
+    reader = BulkReader(kafka, {(topic, partition): start})
+    try:
+        low, end = reader.watermarks(topic, partition)
+        if start < low or start > end:
+            raise StateError(f"{topic}/{partition} holds offsets {low} to {end}, position {start} is outside")
+        next_offset = start
+        last_sign = time.monotonic()
+        while True:
+            chunk = reader.read(timeout_s=0.5)
+            if chunk.records:
+                apply(chunk.records)
+                next_offset = chunk.records[-1].offset + 1
+            if chunk.records or chunk.ends:
+                last_sign = time.monotonic()
+            seen_end = chunk.ends.get((topic, partition))
+            if seen_end is not None and seen_end >= end:
+                return max(seen_end, next_offset)
+            if time.monotonic() - last_sign > silence_s_max:
+                raise BrokerUnreachable(f"{topic}/{partition}: nothing came for {silence_s_max:.0f} s while restoring")
+    finally:
+        reader.close()
+
+
+def read_all(kafka: KafkaOptions, topic: str, partitions: int) -> Iterator[Record]:
+    """Every committed record of a topic that is there now; for tools and tests, it holds a partition in memory."""
+    for partition in range(partitions):
+        records: list[Record] = []
+        reader = BulkReader(kafka, {})
+        try:
+            low, _ = reader.watermarks(topic, partition)
+        finally:
+            reader.close()
+        read_to_end(kafka, topic, partition, low, records.extend)
+        yield from records

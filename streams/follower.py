@@ -1,0 +1,209 @@
+"""A follower: a local copy of compacted topics, kept up to date by reading them in a thread of its own.
+
+Rows and positions are written together, so a restart goes on where the copy stands. A copy of another topic (its id
+differs), or one that slept past half of the tombstones' retention, is thrown away and built again.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from schemas.clock import Clock, SystemClock
+from schemas.errors import GoldenthreadError, RestartNeeded, StateError
+from schemas.topics import TOMBSTONE_RETENTION_MS
+from state.engine import Rows
+from state.store import Store, StoredPosition
+from streams.bulk import BulkReader, Chunk, Record
+from streams.kafka import KafkaOptions
+from streams.logs import logger
+from streams.metrics import Metrics
+from streams.topics import topic_ids
+
+log = logger(__name__)
+
+#: Turns a batch of records, in order within each partition, into changed rows; None deletes.
+Projection = Callable[[Sequence[Record], Rows], Mapping[bytes, bytes | None]]
+
+READ_TIMEOUT_SECONDS: Final = 0.1
+# Without new records the moment of the last catch-up is still written now and then; it bounds what a crash forgets.
+IDLE_WRITE_SECONDS: Final = 30.0
+STOP_TIMEOUT_SECONDS: Final = 10.0
+# A broker that is away is asked again after this long.
+RETRY_SECONDS: Final = 1.0
+
+Partition = tuple[str, int]
+
+
+class Follower:
+    """Follows the partitions of some topics into one store."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kafka: KafkaOptions,
+        topics: Mapping[str, int],
+        store: Store,
+        project: Projection,
+        metrics: Metrics,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self._kafka = kafka
+        self._topics = dict(topics)
+        self._store = store
+        self._project = project
+        self._clock = clock or SystemClock()
+        self._records = metrics.follower_records.labels(name)
+        self._ready_gauge = metrics.follower_ready.labels(name)
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"follower-{name}", daemon=True)
+        self._next_offsets: dict[Partition, int] = {}
+        self._topic_ids: dict[str, str] = {}
+        self._at_end_us: dict[Partition, int] = {}
+        self.failure: GoldenthreadError | None = None
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within `STOP_TIMEOUT_SECONDS`; the store stays open."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_TIMEOUT_SECONDS)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the copy has been complete once since the start."""
+        return self._ready.is_set()
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait for the first catch-up; False when it did not come in time."""
+        return self._ready.wait(timeout_s)
+
+    def next_offset(self, topic: str, partition: int) -> int | None:
+        """The offset that is read next, or None before the start."""
+        return self._next_offsets.get((topic, partition))
+
+    def waiting_since_us(self) -> int | None:
+        """When the copy was last complete, in wall time; None while it is."""
+        if self.failure is None and self._ready.is_set() and not self._behind():
+            return None
+        return min(self._at_end_us.values(), default=self._clock.now_us())
+
+    def _behind(self) -> bool:
+        return any(partition not in self._ends_seen for partition in self._next_offsets)
+
+    def _run(self) -> None:
+        self._ends_seen: set[Partition] = set()
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+            except RestartNeeded as error:
+                self._ends_seen.clear()
+                log.warning("follower waits for the broker", follower=self.name, reason=str(error))
+                self._stopping.wait(RETRY_SECONDS)
+            except GoldenthreadError as error:
+                self.failure = error
+                log.error("follower stopped", follower=self.name, reason=str(error))
+                return
+            except Exception as error:
+                self.failure = StateError(f"follower {self.name} failed: {error!r}")
+                log.exception("follower stopped", follower=self.name)
+                return
+
+    def _follow(self) -> None:
+        positions = self._starting_positions()
+        reader = BulkReader(self._kafka, positions)
+        try:
+            ends = {partition: reader.watermarks(*partition)[1] for partition in positions}
+            self._refuse_gaps(reader, positions)
+            self._next_offsets.update(positions)
+            last_write = time.monotonic()
+            while not self._stopping.is_set():
+                chunk = reader.read(READ_TIMEOUT_SECONDS)
+                idle = time.monotonic() - last_write > IDLE_WRITE_SECONDS
+                if chunk.records or chunk.ends or idle:
+                    self._apply(chunk, write=bool(chunk.records) or idle)
+                    last_write = time.monotonic() if chunk.records or idle else last_write
+                if not self._ready.is_set() and self._reached(ends):
+                    self._ready.set()
+                    self._ready_gauge.set(1)
+                    log.info("follower caught up", follower=self.name)
+        finally:
+            reader.close()
+
+    def _reached(self, ends: Mapping[Partition, int]) -> bool:
+        return all(
+            partition in self._ends_seen and self._next_offsets[partition] >= end for partition, end in ends.items()
+        )
+
+    def _apply(self, chunk: Chunk, *, write: bool) -> None:
+        now_us = self._clock.now_us()
+        for record in chunk.records:
+            partition = (record.topic, record.partition)
+            self._next_offsets[partition] = record.offset + 1
+            self._ends_seen.discard(partition)
+        for partition, end in chunk.ends.items():
+            self._next_offsets[partition] = max(end, self._next_offsets[partition])
+            self._at_end_us[partition] = now_us
+        changes = self._project(chunk.records, self._store) if chunk.records else {}
+        if write:
+            self._store.write(
+                changes,
+                {
+                    (topic, number): StoredPosition(
+                        self._topic_ids[topic], offset, self._at_end_us.get((topic, number), 0) // 1000
+                    )
+                    for (topic, number), offset in self._next_offsets.items()
+                },
+            )
+        # Only now are the records visible, so only now does the copy count as complete.
+        self._ends_seen.update(chunk.ends)
+        self._records.inc(len(chunk.records))
+
+    def _starting_positions(self) -> dict[Partition, int]:
+        self._topic_ids = topic_ids(self._kafka, list(self._topics))
+        oldest_ms = self._clock.now_us() // 1000 - TOMBSTONE_RETENTION_MS // 2
+        positions: dict[Partition, int] = {}
+        foreign = False
+        for topic, partitions in self._topics.items():
+            for number in range(partitions):
+                stored = self._store.position(topic, number)
+                positions[topic, number] = 0 if stored is None else stored.next_offset
+                if stored is not None:
+                    slept = stored.caught_up_ms < oldest_ms
+                    foreign = foreign or stored.topic_id != self._topic_ids[topic] or slept
+                    self._at_end_us[topic, number] = stored.caught_up_ms * 1000
+        if foreign:
+            log.warning("follower builds its copy anew", follower=self.name)
+            self._forget()
+            return dict.fromkeys(positions, 0)
+        return positions
+
+    def _forget(self) -> None:
+        """Delete every row, in bounded batches, before reading from the start."""
+        batch: dict[bytes, bytes | None] = {}
+        for key, _ in self._store.rows():
+            batch[key] = None
+            if len(batch) >= 10_000:
+                self._store.write(batch, {})
+                batch = {}
+        self._store.write(batch, {})
+
+    def _refuse_gaps(self, reader: BulkReader, positions: Mapping[Partition, int]) -> None:
+        for (topic, number), offset in positions.items():
+            low, high = reader.watermarks(topic, number)
+            if offset > high:
+                raise StateError(
+                    f"{topic}/{number} ends at {high}, the copy is at {offset}: the broker lost its tail; delete "
+                    f"{self._store.path} to build the copy anew"
+                )
+            if offset < low and offset > 0:
+                raise StateError(
+                    f"{topic}/{number} begins at {low}, the copy is at {offset}: delete {self._store.path} to build "
+                    "the copy anew"
+                )

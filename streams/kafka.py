@@ -1,0 +1,84 @@
+"""How every Kafka client of ours is made: one place for addresses, security and the settings that correctness needs."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# A dead worker's open transaction holds back committed readers for this long at the most (plus the broker's scan).
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+# How long a record may wait for its acknowledgement before the delivery counts as failed.
+DELIVERY_TIMEOUT_MS: Final = 30_000
+# Bounds of a producer's queue; past them `produce` waits.
+QUEUE_MESSAGES_MAX: Final = 200_000
+QUEUE_SIZE_KIB_MAX: Final = 256 * 1024
+# One fetch answer and one record batch.
+FETCH_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
+BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
+# The largest record that any topic of ours takes: an event with its attributes, a large context.
+MESSAGE_SIZE_BYTES_MAX: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class KafkaOptions:
+    """Where the brokers are and how to log in.
+
+    `security` holds librdkafka properties (`security.protocol`, `sasl.mechanism`, ...).
+    """
+
+    bootstrap_servers: str
+    client_id: str = "goldenthread"
+    security: dict[str, str] = field(default_factory=dict)
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "client.id": self.client_id,
+            # Absences of the broker are reported by our own waits, once, in words.
+            "log_level": 2,
+            "topic.metadata.refresh.interval.ms": 60_000,
+            "reconnect.backoff.max.ms": 2_000,
+            **self.security,
+        }
+
+    def admin(self) -> dict[str, Any]:
+        """For an AdminClient."""
+        return self._common()
+
+    def reader(self, *, group_id: str = "goldenthread-reader", committed_only: bool = True) -> dict[str, Any]:
+        """For a consumer that assigns partitions to itself and commits nothing."""
+        return self._common() | {
+            "group.id": group_id,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            # A follower that jumped to the end would call itself ready: a missing offset is an error instead.
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed" if committed_only else "read_uncommitted",
+            # Partition EOF comes after this wait, and restores end with it.
+            "fetch.wait.max.ms": 25,
+            "fetch.message.max.bytes": FETCH_SIZE_BYTES_MAX,
+            "queued.max.messages.kbytes": 64 * 1024,
+            "allow.auto.create.topics": False,
+        }
+
+    def producer(self, *, linger_ms: int = 5) -> dict[str, Any]:
+        """For an idempotent producer: nothing lost, nothing doubled, order kept per partition."""
+        return self._common() | {
+            "enable.idempotence": True,
+            "acks": "all",
+            "compression.type": "lz4",
+            "linger.ms": linger_ms,
+            "batch.size": BATCH_SIZE_BYTES_MAX,
+            "message.max.bytes": MESSAGE_SIZE_BYTES_MAX,
+            "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+            "queue.buffering.max.messages": QUEUE_MESSAGES_MAX,
+            "queue.buffering.max.kbytes": QUEUE_SIZE_KIB_MAX,
+        }
+
+    def transactional_producer(self, transactional_id: str) -> dict[str, Any]:
+        """For the one producer that may write a partition's checkpoints; a newer one fences it."""
+        return self.producer(linger_ms=1) | {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            # librdkafka wants a delivery to end within its transaction.
+            "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        }

@@ -1,0 +1,180 @@
+"""Topics on the broker: made as the catalogue says, and verified at every start of every process."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from schemas.errors import BrokerUnreachable, StateError, TopicError
+from schemas.topics import Catalogue, TopicSpec
+from streams.kafka import KafkaOptions
+
+ADMIN_TIMEOUT_SECONDS: Final = 15.0
+# A topic just made is not known to every broker at once.
+_VISIBLE_SECONDS_MAX: Final = 15.0
+_VERIFIED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
+
+
+def _admin(kafka: KafkaOptions) -> AdminClient:
+    return AdminClient(kafka.admin())
+
+
+def _result(future: "Future[Any]", what: str) -> Any:
+    try:
+        return future.result(ADMIN_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise TopicError(f"{what} does not exist: run `goldenthread init`") from error
+        raise BrokerUnreachable(f"{what}: {error}") from error
+    except TimeoutError as error:
+        raise BrokerUnreachable(f"{what}: no answer within {ADMIN_TIMEOUT_SECONDS:.0f} s") from error
+
+
+def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
+    """Return once a broker answers.
+
+    Raises:
+        BrokerUnreachable: none did in time.
+    """
+    admin = _admin(kafka)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            admin.list_topics(timeout=min(2.0, timeout_s))
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise BrokerUnreachable(
+                    f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS): {error}"
+                ) from error
+            time.sleep(0.2)
+        else:
+            return
+
+
+def topic_ids(kafka: KafkaOptions, names: Sequence[str]) -> dict[str, str]:
+    """The broker's id of each topic; a topic made again under its old name has another.
+
+    Raises:
+        TopicError: a topic does not exist.
+        BrokerUnreachable: no answer in time.
+    """
+    futures = _admin(kafka).describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_TIMEOUT_SECONDS)
+    return {name: str(_result(future, f"topic {name}").topic_id) for name, future in futures.items()}
+
+
+def create_topics(kafka: KafkaOptions, catalogue: Catalogue, replication: int = 1) -> list[str]:
+    """Make the topics that are missing; returns their names. Existing ones are left as they are."""
+    admin = _admin(kafka)
+    wanted = {
+        spec.name: NewTopic(
+            spec.name, num_partitions=spec.partitions, replication_factor=replication, config=spec.config()
+        )
+        for spec in catalogue.specs()
+    }
+    try:
+        existing = admin.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    except KafkaException as error:
+        raise BrokerUnreachable(f"no broker answers at {kafka.bootstrap_servers}: {error}") from error
+    missing = [topic for name, topic in wanted.items() if name not in existing]
+    if not missing:
+        return []
+    created = []
+    for name, future in admin.create_topics(missing, request_timeout=ADMIN_TIMEOUT_SECONDS).items():
+        try:
+            future.result(ADMIN_TIMEOUT_SECONDS)
+            created.append(name)
+        except KafkaException as error:
+            # Another process may have been faster; the verification that follows looks at what is there.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicError(f"topic {name} can't be made: {error.args[0].str()}") from error
+    _wait_visible(admin, created)
+    return created
+
+
+def _wait_visible(admin: AdminClient, names: Sequence[str]) -> None:
+    deadline = time.monotonic() + _VISIBLE_SECONDS_MAX
+    while True:
+        topics = admin.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+        if all(name in topics and all(part.leader >= 0 for part in topics[name].partitions.values()) for name in names):
+            return
+        if time.monotonic() > deadline:
+            raise BrokerUnreachable(f"new topics did not become visible within {_VISIBLE_SECONDS_MAX:.0f} s")
+        time.sleep(0.05)
+
+
+def verify_topics(kafka: KafkaOptions, catalogue: Catalogue, names: Sequence[str] | None = None) -> None:
+    """Refuse a broker whose topics differ from the catalogue in partition count, cleanup or timestamps.
+
+    Raises:
+        TopicError: naming topic, what it has and what it needs.
+    """
+    specs = [spec for spec in catalogue.specs() if names is None or spec.name in names]
+    admin = _admin(kafka)
+    described = admin.describe_topics(
+        TopicCollection([spec.name for spec in specs]), request_timeout=ADMIN_TIMEOUT_SECONDS
+    )
+    resources = {spec.name: ConfigResource(ResourceType.TOPIC, spec.name) for spec in specs}
+    configs = admin.describe_configs(list(resources.values()), request_timeout=ADMIN_TIMEOUT_SECONDS)
+    for spec in specs:
+        description = _result(described[spec.name], f"topic {spec.name}")
+        found = _result(configs[resources[spec.name]], f"topic {spec.name}")
+        _verify_one(spec, len(description.partitions), {name: found[name].value for name in _VERIFIED_CONFIGS})
+
+
+def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> None:
+    if partitions != spec.partitions:
+        raise TopicError(
+            f"topic {spec.name} has {partitions} partitions, {spec.partitions} are needed (GOLDENTHREAD_PARTITIONS): "
+            "state is kept per partition, so the number can't change; use another GOLDENTHREAD_TOPIC_PREFIX"
+        )
+    wanted = spec.config()
+    for name in _VERIFIED_CONFIGS:
+        if configs[name] != wanted[name]:
+            raise TopicError(
+                f"topic {spec.name} has {name}={configs[name]}, it must be {wanted[name]}: alter the topic, or delete "
+                "it and run `goldenthread init`"
+            )
+
+
+def group_offsets(
+    kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], int | None]:
+    """The committed offset of each partition, None where there is none."""
+    request = ConsumerGroupTopicPartitions(group_id, [TopicPartition(topic, number) for topic, number in partitions])
+    future = _admin(kafka).list_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)[group_id]
+    answer = _result(future, f"offsets of group {group_id}")
+    return {
+        (found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer.topic_partitions
+    }
+
+
+def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
+    """Commit offset 0 for partitions of topics just made, so that a missing offset always means that it was lost."""
+    positions = [TopicPartition(topic, number, 0) for topic, count in topics.items() for number in range(count)]
+    if not positions:
+        return
+    request = ConsumerGroupTopicPartitions(group_id, positions)
+    future = _admin(kafka).alter_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)[group_id]
+    _result(future, f"offsets of group {group_id}")
+
+
+def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
+    """Refuse to start where a committed offset is gone: going on from anywhere else would lose or repeat events.
+
+    Raises:
+        StateError: naming the partitions.
+    """
+    partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
+    missing = [
+        f"{topic}/{number}"
+        for (topic, number), offset in group_offsets(kafka, group_id, partitions).items()
+        if offset is None
+    ]
+    if missing:
+        raise StateError(
+            f"group {group_id} has no committed offset for {', '.join(missing)}: they expired or were deleted. "
+            "Decide where to go on and set them with kafka-consumer-groups --reset-offsets, with all workers stopped"
+        )
