@@ -1,0 +1,9 @@
+"""What every HTTP service of ours shares: problems, limits, request ids, probes, metrics, OpenAPI, the socket.
+
+Owns the shape of every error answer and the bounds of every connection. Knows no event, no customer and no Kafka:
+services give it their operations and a report of readiness. Imports `streams.metrics`, `streams.logs` and `schemas`.
+
+Read in this order: `operations` (how a service declares what it answers), `service` (operations to an application),
+`problems` (every error answer), `requests` (reading bodies and parameters), `boundary` (what surrounds each request),
+`standard` (probes, metrics, version), `openapi`, `server` (the socket, from start to stop).
+"""

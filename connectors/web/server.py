@@ -1,0 +1,177 @@
+"""The listening socket of a service, from its start to a graceful stop."""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+
+from connectors.web.boundary import SERVER_NAME, SERVICE_NAME
+from connectors.web.limits import WebLimits
+from connectors.web.problems import (
+    INTERNAL_ERROR,
+    MALFORMED_REQUEST,
+    ProblemError,
+    from_http_exception,
+    problem_response,
+)
+from connectors.web.requests import LIMITS, REQUEST_ID_HEADER, request_id_of
+from schemas.errors import SettingError
+from streams.logs import logger
+
+# Connections that the kernel holds until they are accepted.
+BACKLOG: Final = 256
+_log = logger(__name__)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, with problems for what never reaches the application, and a bound on connections."""
+
+    def __init__(self, server: web.Server, connections_max: int, **arguments: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **arguments)
+        self._server = server
+        self._connections_max = connections_max
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self._server.connections) >= self._connections_max:
+            _log.warning("connection refused", reason="too many connections", connections_max=self._connections_max)
+            transport.close()
+            return
+        super().connection_made(transport)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes what was sent, which may be personal.
+    ) -> web.StreamResponse:
+        """What the parser refused, or what went wrong outside of the application; the connection ends with it."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun; the connection is closed")
+        if status < 500:
+            problem = ProblemError(MALFORMED_REQUEST, MALFORMED_REQUEST.meaning, status=status)
+            _log.info("request refused", status=status, error=type(exc).__name__)
+        else:
+            problem = ProblemError(INTERNAL_ERROR, INTERNAL_ERROR.meaning)
+            _log.error("request failed outside of its handler", exc_info=exc)
+        response = _outer_response(problem, request)
+        response.force_close()
+        return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Turns what aiohttp raised outside of the application into a problem; all else passes."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = _outer_response(from_http_exception(resp), request)
+        return await super().finish_response(request, resp, start_time)
+
+
+def _outer_response(problem: ProblemError, request: web.BaseRequest) -> web.Response:
+    request_id = request_id_of(request)
+    response = problem_response(problem, request_id)
+    response.headers[REQUEST_ID_HEADER] = request_id
+    response.headers[hdrs.SERVER] = SERVER_NAME
+    return response
+
+
+@asynccontextmanager
+async def listening(
+    application: web.Application, host: str, port: int, *, setting_name: str = "port"
+) -> AsyncIterator[tuple[str, int]]:
+    """The application answers on the address while the context is open; gives host and port, 0 having become real.
+
+    Leaving it: no new connections, then idle ones are closed, then requests under way end, then the application's own
+    clean-up runs.
+
+    Raises:
+        SettingError: the address can't be listened on; the message names the setting.
+    """
+    limits = application[LIMITS]
+    loop = asyncio.get_running_loop()
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=limits.shutdown_seconds)
+    await runner.setup()
+    server = runner.server
+    if server is None:
+        raise RuntimeError("aiohttp's runner has no server after its setup")
+    try:
+        try:
+            listener = await loop.create_server(_connections(server, limits), host, port, backlog=BACKLOG)
+        except (OSError, OverflowError) as error:
+            raise SettingError(_address_fault(error, host, port, setting_name)) from error
+        try:
+            address = listener.sockets[0].getsockname()
+            yield address[0], address[1]
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()
+
+
+def _connections(server: web.Server, limits: WebLimits) -> Callable[[], asyncio.Protocol]:
+    def connection() -> asyncio.Protocol:
+        return _Connection(
+            server,
+            limits.connections_max,
+            access_log=None,
+            keepalive_timeout=limits.keepalive_seconds,
+            max_line_size=limits.line_size_bytes,
+            max_field_size=limits.line_size_bytes,
+            max_headers=limits.headers_max,
+            lingering_time=limits.lingering_seconds,
+            # A service that takes encoded bodies decodes them itself, within its bounds.
+            auto_decompress=False,
+        )
+
+    return connection
+
+
+def _address_fault(error: OSError | OverflowError, host: str, port: int, setting_name: str) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{host}:{port} is in use; stop what listens there, or set {setting_name} to another port"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, socket.gaierror):
+        return f"{host!r} is no address of this machine ({reason}); correct the host beside {setting_name}"
+    return f"can't listen on {host}:{port} ({reason}); correct {setting_name} or its host"
+
+
+async def serve(
+    application: web.Application,
+    host: str,
+    port: int,
+    *,
+    setting_name: str,
+    on_listening: Callable[[str, int], None] | None = None,
+) -> None:
+    """Answer until SIGTERM, SIGINT or cancellation, then stop gracefully.
+
+    Args:
+        application: Made by `make_service`.
+        host: Address or name to listen on.
+        port: Port, 0 for any free one.
+        setting_name: The setting that an error about the port names.
+        on_listening: Told the real address once requests are answered.
+
+    Raises:
+        SettingError: the address can't be listened on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with listening(application, host, port, setting_name=setting_name) as (bound_host, bound_port):
+            _log.info("listening", service=application[SERVICE_NAME], host=bound_host, port=bound_port)
+            if on_listening is not None:
+                on_listening(bound_host, bound_port)
+            await stop.wait()
+            _log.info("stopping", service=application[SERVICE_NAME])
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

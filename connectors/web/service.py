@@ -1,0 +1,61 @@
+"""A table of operations becomes an application: with probes, metrics, problems, request ids and its own description."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from aiohttp import web
+
+from connectors.web.boundary import METRICS, SERVICE_NAME, boundary, complete_headers
+from connectors.web.limits import WebLimits
+from connectors.web.openapi import openapi_document
+from connectors.web.operations import Operation
+from connectors.web.problems import COMMON_KINDS
+from connectors.web.requests import LIMITS
+from connectors.web.standard import KINDS, OPENAPI, READY, STANDARD_OPERATIONS, VERSION, ReadyReport
+from streams.metrics import Metrics
+
+
+def make_service(
+    name: str,
+    operations: Sequence[Operation],
+    *,
+    description: str,
+    metrics: Metrics,
+    version: str,
+    ready: Callable[[], ReadyReport],
+    limits: WebLimits | None = None,
+) -> web.Application:
+    """The application of a service.
+
+    Services put what their handlers need under `web.AppKey`s of their own, and what starts and stops with them into
+    `cleanup_ctx`. `connectors.web.server.serve` runs it.
+
+    Args:
+        name: The service's name in metrics and documents, such as `collect`.
+        operations: What it answers, besides the standard operations.
+        description: A sentence for the OpenAPI document.
+        metrics: Where requests are counted.
+        version: The program's version.
+        ready: Asked at each probe; has to be quick and must not block.
+        limits: Bounds of bodies and connections.
+    """
+    limits = limits or WebLimits()
+    table = (*operations, *STANDARD_OPERATIONS)
+    application = web.Application(middlewares=[boundary], client_max_size=limits.body_size_bytes)
+    application[SERVICE_NAME] = name
+    application[METRICS] = metrics
+    application[VERSION] = version
+    application[READY] = ready
+    application[LIMITS] = limits
+    kinds = (*COMMON_KINDS, *(kind for operation in operations for kind in operation.problems))
+    application[KINDS] = {kind.code: kind for kind in kinds}
+    application[OPENAPI] = msgspec.json.encode(
+        openapi_document(f"Goldenthread {name}", version, description, table), order="deterministic"
+    )
+    for operation in table:
+        if operation.method == "GET":
+            application.router.add_get(operation.path, operation.handler, allow_head=True)
+        else:
+            application.router.add_route(operation.method, operation.path, operation.handler)
+    application.on_response_prepare.append(complete_headers)
+    return application
