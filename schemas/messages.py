@@ -19,7 +19,7 @@ class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
     status: str = ""
 
 
-class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag="event", gc=False):
+class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="event", gc=False):
     """A cleaned event on its way to the fragment of its strongest identifier."""
 
     target: str
@@ -51,7 +51,7 @@ class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag="event", gc=
     data: bytes
 
 
-class Own(msgspec.Struct, frozen=True, array_like=True, tag="own", gc=False):
+class Own(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="own", gc=False):
     """Identity to a fragment: who owns you, in which state, as of which epoch; and when you were first and last seen.
 
     Sent again with the same epoch when `first` or `last` moved; the fragment keeps the least and the greatest.
@@ -71,7 +71,7 @@ class Own(msgspec.Struct, frozen=True, array_like=True, tag="own", gc=False):
     last: int
 
 
-class Add(msgspec.Struct, frozen=True, array_like=True, tag="add", gc=False):
+class Add(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="add", gc=False):
     """Identity to an owner: this fragment is yours, as of its epoch."""
 
     target: str
@@ -84,7 +84,7 @@ class Add(msgspec.Struct, frozen=True, array_like=True, tag="add", gc=False):
     epoch: int
 
 
-class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop", gc=False):
+class Drop(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="drop", gc=False):
     """Identity to a former owner: this fragment is no longer yours, as of its epoch."""
 
     target: str
@@ -92,7 +92,7 @@ class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop", gc=False):
     epoch: int
 
 
-class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag="snapshot", gc=False):
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="snapshot", gc=False):
     """A fragment to its owner: what it holds, as of its epoch and its applied position (era, offset)."""
 
     target: str
@@ -115,7 +115,7 @@ class SealedIdentifier(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sealed: bytes
 
 
-class Evidence(msgspec.Struct, frozen=True, array_like=True, tag="evidence", gc=False):
+class Evidence(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="evidence", gc=False):
     """Pairs of identifiers that one event showed together; `pairs` are places in `identifiers`."""
 
     source: str

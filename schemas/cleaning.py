@@ -1,0 +1,303 @@
+"""Cleaning: an event in, the routed event and the identifiers that it links out.
+
+`Cleaner.clean` is what intake does to each record, and what collect does beforehand to answer a sender at once. It
+is a pure function of event, policy, registrations, topic and the time that it is given:
+
+1. whose word it is: the source's registration, the channel, the time;
+2. whose event it is: identifiers normalised, the routing one chosen, those that are evidence picked;
+3. what it says: traits, references, permissions and groups within their bounds.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from schemas.errors import DeadCode, EventError
+from schemas.event import CloudEvent
+from schemas.event_data import EventData
+from schemas.identifiers import Identifier
+from schemas.identity_policy import Grade, Kind, Policy, Strength
+from schemas.keys import Keyring
+from schemas.limits import (
+    FUTURE_TOLERANCE_SECONDS,
+    GROUPS_MAX,
+    IDENTIFIERS_MAX,
+    PERMISSIONS_MAX,
+    REF_FIELD_LENGTH_MAX,
+    REFS_MAX,
+    SESSION_LENGTH_MAX,
+    SUMMARY_LENGTH_MAX,
+    TRAIT_NAME_LENGTH_MAX,
+    TRAIT_SIZE_BYTES_MAX,
+    TRAITS_MAX,
+)
+from schemas.messages import Ref, RoutedEvent, SealedIdentifier
+from schemas.normalise import Patterns, identify, is_kind_name, normalise
+from schemas.sources import Source, SourceRegistry
+from schemas.strict_json import canonical_json, pointer_to
+from schemas.times import MICROSECONDS_PER_SECOND
+
+#: About 1 KB each. Hashing and sealing an identifier costs more than all the rest of an event.
+CACHED_IDENTIFIERS_MAX: Final = 50_000
+_CACHED_KINDS_MAX: Final = 1024
+_ELLIPSIS: Final = "…"
+
+
+class Cleaned(NamedTuple):
+    """What one event comes to."""
+
+    routed: RoutedEvent
+    #: Those that are evidence of who is who, strongest first; empty where there is no pair.
+    identifiers: tuple[SealedIdentifier, ...]
+    #: The registration that applied.
+    source: Source
+    grade: Grade
+
+
+class _Known(NamedTuple):
+    """An identifier, resolved: its place in the order of routing, and itself as it travels."""
+
+    order: tuple[int, Identifier]
+    sealed: SealedIdentifier
+    routes: bool
+    links: bool
+
+
+class Cleaner:
+    """Cleans events under one policy and one set of registrations."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        registry: SourceRegistry,
+        keyring: Keyring,
+        channels: Iterable[str],
+        future_tolerance_seconds: int = FUTURE_TOLERANCE_SECONDS,
+        cached_identifiers_max: int = CACHED_IDENTIFIERS_MAX,
+    ) -> None:
+        self._policy = policy
+        self._registry = registry
+        self._keyring = keyring
+        self._channels = frozenset(channels)
+        self._future_tolerance_us = future_tolerance_seconds * MICROSECONDS_PER_SECOND
+        self._unlinkable = Patterns(_normalised(policy))
+        self._kind_of = lru_cache(maxsize=_CACHED_KINDS_MAX)(self._find_kind)
+        self._resolve = lru_cache(maxsize=cached_identifiers_max)(self._make_known)
+
+    def clean(self, event: CloudEvent, *, topic_channel: str | None, now_us: int) -> Cleaned:
+        """The routed event and its evidence.
+
+        `topic_channel` is the channel of the raw topic that the event lies on, None before it lies on one. `now_us`
+        is the record's broker time, or the clock where there is no record yet.
+
+        Raises:
+            EventError: the event goes to `dead`, or its sender is answered so.
+        """
+        # 1. Whose word it is.
+        source = self._registry.source(event.source)
+        grade = source.grade(event.type)
+        channel = self._channel(event, source, topic_channel)
+        if event.time > now_us + self._future_tolerance_us:
+            raise EventError(DeadCode.FUTURE_TIME, "the time lies in the future of the one who received it", "/time")
+        # 2. Whose event it is.
+        fields = event.fields
+        known, groups, concealed = self._identifiers(fields, source)
+        routing = next((each for each in known if each.routes), None)
+        if routing is None:
+            message = "no identifier is usable: each is missing, dropped, impossible or of a kind that never routes"
+            raise EventError(DeadCode.NO_USABLE_IDENTIFIER, message, "/data/identifiers")
+        evidence: dict[str, SealedIdentifier] = {}
+        if fields.link is not False and len(known) > 1:
+            evidence = {each.sealed.fragment: each.sealed for each in known if each.links}
+        # 3. What it says.
+        summary = fields.summary or ""
+        if len(summary) > SUMMARY_LENGTH_MAX:
+            summary = summary[: SUMMARY_LENGTH_MAX - 1].rstrip() + _ELLIPSIS
+        routed = RoutedEvent(
+            target=routing.sealed.fragment,
+            kind=routing.sealed.kind,
+            sealed=routing.sealed.sealed,
+            source=event.source,
+            id=event.id,
+            type=event.type,
+            time=event.time,
+            channel=channel,
+            rank=source.rank,
+            grade=grade,
+            content=event.content,
+            assigned=event.assigned,
+            direction=fields.direction or "",
+            summary=summary,
+            session=_session(fields.session),
+            traits=_traits(fields.traits) if fields.traits else {},
+            permissions=_permissions(fields.permissions) if fields.permissions else {},
+            refs=_refs(fields) if fields.refs else (),
+            groups=_groups(fields, groups) if fields.groups or groups else {},
+            data=_without(event.data, concealed) if concealed else event.data,
+        )
+        return Cleaned(routed, tuple(evidence.values()) if len(evidence) > 1 else (), source, grade)
+
+    def _channel(self, event: CloudEvent, source: Source, topic_channel: str | None) -> str:
+        channel = event.channel or source.channel or topic_channel
+        if channel is None:
+            message = "no channel: name one in the attribute `channel`, or register the source with one"
+            raise EventError(DeadCode.UNKNOWN_CHANNEL, message, "/channel")
+        if channel not in self._channels:
+            message = f"channel {channel!r} is none of {', '.join(sorted(self._channels))}"
+            raise EventError(DeadCode.UNKNOWN_CHANNEL, message, "/channel")
+        if topic_channel is not None and channel != topic_channel:
+            message = f"an event of channel {channel!r} came on the raw topic of {topic_channel!r}"
+            raise EventError(DeadCode.CHANNEL_MISMATCH, message, "/channel")
+        return channel
+
+    def _identifiers(self, fields: EventData, source: Source) -> tuple[list[_Known], dict[str, list[str]], list[str]]:
+        """The usable ones in the order of routing, groups by kind, and the kinds that may not be shown."""
+        known: list[_Known] = []
+        groups: dict[str, list[str]] = {}
+        concealed: list[str] = []
+        count = 0
+        for name, given in (fields.identifiers or {}).items():
+            if given is None:
+                continue
+            values = given if isinstance(given, list) else (given,)
+            count += len(values)
+            if count > IDENTIFIERS_MAX:
+                message = f"more than {IDENTIFIERS_MAX} identifiers"
+                raise EventError(DeadCode.TOO_MANY_IDENTIFIERS, message, "/data/identifiers")
+            kind = self._kind_of(name)
+            if kind.hidden or not kind.enabled:
+                concealed.append(name)
+            for place, value in enumerate(values):
+                if value is None:
+                    continue
+                try:
+                    resolved = self._resolve(name, str(value), source.realm, source.namespace)
+                except EventError as error:
+                    pointer = pointer_to("/data/identifiers", name)
+                    if isinstance(given, list):
+                        pointer = pointer_to(pointer, place)
+                    raise EventError(error.code, error.message, pointer) from None
+                if isinstance(resolved, _Known):
+                    known.append(resolved)
+                elif resolved is not None:
+                    groups.setdefault(name, []).append(resolved)
+        if len(known) > 1:
+            known.sort()
+        return known, groups, concealed
+
+    def _find_kind(self, name: str) -> Kind:
+        if not is_kind_name(name):
+            message = "a kind is a lower-case letter, then letters, digits, `_`, `.` or `-`, 32 characters in all"
+            raise EventError(DeadCode.WRONG_ATTRIBUTE, message, pointer_to("/data/identifiers", name))
+        return self._policy.kind(name)
+
+    def _make_known(self, name: str, value: str, realm: str, namespace: str) -> _Known | str | None:
+        """The identifier ready to travel, the value of a group, or None where it is unusable."""
+        kind = self._kind_of(name)
+        if not kind.enabled:
+            return None
+        identifier = identify(kind, value, self._policy, realm, namespace)
+        if identifier is None:
+            return None
+        if kind.strength is Strength.NONE:
+            return identifier.value if kind.group else None
+        fragment = self._keyring.fragment_id(identifier)
+        return _Known(
+            order=(self._policy.position(name), identifier),
+            sealed=SealedIdentifier(fragment, name, self._keyring.seal(identifier, fragment)),
+            routes=not kind.hidden,
+            links=not self._unlinkable.match(name, identifier.value),
+        )
+
+
+def _normalised(policy: Policy) -> list[str]:
+    """The unlinkable list, its plain values in the form in which events are compared with them."""
+    entries = []
+    for entry in policy.unlinkable:
+        name, _, value = entry.partition(":")
+        normal = normalise(policy.kind(name), value, policy) if value and "*" not in value else None
+        entries.append(entry if normal is None else f"{name}:{normal}")
+    return entries
+
+
+def _wrong(message: str, *path: str | int) -> EventError:
+    pointer = "/data"
+    for token in path:
+        pointer = pointer_to(pointer, token)
+    return EventError(DeadCode.WRONG_ATTRIBUTE, message, pointer)
+
+
+def _session(session: str | int | None) -> str:
+    text = "" if session is None else str(session)
+    if len(text) > SESSION_LENGTH_MAX:
+        raise _wrong(f"a session has at most {SESSION_LENGTH_MAX} characters", "session")
+    return text
+
+
+def _traits(traits: dict[str, Any]) -> dict[str, bytes]:
+    if len(traits) > TRAITS_MAX:
+        raise EventError(DeadCode.TOO_MANY_TRAITS, f"{len(traits)} traits, at most {TRAITS_MAX}", "/data/traits")
+    encoded: dict[str, bytes] = {}
+    for name, value in traits.items():
+        if not 0 < len(name) <= TRAIT_NAME_LENGTH_MAX:
+            raise _wrong(f"a trait's name has 1 to {TRAIT_NAME_LENGTH_MAX} characters", "traits", name)
+        text = canonical_json(value)
+        if len(text) > TRAIT_SIZE_BYTES_MAX:
+            message = f"a trait of {len(text)} bytes, at most {TRAIT_SIZE_BYTES_MAX}"
+            raise EventError(DeadCode.TRAIT_TOO_LARGE, message, pointer_to("/data/traits", name))
+        encoded[name] = text
+    return encoded
+
+
+def _permissions(permissions: dict[str, dict[str, bool] | None]) -> dict[str, dict[str, bool]]:
+    if sum(len(purposes or ()) for purposes in permissions.values()) > PERMISSIONS_MAX:
+        raise _wrong(f"more than {PERMISSIONS_MAX} permissions", "permissions")
+    for channel, purposes in permissions.items():
+        for name in (channel, *(purposes or ())):
+            if not 0 < len(name) <= TRAIT_NAME_LENGTH_MAX:
+                message = f"channels and purposes have 1 to {TRAIT_NAME_LENGTH_MAX} characters"
+                raise _wrong(message, "permissions", channel)
+    return {channel: purposes for channel, purposes in permissions.items() if purposes}
+
+
+def _refs(fields: EventData) -> tuple[Ref, ...]:
+    refs = fields.refs or ()
+    if len(refs) > REFS_MAX:
+        raise _wrong(f"{len(refs)} references, at most {REFS_MAX}", "refs")
+    cleaned = []
+    for place, ref in enumerate(refs):
+        whole = Ref(ref.kind, str(ref.id), "" if ref.status is None else str(ref.status))
+        if not whole.kind or not whole.id:
+            raise _wrong("a reference has a kind and an id", "refs", place)
+        if max(len(whole.kind), len(whole.id), len(whole.status)) > REF_FIELD_LENGTH_MAX:
+            raise _wrong(f"a reference's fields have at most {REF_FIELD_LENGTH_MAX} characters", "refs", place)
+        cleaned.append(whole)
+    return tuple(cleaned)
+
+
+def _groups(fields: EventData, identified: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """Groups that the event names, and those among its identifiers, such as its company."""
+    groups: dict[str, set[str]] = {name: set(values) for name, values in identified.items()}
+    for name, given in (fields.groups or {}).items():
+        if not is_kind_name(name):
+            raise _wrong("a group's kind is written as an identifier's", "groups", name)
+        for value in given if isinstance(given, list) else (given,):
+            text = "" if value is None else str(value).strip()
+            if len(text) > REF_FIELD_LENGTH_MAX:
+                raise _wrong(f"a group has at most {REF_FIELD_LENGTH_MAX} characters", "groups", name)
+            if text:
+                groups.setdefault(name, set()).add(text)
+    if sum(map(len, groups.values())) > GROUPS_MAX:
+        raise _wrong(f"more than {GROUPS_MAX} groups", "groups")
+    return {name: tuple(sorted(values)) for name, values in groups.items()}
+
+
+def _without(data: bytes, concealed: list[str]) -> bytes:
+    """The data without the identifiers that are never shown. They are evidence, and go no further."""
+    decoded = msgspec.json.decode(data)
+    for name in concealed:
+        del decoded["identifiers"][name]
+    return canonical_json(decoded)

@@ -1,0 +1,184 @@
+"""Values of identifiers made comparable, so that one person's e-mail typed two ways is one identifier.
+
+Pure functions of value and policy; each is idempotent, since a lookup normalises what an answer gave it. A change
+here, or in the libraries behind it, changes routing: it is a migration.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
+
+import idna
+import phonenumbers
+
+from schemas.errors import DeadCode, EventError
+from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM, Identifier
+from schemas.identity_policy import Kind, Normaliser, Policy
+from schemas.limits import IDENTIFIER_LENGTH_MAX
+
+# Phone numbers and foreign domains are slow to read and come again and again.
+_CACHED_VALUES_MAX: Final = 8192
+_CACHED_LISTS_MAX: Final = 16
+_LOCAL_PART_LENGTH_MAX: Final = 64
+_BSN_LENGTH: Final = 9
+#: What some exchanges send for a withheld number: ANONYMOUS on a keypad.
+_WITHHELD: Final = frozenset({"+266696687"})
+
+_KIND_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,31}", re.ASCII)
+_IMPOSSIBLE_IN_LOCAL_PART: Final = re.compile(r"[\s@<>()\[\],;:\\\"\x00-\x1f\x7f]")
+_ASCII_DOMAIN: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,62}\.?)*", re.ASCII)
+_UUID: Final = re.compile(
+    r"(?:urn:uuid:)?\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?"
+)
+_NO_DIGIT: Final = re.compile(r"[^0-9]+")
+
+
+class Patterns:
+    """A list of values in a policy, each `value` or `kind:value`, compared case-folded; `*` stands for any text."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        folded = {entry.casefold() for entry in entries}
+        wild = sorted(entry for entry in folded if "*" in entry)
+        self._exact = frozenset(folded)
+        self._wild = (
+            re.compile("|".join(re.escape(entry).replace(r"\*", ".*") for entry in wild), re.DOTALL) if wild else None
+        )
+
+    def match(self, kind: str, value: str) -> bool:
+        """Whether the list names the value, for all kinds or for this one."""
+        folded = value.casefold()
+        named = f"{kind}:{folded}"
+        if folded in self._exact or named in self._exact:
+            return True
+        return self._wild is not None and bool(self._wild.fullmatch(folded) or self._wild.fullmatch(named))
+
+
+def normalise(kind: Kind, value: str, policy: Policy) -> str | None:
+    """The comparable form of a value, or None where it identifies nobody (empty, dropped or impossible)."""
+    dropped = _patterns(policy.drop)
+    trimmed = value.strip()
+    if not trimmed or dropped.match(kind.name, trimmed):
+        return None
+    normal = _NORMALISERS[kind.normaliser](trimmed, policy.phone_region)
+    return None if normal is None or dropped.match(kind.name, normal) else normal
+
+
+def identify(
+    kind: Kind, value: str, policy: Policy, realm: str = DEFAULT_REALM, namespace: str = DEFAULT_NAMESPACE
+) -> Identifier | None:
+    """The identifier of a value as somebody wrote it, or None where it is unusable.
+
+    Raises:
+        EventError: `identifier_too_long`.
+    """
+    if len(value) > IDENTIFIER_LENGTH_MAX and len(value.strip()) > IDENTIFIER_LENGTH_MAX:
+        raise _too_long()
+    normal = normalise(kind, value, policy)
+    if normal is None:
+        return None
+    if len(normal) > IDENTIFIER_LENGTH_MAX:
+        raise _too_long()
+    return Identifier(kind.name, normal, namespace if kind.namespaced else DEFAULT_NAMESPACE, realm)
+
+
+def is_kind_name(name: str) -> bool:
+    """Whether a kind can be called so: a lower-case letter, then letters, digits, `_`, `.`, `-`, 32 in all."""
+    return _KIND_NAME.fullmatch(name) is not None
+
+
+def _too_long() -> EventError:
+    return EventError(DeadCode.IDENTIFIER_TOO_LONG, f"the identifier has more than {IDENTIFIER_LENGTH_MAX} characters")
+
+
+@lru_cache(maxsize=_CACHED_LISTS_MAX)
+def _patterns(entries: tuple[str, ...]) -> Patterns:
+    return Patterns(entries)
+
+
+def _text(value: str, _region: str) -> str | None:
+    return unicodedata.normalize("NFC", value)
+
+
+def _trim(value: str, _region: str) -> str | None:
+    return value
+
+
+def _email(value: str, _region: str) -> str | None:
+    local, at, domain = unicodedata.normalize("NFC", value).rpartition("@")
+    local = unicodedata.normalize("NFC", local.lower())
+    if not at or not 0 < len(local) <= _LOCAL_PART_LENGTH_MAX or _IMPOSSIBLE_IN_LOCAL_PART.search(local):
+        return None
+    if local[0] == "." or local[-1] == "." or ".." in local:
+        return None
+    host = _domain(domain)
+    return None if host is None else f"{local}@{host}"
+
+
+@lru_cache(maxsize=_CACHED_VALUES_MAX)
+def _domain(domain: str) -> str | None:
+    """The domain in the ASCII form that mail goes to."""
+    lowered = domain.lower().removesuffix(".")
+    if lowered.isascii() and "_" in lowered:
+        # IDNA refuses an underscore, which some real hosts have.
+        return lowered if _ASCII_DOMAIN.fullmatch(lowered) else None
+    try:
+        return idna.encode(lowered, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        return None
+
+
+@lru_cache(maxsize=_CACHED_VALUES_MAX)
+def _phone(value: str, region: str) -> str | None:
+    try:
+        number = phonenumbers.parse(value, region or None)
+    except phonenumbers.NumberParseException:
+        return None
+    # A local or short number says something within one exchange or country only.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    number.extension = None
+    normal: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return None if normal in _WITHHELD else normal
+
+
+def _digits(value: str, _region: str) -> str | None:
+    digits = _NO_DIGIT.sub("", value)
+    return digits if digits.strip("0") else None
+
+
+def _platform(value: str, _region: str) -> str | None:
+    """`platform:id`: an id alone could be anybody's on another platform."""
+    platform, _, name = unicodedata.normalize("NFC", value).partition(":")
+    platform, name = platform.strip().lower(), name.strip()
+    return f"{platform}:{name}" if platform and name else None
+
+
+def _uuid(value: str, _region: str) -> str | None:
+    lowered = value.lower()
+    match = _UUID.fullmatch(lowered)
+    normal = "-".join(match.groups()) if match else lowered
+    # Zeros are what a device answers that may not tell who it is.
+    return normal if normal.strip("0-:") else None
+
+
+def _checksum(value: str, _region: str) -> str | None:
+    """A Dutch citizen service number: nine digits, leading zeros often lost, that pass the eleven test."""
+    digits = _NO_DIGIT.sub("", value).zfill(_BSN_LENGTH)
+    if len(digits) != _BSN_LENGTH or not digits.strip("0"):
+        return None
+    weighted = sum(weight * int(digit) for weight, digit in zip((9, 8, 7, 6, 5, 4, 3, 2, -1), digits, strict=True))
+    return digits if weighted % 11 == 0 else None
+
+
+_NORMALISERS: Final[dict[Normaliser, Callable[[str, str], str | None]]] = {
+    Normaliser.TEXT: _text,
+    Normaliser.TRIM: _trim,
+    Normaliser.EMAIL: _email,
+    Normaliser.PHONE: _phone,
+    Normaliser.DIGITS: _digits,
+    Normaliser.PLATFORM: _platform,
+    Normaliser.UUID: _uuid,
+    Normaliser.CHECKSUM: _checksum,
+}
