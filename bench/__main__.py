@@ -1,0 +1,211 @@
+"""`python -m bench`: generate events, play them, say what must come out, and compare it with the lookup."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.compare import DEADLINE_SECONDS, compare
+from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load_sources
+from bench.oracle import Expectation, expect
+from bench.oracle.reading import read_time
+from bench.play import play, play_to_kafka
+from schemas.errors import EXIT_PROBLEMS_FOUND, GoldenthreadError, UsageError
+
+program = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+
+_DEFAULTS = Plan()
+Customers = Annotated[int, typer.Option(min=1, help="How many people.")]
+Events = Annotated[int, typer.Option(min=0, help="How many distinct events; copies come on top.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same events.")]
+Start = Annotated[str, typer.Option(help="Time of the first event: RFC 3339, or `now` to end at this moment.")]
+Span = Annotated[float, typer.Option(min=0.001, help="Days that the events are spread over.")]
+Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Share of events that arrive twice.")]
+Late = Annotated[float, typer.Option(min=0, max=1, help="Share of events that arrive hours to days late.")]
+Disorder = Annotated[int, typer.Option(min=0, help="Events arrive up to so many places from where they belong.")]
+Collect = Annotated[str, typer.Option(help="Base URL of collect.")]
+Kafka = Annotated[str, typer.Option(help="Brokers: produce to gt.raw.<channel> instead of posting to collect.")]
+Prefix = Annotated[str, typer.Option(help="Prefix of topics, with --kafka.")]
+Rate = Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as possible.")]
+Sources = Annotated[Path, typer.Option(help="The registrations that the system runs with.")]
+LookupUrl = Annotated[str, typer.Option(help="Base URL of the lookup.")]
+Deadline = Annotated[float, typer.Option(min=0, help="Seconds that the lookup may take to catch up.")]
+
+_COLLECT_URL = "http://127.0.0.1:8090"
+_LOOKUP_URL = "http://127.0.0.1:8080"
+
+
+def _plan(
+    *, customers: int, events: int, seed: int, start: str, span_days: float, shares: tuple[float, float], disorder: int
+) -> Plan:
+    span_seconds = span_days * 86_400
+    if start == "now":
+        start_us = time.time_ns() // 1000 - int(span_seconds * 1_000_000)
+    elif start:
+        try:
+            start_us = read_time(start)
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"--start {start!r}: {error}; give a time such as 2025-01-06T00:00:00Z") from error
+    else:
+        start_us = START_US
+    return Plan(
+        customers=customers,
+        events=events,
+        seed=seed,
+        start_us=start_us,
+        events_per_second=max(events, 1) / span_seconds,
+        duplicate_share=shares[0],
+        late_share=shares[1],
+        disorder_events=disorder,
+    )
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            return [json.loads(line) for line in file]
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not one JSON object a line: {error}") from error
+
+
+def _play(events: Iterable[dict[str, Any]], collect: str, kafka: str, prefix: str, rate: float) -> int:
+    if kafka:
+        return play_to_kafka(events, kafka, rate or None, prefix=prefix)
+    return asyncio.run(play(events, collect, rate or None))
+
+
+def _compare(expectation: Expectation, lookup: str, deadline: float) -> None:
+    report = asyncio.run(compare(expectation, lookup, deadline))
+    for line in report.lines():
+        print(line)
+    if not report.agrees:
+        raise typer.Exit(EXIT_PROBLEMS_FOUND)
+
+
+@program.command("generate")
+def generate_command(
+    *,
+    out: Annotated[Path, typer.Option(help="File for the events, one JSON object a line.")],
+    customers: Customers = _DEFAULTS.customers,
+    events: Events = _DEFAULTS.events,
+    seed: Seed = _DEFAULTS.seed,
+    start: Start = "",
+    span_days: Span = 40,
+    duplicates: Duplicates = _DEFAULTS.duplicate_share,
+    late: Late = _DEFAULTS.late_share,
+    disorder: Disorder = _DEFAULTS.disorder_events,
+) -> None:
+    """Write events to a file, in the order of their arrival."""
+    plan = _plan(
+        customers=customers,
+        events=events,
+        seed=seed,
+        start=start,
+        span_days=span_days,
+        shares=(duplicates, late),
+        disorder=disorder,
+    )
+    count = 0
+    with out.open("wb") as file:
+        for event in generate(plan):
+            file.write(encode(event) + b"\n")
+            count += 1
+    print(f"{count} events, {plan.events} of them distinct, in {out}")
+
+
+@program.command("play")
+def play_command(
+    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line.")],
+    collect: Collect = _COLLECT_URL,
+    kafka: Kafka = "",
+    prefix: Prefix = "gt.",
+    rate: Rate = 0,
+) -> None:
+    """Send the events of a file to collect or to Kafka."""
+    started = time.monotonic()
+    count = _play(_read_events(file), collect, kafka, prefix, rate)
+    seconds = time.monotonic() - started
+    print(f"{count} events accepted in {seconds:.1f} s, {count / max(seconds, 1e-9):,.0f} a second")
+
+
+@program.command("expect")
+def expect_command(
+    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line.")],
+    out: Annotated[Path, typer.Option(help="File for the expectation, as JSON.")],
+    sources: Sources = SOURCES_FILE,
+) -> None:
+    """Write what every lookup must answer after these events."""
+    expectation = expect(_read_events(file), load_sources(sources))
+    out.write_text(json.dumps(expectation.to_json(), indent=1, ensure_ascii=False))
+    print(f"{len(expectation.customers)} customers, {len(expectation.shared)} shared identifiers, in {out}")
+
+
+@program.command("compare")
+def compare_command(
+    file: Annotated[Path, typer.Argument(help="An expectation, as `expect` writes it.")],
+    lookup: LookupUrl = _LOOKUP_URL,
+    deadline: Deadline = DEADLINE_SECONDS,
+) -> None:
+    """Compare the lookup with an expectation; exit 1 where they differ."""
+    try:
+        expectation = Expectation.from_json(json.loads(file.read_text()))
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{file}: no expectation: {error!r}") from error
+    _compare(expectation, lookup, deadline)
+
+
+@program.command("run")
+def run_command(
+    *,
+    customers: Customers = _DEFAULTS.customers,
+    events: Events = _DEFAULTS.events,
+    seed: Seed = _DEFAULTS.seed,
+    start: Start = "",
+    span_days: Span = 40,
+    duplicates: Duplicates = _DEFAULTS.duplicate_share,
+    late: Late = _DEFAULTS.late_share,
+    disorder: Disorder = _DEFAULTS.disorder_events,
+    collect: Collect = _COLLECT_URL,
+    kafka: Kafka = "",
+    prefix: Prefix = "gt.",
+    rate: Rate = 0,
+    lookup: LookupUrl = _LOOKUP_URL,
+    deadline: Deadline = DEADLINE_SECONDS,
+) -> None:
+    """Generate, play and compare, against a fresh system that runs with bench/sources.yaml."""
+    plan = _plan(
+        customers=customers,
+        events=events,
+        seed=seed,
+        start=start,
+        span_days=span_days,
+        shares=(duplicates, late),
+        disorder=disorder,
+    )
+    stream = list(generate(plan))
+    started = time.monotonic()
+    count = _play(stream, collect, kafka, prefix, rate)
+    print(f"{count} events accepted in {time.monotonic() - started:.1f} s")
+    _compare(expect(stream, load_sources()), lookup, deadline)
+
+
+def main() -> None:
+    """Run the command line; what went wrong on purpose is one line and its exit code."""
+    try:
+        program()
+    except GoldenthreadError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()

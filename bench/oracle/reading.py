@@ -1,0 +1,107 @@
+"""Raw CloudEvents to plain records: each distinct event once, identifiers normalised, grade and rank looked up."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from bench.oracle.kinds import GRADES, GROUP_KINDS, NO_KINDS, Identifier, normalised, row
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_US: Final = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlainEvent:
+    """One distinct event, read."""
+
+    source: str
+    id: str
+    type: str
+    #: Microseconds since 1970, UTC.
+    time: int
+    channel: str
+    rank: int
+    grade: int
+    #: Strongest first; the first is the one that the event counts for.
+    identifiers: tuple[Identifier, ...]
+    #: Whether its identifiers are evidence of each other.
+    link: bool
+    #: (kind, value) of the groups that it names.
+    groups: tuple[tuple[str, str], ...]
+    data: dict[str, Any]
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """The order of lists: by time, source and id."""
+        return (self.time, self.source, self.id)
+
+    @property
+    def age(self) -> tuple[int, int, str, str]:
+        """The order of registers: by time, rank, source and id."""
+        return (self.time, self.rank, self.source, self.id)
+
+
+def read_events(events: Iterable[Mapping[str, Any]], sources: Mapping[str, Mapping[str, Any]]) -> list[PlainEvent]:
+    """All distinct events that have an identifier to go by; of copies the first stands, all being alike.
+
+    Raises:
+        ValueError: two events have one source and id but differ, so that which of them stands depends on arrival.
+    """
+    distinct: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for event in events:
+        first = distinct.setdefault((event["source"], event["id"]), event)
+        if first is not event and first != event:
+            raise ValueError(f"event {event['id']} of {event['source']} comes with two contents")
+    plain = [_read(event, sources.get(event["source"], {})) for event in distinct.values()]
+    return [event for event in plain if event.identifiers]
+
+
+def _read(event: Mapping[str, Any], source: Mapping[str, Any]) -> PlainEvent:
+    grades = source.get("grades", {})
+    data = event.get("data") or {}
+    identifiers = set()
+    groups = set()
+    for kind, value in data.get("identifiers", {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            text = normalised(kind, one)
+            if text and kind in GROUP_KINDS:
+                groups.add((kind, text))
+            elif text and kind not in NO_KINDS:
+                identifiers.add(Identifier(kind, text))
+    for kind, value in data.get("groups", {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            groups.add((kind, one.strip()))
+    return PlainEvent(
+        source=event["source"],
+        id=event["id"],
+        type=event["type"],
+        time=read_time(event["time"]),
+        channel=event.get("channel") or source["channel"],
+        rank=source.get("rank", 0),
+        grade=GRADES[grades[event["type"]] if event["type"] in grades else grades.get("*", "claimed")],
+        identifiers=tuple(sorted(identifiers, key=lambda one: (row(one.kind).place, one.kind, one.value))),
+        link=data.get("link", True) is not False,
+        groups=tuple(sorted(groups)),
+        data=dict(data),
+    )
+
+
+def read_time(text: str) -> int:
+    """Microseconds since 1970 of an RFC 3339 time; finer digits are cut."""
+    short = re.sub(r"(\.\d{6})\d+", r"\1", text.upper())
+    return (datetime.fromisoformat(short) - _EPOCH) // timedelta(microseconds=1)
+
+
+def written_time(time_us: int) -> str:
+    """RFC 3339 in UTC with as many digits of the second as are needed: none, three or six."""
+    moment = _EPOCH + timedelta(microseconds=time_us)
+    digits = "seconds" if time_us % 1_000_000 == 0 else "milliseconds" if time_us % 1000 == 0 else "microseconds"
+    return moment.isoformat(timespec=digits).replace("+00:00", "Z")
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys, to compare values by."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
