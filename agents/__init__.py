@@ -1,0 +1,7 @@
+"""The Faust agents, thin: they give engines of `state` and cleaning of `schemas` to stages of `streams`.
+
+Owns which stage reads which topic and what runs in it. Imports `streams`, `state` and `schemas`; no HTTP.
+
+Read in this order: `intake` (raw events: validate, map, normalise, route), `identity` (evidence), `context` (fragments
+and customers), `worker` (the process that runs them).
+"""

@@ -28,6 +28,16 @@ def is_record_key(key: bytes) -> bool:
     return key.endswith(_RECORD)
 
 
+def days_prefix(fragment: str) -> bytes:
+    """What the keys of all dedupe rows of a fragment start with; they sort by day."""
+    return fragment.encode() + _DAY
+
+
+def day_of_key(key: bytes) -> int:
+    """The day of a dedupe row."""
+    return int(key.split(b"/", 3)[2])
+
+
 def day_prefix(fragment: str, day: int) -> bytes:
     """What the keys of a fragment's dedupe rows of one day start with."""
     return fragment.encode() + _DAY + f"{day:06d}".encode() + b"/"
@@ -51,6 +61,8 @@ def fragment_of(key: bytes) -> str:
 # identity.links
 _FRAGMENT: Final = b"f/"
 _LINK: Final = b"e/"
+# One digit, so that grades 1 to 3 sort as bytes, the best first.
+_GRADE_ORDER: Final = 9
 
 
 def link_row_key(fragment: str) -> bytes:
@@ -64,14 +76,23 @@ def evidence_prefix(fragment: str) -> bytes:
 
 
 def evidence_key(fragment: str, neighbour: str, grade: int, source: str) -> bytes:
-    """One pair from one source in one grade. Each is kept under both its ends, so that a scan finds neighbours."""
-    return b"".join((_LINK, fragment.encode(), b"/", neighbour.encode(), b"/%d/" % grade, source.encode()))
+    """One pair from one source in one grade. Each is kept under both its ends, so that a scan finds neighbours.
+
+    The best grade sorts first: of an identifier with very many neighbours the first rows decide, and a scan stops.
+    """
+    order = b"/%d/" % (_GRADE_ORDER - grade)
+    return b"".join((_LINK, fragment.encode(), order, neighbour.encode(), b"/", source.encode()))
+
+
+def is_evidence_key(key: bytes) -> bool:
+    """Whether the row is evidence."""
+    return key.startswith(_LINK)
 
 
 def split_evidence_key(key: bytes) -> tuple[str, str, int, str]:
     """Fragment, neighbour, grade and source of an evidence row's key."""
-    _, fragment, neighbour, grade, source = key.split(b"/", 4)
-    return fragment.decode(), neighbour.decode(), int(grade), source.decode()
+    _, fragment, order, neighbour, source = key.split(b"/", 4)
+    return fragment.decode(), neighbour.decode(), _GRADE_ORDER - int(order), source.decode()
 
 
 class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -91,6 +112,8 @@ class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last: int
     #: Of a shared one, neighbours by whose owners readers may go on; at most CANDIDATES_MAX.
     candidates: tuple[str, ...] = ()
+    #: Which stage of the partition placed it, for identity itself; see `state.identity.placement.Stage`.
+    stage: int = 0
 
 
 class EvidenceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -15,10 +15,12 @@ from streams.kafka import KafkaOptions
 ADMIN_TIMEOUT_SECONDS: Final = 15.0
 # A topic just made is not known to every broker at once.
 _VISIBLE_SECONDS_MAX: Final = 15.0
+_RETRY_SECONDS: Final = 0.1
 _VERIFIED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
 
 
 def _admin(kafka: KafkaOptions) -> AdminClient:
+    # Callers keep it in a name until their answer is there: a client that is collected never answers.
     return AdminClient(kafka.admin())
 
 
@@ -49,7 +51,7 @@ def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
                 raise BrokerUnreachable(
                     f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS): {error}"
                 ) from error
-            time.sleep(0.2)
+            time.sleep(_RETRY_SECONDS)
         else:
             return
 
@@ -61,7 +63,8 @@ def topic_ids(kafka: KafkaOptions, names: Sequence[str]) -> dict[str, str]:
         TopicError: a topic does not exist.
         BrokerUnreachable: no answer in time.
     """
-    futures = _admin(kafka).describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_TIMEOUT_SECONDS)
+    admin = _admin(kafka)
+    futures = admin.describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_TIMEOUT_SECONDS)
     return {name: str(_result(future, f"topic {name}").topic_id) for name, future in futures.items()}
 
 
@@ -102,7 +105,7 @@ def _wait_visible(admin: AdminClient, names: Sequence[str]) -> None:
             return
         if time.monotonic() > deadline:
             raise BrokerUnreachable(f"new topics did not become visible within {_VISIBLE_SECONDS_MAX:.0f} s")
-        time.sleep(0.05)
+        time.sleep(_RETRY_SECONDS)
 
 
 def verify_topics(kafka: KafkaOptions, catalogue: Catalogue, names: Sequence[str] | None = None) -> None:
@@ -144,7 +147,8 @@ def group_offsets(
 ) -> dict[tuple[str, int], int | None]:
     """The committed offset of each partition, None where there is none."""
     request = ConsumerGroupTopicPartitions(group_id, [TopicPartition(topic, number) for topic, number in partitions])
-    future = _admin(kafka).list_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)[group_id]
+    admin = _admin(kafka)
+    future = admin.list_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)[group_id]
     answer = _result(future, f"offsets of group {group_id}")
     return {
         (found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer.topic_partitions
@@ -152,13 +156,27 @@ def group_offsets(
 
 
 def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
-    """Commit offset 0 for partitions of topics just made, so that a missing offset always means that it was lost."""
-    positions = [TopicPartition(topic, number, 0) for topic, count in topics.items() for number in range(count)]
-    if not positions:
-        return
-    request = ConsumerGroupTopicPartitions(group_id, positions)
-    future = _admin(kafka).alter_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)[group_id]
-    _result(future, f"offsets of group {group_id}")
+    """Commit offset 0 where a group has no offset, for topics just made: from then on a missing one was lost.
+
+    Raises:
+        BrokerUnreachable: the group's coordinator did not take the offsets in time.
+    """
+    partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
+    admin = _admin(kafka)
+    deadline = time.monotonic() + _VISIBLE_SECONDS_MAX
+    while True:
+        # The first offsets of a broker's life make the offsets topic, and its coordinator answers before it can
+        # store: so what counts is that the offsets can be read back.
+        found = group_offsets(kafka, group_id, partitions) if partitions else {}
+        missing = [TopicPartition(*partition, 0) for partition, offset in found.items() if offset is None]
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise BrokerUnreachable(f"offsets of group {group_id} were not stored within {_VISIBLE_SECONDS_MAX:.0f} s")
+        request = ConsumerGroupTopicPartitions(group_id, missing)
+        futures = admin.alter_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)
+        _result(futures[group_id], f"offsets of group {group_id}")
+        time.sleep(_RETRY_SECONDS)
 
 
 def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:

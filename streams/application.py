@@ -1,0 +1,172 @@
+"""The Faust application: one consumer group, one agent per stage, and what happens when partitions come and go."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+from faust.types import TP
+
+from schemas.errors import EXIT_RESTART, GoldenthreadError
+from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
+from streams.logs import logger
+from streams.partition import Batch
+from streams.stage import Stage
+from streams.transport import BatchConsumer, BatchSchema, BatchTransport
+
+log = logger(__name__)
+
+# Faust's commit of acknowledged offsets; positions are in the changelog, so this is for monitoring and for raw topics.
+COMMIT_INTERVAL_SECONDS: Final = 0.5
+# Batches that wait in a Faust stream before its agent takes them.
+STREAM_BUFFER_BATCHES: Final = 16
+COMMIT_ON_REVOKE_TIMEOUT_SECONDS: Final = 5.0
+_CRASH_POLL_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True)
+class ApplicationOptions:
+    """How the worker takes part in its consumer group."""
+
+    kafka: KafkaOptions
+    group_id: str
+    data_dir: Path
+    session_timeout_s: float = 10.0
+    #: Static membership: a worker that comes back under its name within the session timeout causes no rebalance.
+    instance_id: str | None = None
+    poll_records_max: int = 20_000
+    broker_credentials: Any = field(default=None, repr=False)
+
+
+def make_app(options: ApplicationOptions) -> faust.App:
+    """The Faust app with the batch transport; must be called inside of the running event loop."""
+    urls = ";".join(f"kafka://{address}" for address in options.kafka.bootstrap_servers.split(","))
+    app = faust.App(
+        options.group_id,
+        broker=urls,
+        broker_client_id=options.kafka.client_id,
+        broker_credentials=options.broker_credentials,
+        broker_commit_interval=COMMIT_INTERVAL_SECONDS,
+        broker_max_poll_records=options.poll_records_max,
+        broker_session_timeout=options.session_timeout_s,
+        broker_heartbeat_interval=options.session_timeout_s / 5,
+        broker_request_timeout=max(90.0, options.session_timeout_s),
+        broker_rebalance_timeout=60.0,
+        consumer_group_instance_id=options.instance_id,
+        consumer_max_fetch_size=FETCH_SIZE_BYTES_MAX,
+        # A missing offset is an error, never a reason to begin elsewhere.
+        consumer_auto_offset_reset="none",
+        store="memory://",
+        datadir=str(options.data_dir / "faust"),
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=STREAM_BUFFER_BATCHES,
+        # With no tables there is nothing to recover; Faust otherwise waits this long before it resumes the streams.
+        stream_recovery_delay=0.0,
+        web_enabled=False,
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        producer_linger_ms=5,
+        logging_config=None,
+    )
+    app.transport = BatchTransport(app.conf.broker_consumer, app, loop=asyncio.get_running_loop())
+    return app
+
+
+class Application:
+    """Runs stages on a Faust app until it is stopped or one of them fails."""
+
+    def __init__(self, app: faust.App) -> None:
+        self.app = app
+        self._stages: list[Stage] = []
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def acknowledge(self, topic: str, partition: int, next_offset: int) -> None:
+        """All records of the partition below the offset are done."""
+        consumer: BatchConsumer = self.app.consumer
+        consumer.acknowledge(TP(topic, partition), next_offset)
+
+    def fatal(self, error: BaseException) -> None:
+        """End the application with this error, the first one counts."""
+        if not self._ended.done():
+            self._ended.set_exception(error)
+
+    def add(self, stage: Stage) -> None:
+        """Put an agent on the stage's topics."""
+        self._stages.append(stage)
+        channel = self.app.topic(*stage.topics, schema=BatchSchema(), internal=False)
+
+        async def agent(stream: Any) -> None:
+            async for event in stream.noack().events():
+                await stage.offer(_batch(event))
+
+        self.app.agent(channel, name=stage.name, concurrency=1)(agent)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Start, and return after an orderly end once `stopping` is set.
+
+        Raises:
+            GoldenthreadError: what ended a stage; nothing past the last checkpoint was acknowledged.
+        """
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.in_worker = True
+        self.app.finalize()
+        waiter = asyncio.create_task(stopping.wait())
+        starter = asyncio.create_task(self.app.start())
+        crashed = asyncio.create_task(self._wait_crashed())
+        try:
+            ends: set[asyncio.Future[Any]] = {waiter, self._ended, crashed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.done():
+                self._ended.result()
+            if crashed.done() and not stopping.is_set():
+                raise crashed.result()
+            await self._drain_and_commit()
+        finally:
+            for task in (waiter, crashed, starter):
+                task.cancel()
+        await self._close()
+
+    async def _wait_crashed(self) -> BaseException:
+        """The reason why Faust itself gave up, when it does."""
+        while self.app.crash_reason is None:  # noqa: ASYNC110 - Faust has no event for it.
+            await asyncio.sleep(_CRASH_POLL_SECONDS)
+        reason: BaseException = self.app.crash_reason
+        return reason
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(stage.close() for stage in self._stages))
+        await self.app.stop()
+
+    async def _assigned(self, _app: Any, assigned: Iterable[TP], **_kwargs: Any) -> None:
+        partitions = [(tp.topic, tp.partition) for tp in assigned]
+        generation = self.app.consumer_generation_id
+        log.info("partitions assigned", partitions=len(partitions), generation=generation)
+        await asyncio.gather(*(stage.assigned(partitions, generation) for stage in self._stages))
+
+    async def _revoked(self, _app: Any, revoked: Iterable[TP], **_kwargs: Any) -> None:
+        log.info("partitions revoked", partitions=len(set(revoked)))
+        await self._drain_and_commit()
+
+    async def _drain_and_commit(self) -> None:
+        """Drain every stage, then commit what they acknowledged; a failed commit means repeats, which are skipped."""
+        await asyncio.gather(*(stage.drain() for stage in self._stages))
+        try:
+            await asyncio.wait_for(self.app.consumer.commit(), COMMIT_ON_REVOKE_TIMEOUT_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, positions are in the changelog already.
+            log.warning("offsets were not committed, their records will be skipped", reason=repr(error))
+
+
+def _batch(event: Any) -> Batch:
+    message = event.message
+    return Batch(message.topic, message.partition, message.generation_id, event.value)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The process's exit code for what ended it."""
+    return error.exit_code if isinstance(error, GoldenthreadError) else EXIT_RESTART

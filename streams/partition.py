@@ -1,0 +1,210 @@
+"""A stateful partition, from its assignment to its revocation: a task each, so that none waits for another's commit.
+
+The task applies batches to the engine and decides when a checkpoint is due: at most every `interval_ms` or `events_max`
+while records keep coming; once caught up, after draining what is queued, and not sooner than `pause_ms` after the last.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from schemas.errors import DeadCode, RestartNeeded
+from state.engine import Engine, Rows
+from streams.checkpoint import Checkpoint
+from streams.faults import FaultHook, FaultPoint, no_fault
+from streams.logs import logger
+from streams.metrics import Metrics
+
+log = logger(__name__)
+
+# Fetched batches that may wait before the partition; more of them wait in the broker.
+QUEUE_BATCHES_MAX: Final = 8
+# The event loop answers heartbeats and other partitions between slices of this many records.
+SLICE_RECORDS: Final = 500
+_DEAD_CODES: Final = frozenset(code.value for code in DeadCode)
+
+#: Makes a partition's engine over its committed rows; the second argument is the era of its positions.
+EngineFactory = Callable[[Rows, int], Engine]
+#: Called with whatever ends the process.
+Fatal = Callable[[BaseException], None]
+
+
+@dataclass(frozen=True)
+class CheckpointPolicy:
+    """When a checkpoint is due."""
+
+    interval_ms: int = 200
+    events_max: int = 20_000
+    pause_ms: int = 15
+
+
+class Batch(NamedTuple):
+    """Records of one partition, in the order of their offsets, as fetched under a group generation."""
+
+    topic: str
+    partition: int
+    generation: int
+    records: Sequence[Any]
+
+
+def count_outcomes(metrics: Metrics, stage: str, counts: Counter[str]) -> None:
+    """Export what became of events, and start counting anew."""
+    for outcome, number in counts.items():
+        metrics.events_processed.labels(stage, outcome).inc(number)
+        if outcome == "duplicate":
+            metrics.duplicates.inc(number)
+        elif outcome in _DEAD_CODES:
+            metrics.dead_letters.labels(stage, outcome).inc(number)
+    counts.clear()
+
+
+class PartitionRunner:
+    """Runs one partition of a stateful stage."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        make_engine: EngineFactory,
+        *,
+        stage: str,
+        committed_offset: Callable[[int], int | None],
+        acknowledge: Callable[[int, int], None],
+        policy: CheckpointPolicy,
+        metrics: Metrics,
+        fatal: Fatal,
+        fault: FaultHook = no_fault,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._make_engine = make_engine
+        self._stage = stage
+        self._committed_offset = committed_offset
+        self._acknowledge = acknowledge
+        self._policy = policy
+        self._metrics = metrics
+        self._fatal = fatal
+        self._fault = fault
+        self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE_BATCHES_MAX)
+        self._engine: Engine | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._generation = -1
+        self._idle = asyncio.Event()
+        self._draining = False
+        self._applied = 0
+        self._next_offset = 0
+        self._first_applied_s = 0.0
+        self._last_commit_s = 0.0
+
+    def start(self, generation: int) -> None:
+        """Accept batches of this generation, and open the partition if that has not been done."""
+        self._generation = generation
+        self._draining = False
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"{self._stage}-{self._checkpoint.partition}")
+
+    async def offer(self, batch: Batch) -> None:
+        """Queue a batch; waits while the queue is full. Batches of another generation are fetched again: dropped."""
+        if batch.generation == self._generation and not self._draining:
+            await self._queue.put(batch)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Commit what is applied, drop what is queued, and accept nothing until the next start.
+
+        Raises:
+            RestartNeeded: it did not end in time; the next owner fences what goes on.
+        """
+        self._draining = True
+        self._generation = -1
+        if self._task is None:
+            return
+        deadline = time.monotonic() + timeout_s
+        while True:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            if self._idle.is_set() and self._queue.empty():
+                return
+            if time.monotonic() > deadline:
+                raise RestartNeeded(
+                    f"{self._stage}/{self._checkpoint.partition} did not drain within {timeout_s:.0f} s"
+                )
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """End the task, after `drain`, and release store and producer."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await asyncio.to_thread(self._checkpoint.close)
+
+    async def _run(self) -> None:
+        try:
+            committed = await asyncio.to_thread(self._committed_offset, self._checkpoint.partition)
+            await asyncio.to_thread(self._checkpoint.open, committed)
+            self._next_offset = self._checkpoint.next_offset
+            self._engine = self._make_engine(self._checkpoint.store, self._checkpoint.era)
+            # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
+            self._acknowledge(self._checkpoint.partition, self._next_offset)
+            while True:
+                self._idle.set()
+                batch = await self._queue.get()
+                self._idle.clear()
+                await self._process(self._engine, batch)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
+            self._fatal(error)
+
+    async def _process(self, engine: Engine, first: Batch | None) -> None:
+        """Apply the batch and what follows it until a checkpoint is due, then commit."""
+        batch = first
+        self._first_applied_s = time.monotonic()
+        while batch is not None:
+            await self._apply(engine, batch)
+            batch = await self._next_before_due()
+        if self._applied:
+            await self._commit(engine)
+
+    async def _apply(self, engine: Engine, batch: Batch) -> None:
+        started = time.monotonic()
+        apply = engine.apply
+        next_offset = self._next_offset
+        records = [record for record in batch.records if record.offset >= next_offset]
+        for start in range(0, len(records), SLICE_RECORDS):
+            for record in records[start : start + SLICE_RECORDS]:
+                apply(record.value or b"", record.offset)
+            await asyncio.sleep(0)
+        if records:
+            self._next_offset = records[-1].offset + 1
+            self._applied += len(records)
+            self._metrics.batch_seconds.labels(self._stage).observe(time.monotonic() - started)
+
+    async def _next_before_due(self) -> Batch | None:
+        """The next batch that still belongs into this checkpoint, or None when it is due."""
+        now = time.monotonic()
+        remaining_s = self._policy.interval_ms / 1000 - (now - self._first_applied_s)
+        if self._draining or self._applied >= self._policy.events_max or remaining_s <= 0:
+            return None
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        pause_s = self._policy.pause_ms / 1000 - (now - self._last_commit_s)
+        if pause_s <= 0:
+            return None
+        try:
+            return await asyncio.wait_for(self._queue.get(), min(pause_s, remaining_s))
+        except TimeoutError:
+            return None
+
+    async def _commit(self, engine: Engine) -> None:
+        started = time.monotonic()
+        drained = engine.drain()
+        await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
+        engine.settled()
+        self._applied = 0
+        self._last_commit_s = time.monotonic()
+        self._acknowledge(self._checkpoint.partition, self._next_offset)
+        self._fault(FaultPoint.AFTER_ACKNOWLEDGE)
+        self._metrics.checkpoint_seconds.labels(self._stage).observe(self._last_commit_s - started)
+        count_outcomes(self._metrics, self._stage, engine.counts)

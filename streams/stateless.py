@@ -1,0 +1,150 @@
+"""A stateless stage: every record becomes outputs, and is acknowledged once the broker has all of them.
+
+1. Handle what is queued, up to a bound, producing as it goes.
+2. Flush: wait until every output is acknowledged.
+3. Acknowledge the input.
+
+A failure in 1 or 2 stops the worker; what it repeats afterwards, the fold removes.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
+
+from schemas.errors import RestartNeeded
+from schemas.topics import Catalogue
+from state.engine import Output
+from streams.faults import FaultHook, FaultPoint, no_fault
+from streams.metrics import Metrics
+from streams.partition import QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, count_outcomes
+from streams.producer import Record, RecordProducer
+from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
+
+# Records handled before a flush at the most; a flush costs a round trip, a crash repeats what was not flushed.
+RECORDS_PER_FLUSH_MAX: Final = 5_000
+FLUSH_TIMEOUT_SECONDS: Final = 60.0
+
+
+class Handler(Protocol):
+    """What a stateless stage does to its records."""
+
+    counts: Counter[str]
+
+    def handle(self, record: Any) -> list[Output]:
+        """The outputs of one record; never raises for what a record holds."""
+
+    def acknowledged(self) -> None:
+        """All outputs so far are in the log."""
+
+
+class StatelessStage:
+    """Runs a handler over all partitions of its topics, in one task."""
+
+    def __init__(
+        self,
+        name: str,
+        topics: tuple[str, ...],
+        handler: Handler,
+        *,
+        catalogue: Catalogue,
+        producer: RecordProducer,
+        acknowledge: Acknowledge,
+        metrics: Metrics,
+        fatal: Fatal,
+        fault: FaultHook = no_fault,
+    ) -> None:
+        self.name = name
+        self.topics = topics
+        self._handler = handler
+        self._catalogue = catalogue
+        self._producer = producer
+        self._acknowledge = acknowledge
+        self._metrics = metrics
+        self._fatal = fatal
+        self._fault = fault
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(QUEUE_BATCHES_MAX)
+        self._generation = -1
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def assigned(self, partitions: Iterable[tuple[str, int]], generation: int) -> None:
+        """Accept batches of this generation."""
+        self._generation = generation
+        mine = sum(1 for topic, _ in partitions if topic in self.topics)
+        self._metrics.assigned_partitions.labels(self.name).set(mine)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def offer(self, batch: Batch) -> None:
+        """Queue a batch; batches of another generation are fetched again: dropped."""
+        if batch.generation == self._generation:
+            await self._queue.put(batch)
+
+    async def drain(self) -> None:
+        """Drop what is queued and wait until what is handled is acknowledged."""
+        self._generation = -1
+        deadline = time.monotonic() + DRAIN_TIMEOUT_SECONDS
+        while self._task is not None and not self._task.done():
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            if self._idle.is_set() and self._queue.empty():
+                return
+            if time.monotonic() > deadline:
+                self._fatal(RestartNeeded(f"{self.name} did not drain within {DRAIN_TIMEOUT_SECONDS:.0f} s"))
+                return
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """End the task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._idle.set()
+                batch = await self._queue.get()
+                self._idle.clear()
+                await self._process(batch)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
+            self._fatal(error)
+
+    async def _process(self, first: Batch) -> None:
+        started = time.monotonic()
+        done: dict[tuple[str, int], int] = {}
+        handled = 0
+        batch: Batch | None = first
+        # Step 1.
+        while batch is not None:
+            await self._handle(batch)
+            handled += len(batch.records)
+            done[batch.topic, batch.partition] = batch.records[-1].offset + 1
+            more = handled < RECORDS_PER_FLUSH_MAX and not self._queue.empty()
+            batch = self._queue.get_nowait() if more else None
+        self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
+        # Step 2.
+        await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
+        self._fault(FaultPoint.INTAKE_AFTER_FLUSH)
+        # Step 3.
+        self._handler.acknowledged()
+        for (topic, partition), next_offset in done.items():
+            self._acknowledge(topic, partition, next_offset)
+        self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
+        count_outcomes(self._metrics, self.name, self._handler.counts)
+
+    async def _handle(self, batch: Batch) -> None:
+        records = batch.records
+        name_of = self._catalogue.name
+        for start in range(0, len(records), SLICE_RECORDS):
+            for record in records[start : start + SLICE_RECORDS]:
+                for output in self._handler.handle(record):
+                    self._producer.produce(Record(name_of(output.topic), output.key, output.value, output.headers))
+            await asyncio.sleep(0)
+        channel = self._catalogue.channel_of(batch.topic)
+        self._metrics.events_received.labels(self.name, channel).inc(len(records))

@@ -1,0 +1,141 @@
+"""A transactional producer: everything of one transaction is acknowledged and visible, or nothing is."""
+
+import contextlib
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
+from streams.kafka import TRANSACTION_TIMEOUT_MS, KafkaOptions
+
+# `init_transactions` waits for an open transaction of a predecessor to be aborted; more than its timeout is an outage.
+INIT_TIMEOUT_SECONDS: Final = 60.0
+COMMIT_TIMEOUT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000
+# A full producer queue is served for this long before it counts as a failed delivery.
+QUEUE_TIMEOUT_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.05
+
+_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's codes have no other names.
+_QUEUE_FULL: Final = KafkaError._QUEUE_FULL  # noqa: SLF001 - as above.
+
+Header = tuple[str, bytes]
+
+
+class TransactionalProducer:
+    """One transactional id's producer. Its methods block and belong to one thread at a time."""
+
+    def __init__(self, kafka: KafkaOptions, transactional_id: str) -> None:
+        self._id = transactional_id
+        self._producer = Producer(kafka.transactional_producer(transactional_id))
+        self._failure: str | None = None
+        #: The greatest acknowledged offset of each topic and partition in the running transaction.
+        self.offsets: dict[tuple[str, int], int] = {}
+        #: Records and bytes produced to each topic in the running transaction.
+        self.sizes: dict[str, tuple[int, int]] = {}
+
+    def fence(self) -> None:
+        """Abort what a predecessor of the same id left open, and keep it from writing ever again.
+
+        Raises:
+            DeliveryFailed: the broker did not do it in time.
+        """
+        try:
+            self._producer.init_transactions(INIT_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise self._translated(error, "init_transactions") from error
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        self._failure = None
+        self.offsets = {}
+        self.sizes = {}
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise self._translated(error, "begin_transaction") from error
+
+    def produce(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Iterable[Header]
+    ) -> None:
+        """Add one record with headers."""
+        deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value=value, key=key, partition=partition, headers=list(headers), on_delivery=self._delivered
+                )
+                break
+            except BufferError:
+                self._wait_for_room(deadline)
+            except KafkaException as error:
+                raise self._translated(error, f"produce to {topic}") from error
+        self._count(topic, 1, len(key or b"") + len(value or b""))
+
+    def produce_batch(self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+        """Add many records of one partition, without headers."""
+        batch: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
+        self._count(topic, len(batch), sum(len(entry["key"] or b"") + len(entry["value"] or b"") for entry in batch))
+        deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
+        while batch:
+            with contextlib.suppress(BufferError):
+                try:
+                    self._producer.produce_batch(topic, batch, partition=partition, on_delivery=self._delivered)
+                except KafkaException as error:
+                    raise self._translated(error, f"produce to {topic}") from error
+            batch = [entry for entry in batch if "_error" in entry]
+            for entry in batch:
+                refusal = entry.pop("_error")
+                if refusal.code() != _QUEUE_FULL:
+                    raise DeliveryFailed(f"{topic}/{partition}: {refusal.str()}")
+            if batch:
+                self._wait_for_room(deadline)
+
+    def commit(self) -> None:
+        """Wait for every acknowledgement and make the transaction visible.
+
+        Raises:
+            Fenced: another process has the transactional id now.
+            DeliveryFailed: a record was refused, or the broker did not answer in time; nothing is visible.
+        """
+        deadline = time.monotonic() + COMMIT_TIMEOUT_SECONDS
+        while True:
+            try:
+                self._producer.commit_transaction(max(0.1, deadline - time.monotonic()))
+                break
+            except KafkaException as error:
+                # librdkafka says itself whether the very same call may be made again.
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise self._translated(error, "commit_transaction") from error
+        if self._failure is not None:
+            raise DeliveryFailed(f"{self._id}: {self._failure}")
+
+    def close(self) -> None:
+        """Drop what is queued; a transaction left open is aborted by the next owner, or by the broker in time."""
+        self._producer.purge()
+        self._producer.poll(0)
+
+    def _delivered(self, error: KafkaError | None, message: Any) -> None:
+        if error is not None:
+            self._failure = self._failure or f"{message.topic()}/{message.partition()}: {error.str()}"
+            return
+        partition = (message.topic(), message.partition())
+        offset = message.offset()
+        if offset > self.offsets.get(partition, -1):
+            self.offsets[partition] = offset
+
+    def _wait_for_room(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise DeliveryFailed(f"{self._id}: the producer's queue stayed full for {QUEUE_TIMEOUT_SECONDS:.0f} s")
+        self._producer.poll(_POLL_SECONDS)
+
+    def _count(self, topic: str, records: int, size_bytes: int) -> None:
+        old_records, old_size_bytes = self.sizes.get(topic, (0, 0))
+        self.sizes[topic] = (old_records + records, old_size_bytes + size_bytes)
+
+    def _translated(self, error: KafkaException, what: str) -> GoldenthreadError:
+        cause = error.args[0]
+        if cause.code() in _FENCED:
+            return Fenced(f"{what}: another worker has {self._id} now")
+        return DeliveryFailed(f"{what} ({self._id}): {self._failure or cause.str()}")
