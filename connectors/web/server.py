@@ -4,7 +4,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -147,8 +147,9 @@ async def serve(
     *,
     setting_name: str,
     on_listening: Callable[[str, int], None] | None = None,
+    alongside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
 ) -> None:
-    """Answer until SIGTERM, SIGINT or cancellation, then stop gracefully.
+    """Answer until SIGTERM, SIGINT, cancellation or the end of something that runs alongside, then stop gracefully.
 
     Args:
         application: Made by `make_service`.
@@ -156,6 +157,7 @@ async def serve(
         port: Port, 0 for any free one.
         setting_name: The setting that an error about the port names.
         on_listening: Told the real address once requests are answered.
+        alongside: Run while the service answers. The first that ends stops it; its error is raised here.
 
     Raises:
         SettingError: the address can't be listened on.
@@ -170,8 +172,20 @@ async def serve(
             _log.info("listening", service=application[SERVICE_NAME], host=bound_host, port=bound_port)
             if on_listening is not None:
                 on_listening(bound_host, bound_port)
-            await stop.wait()
+            await _until_first([stop.wait, *alongside])
             _log.info("stopping", service=application[SERVICE_NAME])
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+async def _until_first(functions: Sequence[Callable[[], Coroutine[Any, Any, Any]]]) -> None:
+    tasks = [asyncio.ensure_future(function()) for function in functions]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -121,3 +121,22 @@ async def test_cancelling_stops_the_service() -> None:
     with pytest.raises(asyncio.CancelledError):
         await server
     assert not await _connects("127.0.0.1", port)
+
+
+async def test_failure_of_what_runs_alongside_stops_the_service() -> None:
+    bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def watch() -> None:
+        await bound
+        raise SettingError("gone wrong")
+
+    with pytest.raises(SettingError, match="gone wrong"):
+        await serve(
+            _application(),
+            "127.0.0.1",
+            0,
+            setting_name="port",
+            on_listening=lambda _, port: bound.set_result(port),
+            alongside=[watch],
+        )
+    assert not await _connects("127.0.0.1", await bound)
