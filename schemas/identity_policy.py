@@ -5,11 +5,15 @@ changing them is a migration. `unlinkable` and the limits may change at any time
 """
 
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
 from schemas.errors import SettingError
+
+#: The kind whose place in the order every unknown kind takes.
+OTHER_KIND: Final = "other"
 
 
 class Strength(IntEnum):
@@ -63,7 +67,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of identifier.
 
     `shared_from` is the number of neighbours of one kind (identifying kinds) or of customers by claims (weak kinds)
-    past which an identifier is shared; 0 is no limit. A `namespaced` kind means something within one system only.
+    from which on an identifier is shared; 0 is no limit. A `namespaced` kind means something within one system only.
     """
 
     name: str
@@ -79,7 +83,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hidden: bool = False
 
 
-class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All kinds, strongest first, and the two lists of values."""
 
     kinds: tuple[Kind, ...]
@@ -91,24 +95,27 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone_region: str = ""
 
     def kind(self, name: str) -> Kind:
-        """The kind of the name; an unknown one counts as medium, after the known medium kinds."""
-        for kind in self.kinds:
-            if kind.name == name:
-                return kind
-        return Kind(name=name, strength=Strength.MEDIUM)
+        """The kind of the name; an unknown one counts as medium."""
+        position = self._positions.get(name)
+        if position is None:
+            return Kind(name=name, strength=Strength.MEDIUM, normaliser=Normaliser.TEXT)
+        return self.kinds[position]
 
     def position(self, name: str) -> int:
-        """The place of the kind in the order of routing and strength, 0 the strongest."""
-        for position, kind in enumerate(self.kinds):
-            if kind.name == name:
-                return position
-        return self._unknown_position()
+        """The place of the kind in the order of routing and strength, 0 the strongest.
 
+        An unknown kind takes the place of the kind named `other`, or without one that of the last medium kind.
+        """
+        return self._positions.get(name, self._unknown_position)
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {kind.name: position for position, kind in enumerate(self.kinds)}
+
+    @cached_property
     def _unknown_position(self) -> int:
         mediums = [place for place, kind in enumerate(self.kinds) if kind.strength is Strength.MEDIUM]
-        # Between the last medium kind and the first weak one; positions compare, so half a place is enough to
-        # say, and doubling keeps it whole.
-        return mediums[-1] if mediums else len(self.kinds)
+        return self._positions.get(OTHER_KIND, mediums[-1] if mediums else len(self.kinds))
 
 
 _IDENTIFYING, _MEDIUM, _WEAK, _NONE = Strength.IDENTIFYING, Strength.MEDIUM, Strength.WEAK, Strength.NONE
@@ -131,7 +138,7 @@ DEFAULT_POLICY: Final = Policy(
         Kind("social", _MEDIUM, Normaliser.PLATFORM),
         Kind("phone", _MEDIUM, Normaliser.PHONE),
         # Unknown kinds stand here: see `Policy.position`.
-        Kind("other", _MEDIUM, Normaliser.TEXT),
+        Kind(OTHER_KIND, _MEDIUM, Normaliser.TEXT),
         Kind("app", _WEAK, Normaliser.UUID, shared_from=6),
         Kind("device", _WEAK, Normaliser.UUID, shared_from=6),
         Kind("cookie", _WEAK, Normaliser.TRIM, shared_from=6),

@@ -1,0 +1,11 @@
+"""Identity: which identifiers belong to one customer, as a pure function of evidence, orders and policy.
+
+Owns the staged partition, its incremental twin, homes and grades, and the engine that turns evidence into rows of
+`identity.links` and into ownership messages. Knows no Kafka, no HTTP and no clock; imports `schemas` and
+`state.engine` only.
+
+Read in this order: `evidence` (what is known of pairs, and the graph that the rules read), `placement` (what the
+rules decide), `kinds` (the order of kinds), `joining` (stage 1) and `attaching` (stage 2), `partition` (the whole at
+once, the shortest statement of the rules), `recomputation` (what new evidence touches), `link_rows` (the graph over
+rows), `changes` (decisions as people and downstream read them), `engine`.
+"""

@@ -1,0 +1,226 @@
+"""The partition's incremental twin: recompute what changed evidence touches, by the same decisions.
+
+1. Identifying kinds. Ends of changed proven links are judged anew: shared by their links or not. The region, all that
+   identifying links reach from them through nothing shared, is joined again; the neighbours of an identifier that
+   has just become shared belong to it, since what held through that identifier may fall apart.
+2. From strong to weak: whatever may be placed otherwise now, group by group of its kind. Whenever an identifier's
+   owner, state or path to the home changes, its direct neighbours of equal or weaker kind are due.
+3. Ends whose placement stands may have been seen in a better grade.
+
+One-step shortcuts are wrong (a link that is vetoed today may join tomorrow), so the region is always taken whole.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias
+
+from schemas.identity_policy import Grade
+from state.identity.attaching import Attaching
+from state.identity.evidence import Graph
+from state.identity.joining import Joining, Veto
+from state.identity.kinds import KindOrder, Rank
+from state.identity.placement import HOME, SHARED, Placement, Stage
+
+#: The placements that were last decided; None for identifiers that were never placed.
+Placed: TypeAlias = Callable[[str], Placement | None]
+
+
+class ChangedPair(NamedTuple):
+    """A pair with new evidence of this grade."""
+
+    one: str
+    other: str
+    grade: int
+
+
+class Decisions(NamedTuple):
+    """What a recomputation changed."""
+
+    #: Every identifier that was placed otherwise than before, in no order of meaning.
+    placements: dict[str, Placement]
+    #: All vetoed links of the region that was joined again, old vetoes included.
+    vetoed: list[Veto]
+
+
+class Recomputation:
+    """One recomputation over a graph that holds the new evidence already; made anew for each."""
+
+    def __init__(self, graph: Graph, kinds: KindOrder, joining: Joining, attaching: Attaching, placed: Placed) -> None:
+        self._graph = graph
+        self._kinds = kinds
+        self._joining = joining
+        self._attaching = attaching
+        self._placed = placed
+        # None marks what left its cluster and waits for stage 2.
+        self._fresh: dict[str, Placement | None] = {}
+        self._due: dict[Rank, dict[str, None]] = {}
+
+    def decide(
+        self,
+        changed: Iterable[ChangedPair],
+        ordered: Iterable[tuple[str, str]] = (),
+        formed: Iterable[str] = (),
+    ) -> Decisions:
+        """Place what the changes touch.
+
+        Args:
+            changed: pairs with new evidence.
+            ordered: pairs whose standing order changed.
+            formed: identifiers that only orders had named before: where they are joined the home may move.
+        """
+        changed, ordered, formed = list(changed), list(ordered), list(formed)
+
+        # 1. Identifying kinds.
+        seeds = self._seeds(changed, ordered) | {end: None for end in formed if self._identifying(end)}
+        vetoed = self._join_again(seeds)
+
+        # 2. From strong to weak.
+        for pair in changed:
+            self._mark_weaker_end(pair)
+        for end in (*formed, *(end for pair in ordered for end in pair)):
+            self._mark(end)
+        while self._due:
+            rank = min(self._due)
+            self._settle(rank)
+
+        # 3. Better grades of what stands.
+        for pair in changed:
+            for fragment in pair[:2]:
+                place = self._place(fragment)
+                if place is not None and place.state in (HOME, SHARED):
+                    self._fresh[fragment] = place._replace(grade=self._graph.seen(fragment))
+        placements = {f: place for f, place in self._fresh.items() if place is not None and place != self._placed(f)}
+        return Decisions(placements, vetoed)
+
+    def _place(self, fragment: str) -> Placement | None:
+        return self._fresh[fragment] if fragment in self._fresh else self._placed(fragment)
+
+    def _identifying(self, fragment: str) -> bool:
+        return self._kinds.identifying(self._graph.kind(fragment))
+
+    def _rank(self, fragment: str) -> Rank:
+        return self._kinds.rank(self._graph.kind(fragment))
+
+    # Stage 1
+
+    def _seeds(self, changed: list[ChangedPair], ordered: list[tuple[str, str]]) -> dict[str, None]:
+        """Identifying identifiers whose own links, or whose neighbours' required classes, changed."""
+        seeds: dict[str, None] = {}
+        for pair in changed:
+            if pair.grade >= Grade.LOGIN and self._identifying(pair.one) and self._identifying(pair.other):
+                seeds |= {pair.one: None, pair.other: None}
+        for end in (end for pair in ordered for end in pair if self._identifying(end)):
+            for fragment in self._joining.required(end):
+                seeds[fragment] = None
+                seeds |= {link.neighbour: None for link in self._joining.links(fragment)}
+        return seeds
+
+    def _join_again(self, seeds: Iterable[str]) -> list[Veto]:
+        judged = {seed: self._joining.cut(seed) for seed in seeds}
+        starts: dict[str, None] = {}
+        for seed, candidates in judged.items():
+            if candidates is None:
+                starts[seed] = None
+                continue
+            self._fresh[seed] = Placement(SHARED, seed, self._graph.seen(seed), Stage.JOINING, candidates)
+            if not self._is_cut(seed):
+                starts |= {link.neighbour: None for link in self._joining.links(seed)}
+        region = self._region([start for start in starts if not self._is_cut_now(start, judged)], judged)
+        clusters, vetoed = self._joining.join(region)
+        for members in clusters:
+            if len(members) > 1:
+                self._fresh.update(self._joining.seat(members))
+            else:
+                self._fresh[members[0]] = None
+        for fragment, place in list(self._fresh.items()):
+            if place is None:
+                self._mark_unjoined(fragment)
+            else:
+                self._spread(fragment, place)
+        return vetoed
+
+    def _is_cut(self, fragment: str) -> bool:
+        place = self._placed(fragment)
+        return place is not None and place.joined and place.state == SHARED
+
+    def _is_cut_now(self, fragment: str, judged: dict[str, tuple[str, ...] | None]) -> bool:
+        return judged[fragment] is not None if fragment in judged else self._is_cut(fragment)
+
+    def _region(self, starts: list[str], judged: dict[str, tuple[str, ...] | None]) -> list[str]:
+        reached = dict.fromkeys(starts)
+        queue = list(starts)
+        while queue:
+            for link in self._joining.links(queue.pop()):
+                if link.neighbour not in reached and not self._is_cut_now(link.neighbour, judged):
+                    reached[link.neighbour] = None
+                    queue.append(link.neighbour)
+        return list(reached)
+
+    # Stage 2
+
+    def _mark_unjoined(self, fragment: str) -> None:
+        """It is stage 2's now; whoever a forbid keeps apart from it no longer meets it among what is joined."""
+        self._mark(fragment)
+        before = self._placed(fragment)
+        if before is not None and before.joined:
+            for other in self._graph.forbidden(fragment):
+                self._mark(other)
+
+    def _mark_weaker_end(self, pair: ChangedPair) -> None:
+        """Only the weaker end looks at the other; both do when they are of one kind or new."""
+        one, other = self._rank(pair.one), self._rank(pair.other)
+        for fragment, mine, theirs in ((pair.one, one, other), (pair.other, other, one)):
+            if mine >= theirs or self._place(fragment) is None:
+                self._mark(fragment)
+
+    def _mark(self, fragment: str) -> None:
+        place = self._place(fragment)
+        if place is None or not place.joined:
+            self._due.setdefault(self._rank(fragment), {})[fragment] = None
+
+    def _spread(self, fragment: str, place: Placement) -> None:
+        """Make due whatever looks at an identifier of which something that decisions look at has changed."""
+        before = self._placed(fragment)
+        if before is not None and before.bearing == place.bearing:
+            return
+        rank = self._rank(fragment)
+        for link in self._graph.links(fragment):
+            if self._kinds.rank(link.kind) > rank or (place.joined and self._kinds.rank(link.kind) == rank):
+                self._mark(link.neighbour)
+        for other in self._graph.forbidden(fragment):
+            if place.joined or self._rank(other) > rank:
+                self._mark(other)
+
+    def _settle(self, rank: Rank) -> None:
+        """Place all that is due of one kind, with the whole group of each."""
+        queue = list(self._due.pop(rank))
+        decided: dict[str, Placement] = {}
+        while queue:
+            fragment = queue.pop()
+            if fragment in decided:
+                continue
+            limit = self._attaching.group_limit
+            group = self._attaching.group(fragment, self._place, size_max=limit)
+            apart = len(group) > limit
+            if apart:
+                # The rest of a group that was too large before stands by itself already.
+                group = self._attaching.group(fragment, self._place, skip=self._stands_apart)
+            settled = self._attaching.settle(group, self._place, apart=apart)
+            decided.update(settled)
+            self._fresh.update(settled)
+            # Whether two forbidden ones of a kind would go to one customer depends on both their groups.
+            queue.extend(
+                other
+                for member in group
+                for other in self._graph.forbidden(member)
+                if self._rank(other) == rank and other not in decided and not self._is_joined(other)
+            )
+        for fragment, place in decided.items():
+            self._spread(fragment, place)
+
+    def _stands_apart(self, fragment: str) -> bool:
+        place = self._place(fragment)
+        return place is not None and place.stage == Stage.APART
+
+    def _is_joined(self, fragment: str) -> bool:
+        place = self._place(fragment)
+        return place is not None and place.joined

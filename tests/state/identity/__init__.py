@@ -1,0 +1,1 @@
+"""Tests of the partition, its incremental twin, the rows and the engine."""

@@ -1,0 +1,100 @@
+"""The incremental partition equals the whole, in every order of arrival and every batching.
+
+Goal: no shortcut of the recomputation may end elsewhere. Method: thousands of small random sets of evidence and orders
+with low limits, so that cuts, vetoes, shared identifiers and groups that are too large all occur, each in three orders;
+after every batch the placements are compared with those of the whole.
+"""
+
+import random
+from collections import Counter
+
+from state.identity.attaching import Attaching
+from state.identity.evidence import EvidenceGraph, Order, Sighting
+from state.identity.joining import Joining
+from state.identity.kinds import KindOrder
+from state.identity.placement import Placement
+from state.identity.recomputation import ChangedPair, Recomputation
+from tests.state.identity.populations import CLUSTER_LIMIT, Population, low_policy, random_population
+
+POLICY = low_policy()
+KIND_ORDER = KindOrder(POLICY)
+
+
+class Incremental:
+    """Keeps placements by recomputation over a graph that is made anew for each batch."""
+
+    def __init__(self, population: Population, limit: int = CLUSTER_LIMIT) -> None:
+        self.population = population
+        self.limit = limit
+        self.events: list[list[Sighting]] = []
+        self.orders: list[Order] = []
+        self.placements: dict[str, Placement] = {}
+        self.reasons: Counter[str] = Counter()
+
+    def take(self, batch: list[list[Sighting] | Order]) -> None:
+        """Let events and orders arrive together."""
+        events = [item for item in batch if not isinstance(item, Order)]
+        orders = [item for item in batch if isinstance(item, Order)]
+        known = self.population.formed(self.events)
+        self.events += events
+        self.orders += orders
+        named = {end for event in events for item in event for end in (item.one, item.other)}
+        graph = EvidenceGraph(
+            self.population.identifiers,
+            self.population.formed(self.events),
+            [item for event in self.events for item in event],
+            self.orders,
+        )
+        decisions = Recomputation(
+            graph,
+            KIND_ORDER,
+            Joining(graph, KIND_ORDER, self.limit),
+            Attaching(graph, KIND_ORDER, self.limit),
+            self.placements.get,
+        ).decide(
+            [ChangedPair(item.one, item.other, item.grade) for event in events for item in event],
+            [(order.one, order.other) for order in orders],
+            [end for end in sorted(named) if end not in known and end in self.placements],
+        )
+        assert all(self.placements.get(f) != place for f, place in decisions.placements.items())
+        self.placements.update(decisions.placements)
+        self.reasons.update(veto.reason for veto in decisions.vetoed)
+
+
+def _check(seed: int, *, ordered: bool, limit: int = CLUSTER_LIMIT) -> tuple[Counter[str], Counter[str]]:
+    population = random_population(seed, ordered=ordered)
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    chance = random.Random(seed)
+    for _ in range(3):
+        arrivals: list[list[Sighting] | Order] = [*population.events, *population.orders]
+        chance.shuffle(arrivals)
+        incremental = Incremental(population, limit)
+        while arrivals:
+            size = chance.choice((1, 1, 1, 2, 5))
+            batch, arrivals = arrivals[:size], arrivals[size:]
+            incremental.take(batch)
+            whole = population.whole(incremental.events, incremental.orders, POLICY, limit)
+            assert incremental.placements == whole.placements, f"seed {seed}"
+        states.update(place.state for place in incremental.placements.values())
+        states.update(f"stage {int(place.stage)}" for place in incremental.placements.values())
+        reasons += incremental.reasons
+    return states, reasons
+
+
+def test_evidence_alone_gives_the_same_as_the_whole() -> None:
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for seed in range(3_000):
+        more_states, more_reasons = _check(seed, ordered=False)
+        states += more_states
+        reasons += more_reasons
+    assert min(states[state] for state in ("home", "joined", "attached", "shared", "stage 3")) > 500
+    assert min(reasons["unique"], reasons["limit"]) > 200
+
+
+def test_evidence_and_orders_give_the_same_as_the_whole() -> None:
+    reasons: Counter[str] = Counter()
+    for seed in range(10_000, 12_000):
+        reasons += _check(seed, ordered=True)[1]
+    assert reasons["forbidden"] > 200
