@@ -71,6 +71,10 @@ def server_properties(options: BrokerOptions) -> dict[str, str | int]:
         "group.min.session.timeout.ms": 1_000,
         # An open transaction of a killed worker hides what follows it until it is aborted.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
+        # After a crash the broker may not come back before the controller has given its predecessor up. Both live in
+        # one process, so they only miss each other when all of it stands still.
+        "broker.session.timeout.ms": 3_000,
+        "broker.heartbeat.interval.ms": 500,
         "log.cleaner.dedupe.buffer.size": CLEANER_BUFFER_SIZE_BYTES,
         "num.network.threads": 2,
         "num.io.threads": 4,

@@ -1,10 +1,16 @@
 """What a local broker is started with."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
+
+
+def default_cache_dir() -> Path:
+    """Where a user's programs keep what can be fetched again: `$XDG_CACHE_HOME` or `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goldenthread"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,60 @@
+"""Fixtures of all tests: one real Kafka for the session, started when the first test asks for it."""
+
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.broker.local_broker import LocalBroker
+from streams.broker.options import BrokerOptions, default_cache_dir
+
+FreePorts = Callable[[int], list[int]]
+# Below the range from which systems take the ports of outgoing connections, which could snatch them away.
+PORT_RANGE = (15_000, 30_000)
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> FreePorts:
+    """A function that gives as many ports of 127.0.0.1 as asked for, none of them in use or given out before."""
+    given: set[int] = set()
+
+    def find(count: int) -> list[int]:
+        found: list[int] = []
+        while len(found) < count:
+            port = random.SystemRandom().randint(*PORT_RANGE)
+            with socket.socket() as probe:
+                if port not in given and probe.connect_ex(("127.0.0.1", port)) != 0:
+                    given.add(port)
+                    found.append(port)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """Where Kafka's jars are kept between test runs, shared with the program itself."""
+    given = os.environ.get("GOLDENTHREAD_CACHE_DIR")
+    return Path(given) if given else default_cache_dir()
+
+
+@pytest.fixture(scope="session")
+def local_broker(
+    tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, free_ports: FreePorts
+) -> Iterator[LocalBroker]:
+    """The session's broker; tests share it, so each makes topics under names of its own and never stops it."""
+    port, controller_port = free_ports(2)
+    options = BrokerOptions(
+        data_dir=tmp_path_factory.mktemp("kafka"), cache_dir=cache_dir, port=port, controller_port=controller_port
+    )
+    with LocalBroker(options) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def broker(local_broker: LocalBroker) -> str:
+    """The bootstrap address of the session's broker."""
+    return local_broker.bootstrap_servers
