@@ -111,7 +111,8 @@ class Interactions(msgspec.Struct):
     count: int
     first: str | None
     last: str | None
-    recent: list[RecentInteraction]
+    #: Each the JSON of a `RecentInteraction`, which was written once and is copied from then on.
+    recent: list[msgspec.Raw]
 
 
 class ContextDocument(msgspec.Struct):
@@ -132,10 +133,13 @@ class ContextDocument(msgspec.Struct):
     groups: dict[str, list[str]]
     last: LastTouches
     interactions: Interactions
+    #: The kinds of groups that only attached members tell, with the kind of the member; absent without any.
+    groups_via: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _CANONICAL = msgspec.json.Encoder(order="sorted")
+_RECENT = msgspec.json.Decoder(RecentInteraction)
 _DOCUMENT = msgspec.json.Decoder(ContextDocument)
 
 
@@ -147,6 +151,11 @@ def encode_document(document: ContextDocument) -> bytes:
 def decode_document(encoded: bytes) -> ContextDocument:
     """The document in a record of `context`; raises msgspec.DecodeError."""
     return _DOCUMENT.decode(encoded)
+
+
+def recent_interactions(document: ContextDocument) -> list[RecentInteraction]:
+    """The newest interactions of a context, newest first."""
+    return [_RECENT.decode(each) for each in document.interactions.recent]
 
 
 def canonical_bytes(document: ContextDocument | dict[str, Any] | bytes) -> bytes:
@@ -183,7 +192,7 @@ class Interaction(msgspec.Struct, omit_defaults=True):
 class FieldChange(msgspec.Struct, omit_defaults=True):
     """One field that changed; `old` or `new` is absent where there was or is none."""
 
-    #: A JSON pointer into the context document.
+    #: A JSON pointer into the context document; entries of lists by their kind and id: `/refs/order/o-12`.
     field: str
     old: msgspec.Raw | None = None
     new: msgspec.Raw | None = None

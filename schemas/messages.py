@@ -4,11 +4,17 @@ A message's first field is its tag, then `target`, the fragment whose partition 
 at the end. Times are microseconds since 1970.
 """
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from schemas.identity_policy import Grade
+
+#: The last microsecond of the year 9999, past which no time can be written as RFC 3339.
+TIME_MAX_US: Final = 253_402_300_799_999_999
+
+EventTime = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_US)]
+GradeNumber = Annotated[int, msgspec.Meta(ge=int(min(Grade)), le=int(max(Grade)))]
 
 
 class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -29,10 +35,10 @@ class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag_field="tag",
     source: str
     id: str
     type: str
-    time: int
+    time: EventTime
     channel: str
     rank: int
-    grade: int
+    grade: GradeNumber
     #: First bytes of the hash of the event as its producer sent it.
     content: bytes
     #: The event's time was assigned by collect, not by its producer.
@@ -102,6 +108,9 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", ta
     offset: int
     #: The encoded `state.fragment.Fragment`.
     content: bytes
+    #: First and last sight by identity, as `Own` told them; None before it did.
+    first: int | None = None
+    last: int | None = None
 
 
 RoutedMessage = RoutedEvent | Own | Add | Drop | Snapshot

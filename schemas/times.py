@@ -1,5 +1,6 @@
 """Event times: RFC 3339 text at the edges, whole microseconds since 1970 (UTC) inside."""
 
+import functools
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -7,9 +8,13 @@ from typing import Final
 from schemas.errors import DeadCode, EventError
 
 MICROSECONDS_PER_SECOND: Final = 1_000_000
-MICROSECONDS_PER_DAY: Final = 86_400 * MICROSECONDS_PER_SECOND
+SECONDS_PER_DAY: Final = 86_400
+MICROSECONDS_PER_DAY: Final = SECONDS_PER_DAY * MICROSECONDS_PER_SECOND
 # Identity keeps when a pair was last seen by spans of this length, so that a daily visitor costs one record a month.
 SIGHT_BUCKET_DAYS: Final = 30
+
+#: The last microsecond of the year 9999, past which no time can be written as RFC 3339.
+TIME_MAX_US: Final = 253_402_300_799_999_999
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1)
@@ -21,7 +26,7 @@ def parse_time(text: str, pointer: str = "/time") -> int:
     """Microseconds since 1970 of an RFC 3339 time with its offset; finer digits are cut.
 
     Raises:
-        EventError: `invalid_time`, when it is no such time or lies before 1970.
+        EventError: `invalid_time`, when it is no such time, or lies before 1970 or after 9999 in UTC.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -37,18 +42,25 @@ def parse_time(text: str, pointer: str = "/time") -> int:
         raise EventError(DeadCode.INVALID_TIME, f"{text[:64]!r}: {error}", pointer) from None
     if fraction:
         whole += int(fraction[:6].ljust(6, "0"))
-    if whole < 0:
-        raise EventError(DeadCode.INVALID_TIME, f"{text[:64]!r} lies before 1970", pointer)
+    if not 0 <= whole <= TIME_MAX_US:
+        raise EventError(DeadCode.INVALID_TIME, f"{text[:64]!r} lies before 1970 or after 9999", pointer)
     return whole
 
 
 def format_time(time_us: int) -> str:
     """RFC 3339 in UTC with as many digits of the second as are needed: none, three or six."""
-    seconds, micros = divmod(time_us, MICROSECONDS_PER_SECOND)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    day, within = divmod(time_us, MICROSECONDS_PER_DAY)
+    second, micros = divmod(within, MICROSECONDS_PER_SECOND)
+    text = format_day(day) + _format_clock(second)
     if micros == 0:
         return text + "Z"
     return f"{text}.{micros // 1000:03d}Z" if micros % 1000 == 0 else f"{text}.{micros:06d}Z"
+
+
+# A day has few seconds, and events of few days come at a time: contexts are written with dozens of times each.
+@functools.lru_cache(maxsize=SECONDS_PER_DAY)
+def _format_clock(second: int) -> str:
+    return f"T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
 def day_of(time_us: int) -> int:
@@ -56,6 +68,7 @@ def day_of(time_us: int) -> int:
     return time_us // MICROSECONDS_PER_DAY
 
 
+@functools.lru_cache(maxsize=4096)
 def format_day(day: int) -> str:
     """The day as `2026-11-22`."""
     return (_EPOCH_DAY + timedelta(days=day)).isoformat()

@@ -1,0 +1,154 @@
+"""Writes a joined customer out as its context document, and cuts one that no record could carry."""
+
+from typing import Final
+
+import msgspec
+
+from schemas.document import (
+    ContextDocument,
+    Identity,
+    Interactions,
+    LastTouches,
+    Permission,
+    RecentInteraction,
+    ShownIdentifier,
+    ShownRef,
+    Tally,
+    Touch,
+    Trait,
+    encode_document,
+)
+from schemas.identifiers import DEFAULT_NAMESPACE
+from schemas.identity_policy import Grade
+from schemas.times import format_time
+from state.fragment import Count, Register
+from state.join import Contact, Fact, Joined, Part, is_withdrawn
+
+#: Kafka's default bound is 1 MiB a record; the rest is for keys, headers and the batch.
+DOCUMENT_SIZE_BYTES_MAX: Final = 900_000
+
+GRADE_LABELS: Final = {int(grade): grade.label for grade in Grade}
+_STATUS: Final = "current"
+_RECENT = msgspec.json.Decoder(RecentInteraction)
+_JSON = msgspec.json.Encoder()
+_YES: Final = b"true"
+
+
+def show(customer: str, joined: Joined) -> ContextDocument | None:
+    """The document, with version 0; None for a customer without events, who has no context."""
+    total = joined.total
+    if total is None:
+        return None
+    return ContextDocument(
+        customer=customer,
+        version=0,
+        settling=joined.settling,
+        realm=joined.realm,
+        identity=Identity(joined.level, joined.strongest),
+        identifiers=[_identifier(part) for part in joined.identifiers],
+        traits={name: _trait(fact) for name, fact in joined.traits.items() if not is_withdrawn(fact)},
+        permissions=_permissions(joined),
+        channels=_tallies(joined.channels),
+        types=_tallies(joined.types),
+        days=joined.days,
+        refs=[
+            ShownRef(
+                mention.kind,
+                mention.id,
+                mention.register.type,
+                format_time(mention.register.time),
+                mention.register.status or None,
+                mention.via,
+            )
+            for mention in joined.refs
+        ],
+        groups={kind: sorted(group.values) for kind, group in joined.groups.items()},
+        groups_via=(
+            {kind: group.via for kind, group in joined.groups.items() if group.via is not None} or msgspec.UNSET
+        ),
+        last=LastTouches(_last(joined.last_in), _last(joined.last_out)),
+        interactions=Interactions(
+            total.count,
+            format_time(total.first),
+            format_time(total.last),
+            [_recent(contact) for contact in joined.recent],
+        ),
+    )
+
+
+def encode_versionless(document: ContextDocument) -> tuple[bytes, bytes]:
+    """The document's JSON before and after the number of its version, so that it is written once."""
+    head = b'{"customer":"%b","version":' % document.customer.encode()
+    encoded = encode_document(document)
+    return head, encoded[len(head) + 1 :]
+
+
+def _tallies(counts: dict[str, Count]) -> dict[str, Tally]:
+    return {
+        name: Tally(count.count, format_time(count.first), format_time(count.last)) for name, count in counts.items()
+    }
+
+
+def sight(part: Part) -> tuple[int | None, int | None]:
+    """First and last time that identity or an event saw the identifier, in microseconds.
+
+    Identity keeps the last one by the start of a 30-day bucket, which may lie before the first.
+    """
+    total = part.content.total
+    firsts = [time for time in (part.first, total.first if total else None) if time is not None]
+    lasts = [time for time in (part.last, total.last if total else None) if time is not None]
+    return min(firsts, default=None), max(firsts + lasts, default=None)
+
+
+def _identifier(part: Part) -> ShownIdentifier:
+    kind, value, namespace, _ = part.identifier
+    first, last = sight(part)
+    return ShownIdentifier(
+        kind,
+        value,
+        grade_label(part.grade),
+        part.role,
+        None if first is None else format_time(first),
+        None if last is None else format_time(last),
+        _STATUS,
+        None if namespace == DEFAULT_NAMESPACE else namespace,
+    )
+
+
+def grade_label(grade: int) -> str:
+    """The word for a grade; what nothing graded is claimed."""
+    return GRADE_LABELS.get(grade, GRADE_LABELS[int(Grade.CLAIMED)])
+
+
+def _trait(fact: Fact) -> Trait:
+    trait = _said(fact.register, fact.via)
+    if fact.claim is not None:
+        trait.newer_claim = _said(fact.claim, None)
+    return trait
+
+
+def _said(register: Register, via: str | None) -> Trait:
+    return Trait(msgspec.Raw(register.value), format_time(register.time), register.source, register.event, via)
+
+
+def _permissions(joined: Joined) -> dict[str, dict[str, Permission]]:
+    shown: dict[str, dict[str, Permission]] = {}
+    for (channel, purpose), (register, via, _) in joined.permissions.items():
+        shown.setdefault(channel, {})[purpose] = Permission(
+            register.value == _YES, format_time(register.time), register.source, register.event, via
+        )
+    return shown
+
+
+def _recent(contact: Contact) -> msgspec.Raw:
+    touch, via = contact
+    if via is None:
+        return msgspec.Raw(touch.shown)
+    return msgspec.Raw(b"%b,%b" % (touch.shown[:-1], _JSON.encode({"via": via})[1:]))
+
+
+def _last(contact: Contact | None) -> Touch | None:
+    if contact is None:
+        return None
+    line = _RECENT.decode(contact.touch.shown)
+    return Touch(line.time, line.channel, line.summary or "", contact.via)

@@ -1,0 +1,214 @@
+"""The engine behind agents/context: events and ownership in, documents, interactions, changes and snapshots out."""
+
+import functools
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from schemas.errors import DeadCode, SecretError
+from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed
+from schemas.times import MICROSECONDS_PER_DAY, format_day
+from schemas.topics import Topic
+from state.context.document import DOCUMENT_SIZE_BYTES_MAX
+from state.context.entries import CACHED_ROWS_MAX, Entries, Entry
+from state.context.letters import Origin, dead_event, dead_record, interaction
+from state.context.publication import Publication, Unseal
+from state.dedupe import Dedupe, Verdict
+from state.engine import Drained, Output, Rows
+from state.fold import fold
+from state.fragment import Fragment, Limits, decode_fragment
+from state.join import JoinRules
+
+#: Unsealed identifiers that stay in memory: deciphering one costs as much as folding an event.
+CACHED_IDENTIFIERS_MAX: Final = 100_000
+
+
+class ContextEngine:
+    """One partition of `routed` and its rows of `context.state`.
+
+    `unseal` reads a sealed identifier of a fragment (`schemas.keys.Keyring.unseal`). `horizon_days`, where one is
+    set, is how far behind its newest event a fragment remembers which events it was given.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        unseal: Unseal,
+        rules: JoinRules,
+        *,
+        limits: Limits | None = None,
+        era: int = 0,
+        horizon_days: int | None = None,
+        origin_topic: str = Topic.ROUTED,
+        partition: int = 0,
+        cached_rows_max: int = CACHED_ROWS_MAX,
+        cached_identifiers_max: int = CACHED_IDENTIFIERS_MAX,
+        document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
+        dedupe: Dedupe | None = None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._unseal: Unseal = functools.lru_cache(cached_identifiers_max)(unseal)
+        self._rules = rules
+        self._limits = limits or rules.limits
+        self._era = era
+        self._horizon_days = horizon_days
+        self._origin_topic = origin_topic
+        self._partition = partition
+        self._document_size_bytes_max = document_size_bytes_max
+        self._entries = Entries(rows, cached_rows_max)
+        self._dedupe = dedupe or Dedupe(rows)
+        self._interactions: list[Output] = []
+        self._dead: list[Output] = []
+
+    def apply(self, value: bytes, offset: int) -> None:
+        """Take in one record of `routed`; what can't be read becomes a dead letter."""
+        try:
+            message = decode_routed(value)
+        except msgspec.DecodeError as error:
+            self._refuse_record(value, None, str(error), offset)
+            return
+        entry = self._entries.get(message.target)
+        record = entry.record
+        if (self._era, offset) <= (record.era, record.offset):
+            self.counts["skipped"] += 1
+            return
+        try:
+            if isinstance(message, RoutedEvent):
+                self._fold(entry, message, offset)
+            elif isinstance(message, Own):
+                self._own(entry, message)
+            else:
+                self._hear(entry, message)
+        except (SecretError, msgspec.DecodeError, ValueError) as error:
+            self._refuse_record(value, message.target.encode(), str(error), offset)
+        record.era, record.offset = self._era, offset
+
+    def drain(self) -> Drained:
+        """What changed since the last drain: interactions, changes, contexts, snapshots, dead letters; and the rows."""
+        publication = Publication(self._entries, self._unseal, self._rules, self._document_size_bytes_max)
+        for entry in self._entries.touched.values():
+            publication.publish(entry)
+        outputs = [
+            *self._interactions,
+            *publication.changes,
+            *publication.contexts,
+            *publication.snapshots,
+            *self._dead,
+        ]
+        self._interactions.clear()
+        self._dead.clear()
+        return Drained(outputs, self._entries.drain() | self._dedupe.drain())
+
+    def settled(self) -> None:
+        """The drained rows are committed."""
+        self._entries.settled()
+        self._dedupe.settled()
+
+    def _fold(self, entry: Entry, event: RoutedEvent, offset: int) -> None:
+        """Apply one event: judge it, fold it, announce it.
+
+        1. Refuse what lies before the fragment's horizon, where copies can't be told any more.
+        2. Refuse or skip what is no new event.
+        3. Fold it.
+        4. Raise the horizon with the newest event.
+        """
+        record = entry.record
+        # Step 1.
+        day = event.time // MICROSECONDS_PER_DAY
+        if day < record.horizon_day:
+            reason = f"the fragment's events before {format_day(record.horizon_day)} are no longer told apart"
+            self._refuse_event(event, DeadCode.HORIZON_PASSED, reason, offset)
+            return
+        if not record.kind:
+            self._name(entry, event.kind, event.sealed)
+        # Step 2.
+        verdict = self._dedupe.judge(event)
+        if verdict is not Verdict.NEW:
+            if verdict is Verdict.CONFLICT:
+                reason = "an event of the same source and id but with other content came before, and stands"
+                self._refuse_event(event, DeadCode.CONTENT_CONFLICT, reason, offset)
+            else:
+                self.counts["duplicate"] += 1
+            return
+        # Step 3.
+        if fold(record.content, event, self._limits):
+            entry.told = True
+        entry.folded = entry.counted = True
+        self._entries.touched[entry.fragment] = entry
+        self._interactions.append(interaction(event, record.owner or entry.fragment))
+        self.counts["applied"] += 1
+        # Step 4.
+        if self._horizon_days is not None and day - self._horizon_days > record.horizon_day:
+            record.horizon_day = day - self._horizon_days
+            self._dedupe.evict(entry.fragment, record.horizon_day)
+
+    def _own(self, entry: Entry, message: Own) -> None:
+        record = entry.record
+        if not record.kind:
+            self._name(entry, message.kind, message.sealed)
+        place = (record.owner, record.state, record.grade)
+        said = (*place, record.epoch, record.first, record.last)
+        if record.own(message) and record.owner:
+            # Also when nothing is new: the owner may have to hear it again.
+            entry.spoken = True
+        if place != (record.owner, record.state, record.grade):
+            entry.told = True
+        if entry.spoken or said != (record.owner, record.state, record.grade, record.epoch, record.first, record.last):
+            self._entries.touched[entry.fragment] = entry
+        self.counts["own"] += 1
+
+    def _hear(self, entry: Entry, message: Add | Drop | Snapshot) -> None:
+        """Take in what identity or a fragment says to its owner."""
+        if isinstance(message, Add):
+            # Here a sealed identifier that can't be read costs one message, later it would stop the worker.
+            self._unseal(message.sealed, message.fragment)
+            new = self._entries.member(entry, message.fragment).add(message)
+            entry.told |= new
+        elif isinstance(message, Drop):
+            new = self._entries.member(entry, message.fragment).drop(message)
+            entry.told |= new
+        else:
+            new = self._take(entry, message)
+        if new:
+            entry.changed_members.add(message.fragment)
+            self._entries.touched[entry.fragment] = entry
+        self.counts[type(message).__name__.lower()] += 1
+
+    def _take(self, entry: Entry, message: Snapshot) -> bool:
+        content = decode_fragment(message.content)
+        member = self._entries.member(entry, message.fragment)
+        before = member.content
+        new = member.take(message, content)
+        if new and member.wanted:
+            entry.counted |= content.total != before.total
+            entry.told |= _said(content) != _said(before)
+        return new
+
+    def _name(self, entry: Entry, kind: str, sealed: bytes) -> None:
+        """Note the fragment's own identifier, if it can be read; SecretError or ValueError otherwise."""
+        self._unseal(sealed, entry.fragment)
+        entry.record.kind, entry.record.sealed = kind, sealed
+
+    def _refuse_event(self, event: RoutedEvent, code: DeadCode, message: str, offset: int) -> None:
+        self._dead.append(dead_event(event, code, message, self._origin(offset)))
+        self.counts[code] += 1
+
+    def _refuse_record(self, value: bytes, key: bytes | None, message: str, offset: int) -> None:
+        code = DeadCode.UNREADABLE_MESSAGE
+        self._dead.append(dead_record(value, key, code, message, self._origin(offset)))
+        self.counts[code] += 1
+
+    def _origin(self, offset: int) -> Origin:
+        return Origin(self._origin_topic, self._partition, offset)
+
+
+def _said(content: Fragment) -> tuple[object, ...]:
+    return (
+        content.grade,
+        content.traits,
+        content.trusted,
+        content.permissions,
+        content.refs,
+        content.groups,
+    )

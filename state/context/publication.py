@@ -1,0 +1,131 @@
+"""What the world hears of a touched fragment at a checkpoint: its document, a tombstone, or a snapshot to its owner."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from schemas.document import ContextChange, ContextDocument
+from schemas.identifiers import Identifier
+from schemas.messages import Snapshot, encode
+from schemas.topics import Topic
+from state.context.changes import compare
+from state.context.document import DOCUMENT_SIZE_BYTES_MAX, encode_versionless, show
+from state.context.entries import Entries, Entry
+from state.engine import Output
+from state.fragment import encode_fragment
+from state.join import Joined, JoinRules, Part, join
+
+#: Halving all limits this often leaves none, so the last attempt always fits.
+_HALVINGS_MAX: Final = 8
+
+_JSON = msgspec.json.Encoder()
+
+Unseal = Callable[[bytes, str], Identifier]
+
+
+class Publication:
+    """The outputs of one drain, by topic."""
+
+    def __init__(
+        self,
+        entries: Entries,
+        unseal: Unseal,
+        rules: JoinRules,
+        document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
+    ) -> None:
+        self._entries = entries
+        self._unseal = unseal
+        self._rules = rules
+        self._document_size_bytes_max = document_size_bytes_max
+        self.changes: list[Output] = []
+        self.contexts: list[Output] = []
+        self.snapshots: list[Output] = []
+
+    def publish(self, entry: Entry) -> None:
+        """Say what there is to say of a touched entry, and note in its record what was said.
+
+        1. Another's fragment sends its owner what it holds, if that or its place changed.
+        2. A customer that has no document any more gets a tombstone, if one stands.
+        3. A customer whose document differs from the one that stands gets the new one, and its changes.
+        """
+        record = entry.record
+        if record.owner and (entry.folded or entry.spoken):
+            self.snapshots.append(_snapshot(entry))
+        written = None if record.owner or not record.kind else self._write(entry)
+        if written is not None:
+            self._replace(entry, *written)
+        elif record.published:
+            self.contexts.append(Output(Topic.CONTEXT, entry.fragment.encode(), None))
+            record.published = False
+
+    def _replace(self, entry: Entry, joined: Joined, head: bytes, tail: bytes) -> None:
+        record, changes = entry.record, None
+        if not record.published:
+            changes = compare(None, joined)
+        elif entry.told or not entry.counted:
+            # What stands is what the committed rows say, since each drain publishes all that differs.
+            before = self._write(self._entries.committed(entry.fragment))
+            if before is not None and before[1:] == (head, tail):
+                return
+            changes = compare(before[0] if before is not None else None, joined)
+        record.version += 1
+        record.published = True
+        key = entry.fragment.encode()
+        if changes:
+            change = ContextChange(entry.fragment, record.version, changes)
+            self.changes.append(Output(Topic.CONTEXT_CHANGES, key, _JSON.encode(change)))
+        self.contexts.append(Output(Topic.CONTEXT, key, b"%b%d%b" % (head, record.version, tail)))
+
+    def _write(self, entry: Entry) -> tuple[Joined, bytes, bytes] | None:
+        """The joined customer and its document around the version; None for one without events.
+
+        A document that no record could carry is written again with half of every limit, until it fits.
+        """
+        record, rules = entry.record, self._rules
+        home = Part(
+            self._unseal(record.sealed, entry.fragment),
+            record.state,
+            max(record.grade, record.content.grade),
+            record.first,
+            record.last,
+            record.content,
+        )
+        members = [
+            Part(
+                self._unseal(member.sealed, fragment),
+                member.role,
+                member.grade,
+                member.first,
+                member.last,
+                member.content,
+                member.settling,
+            )
+            for fragment, member in (self._entries.members(entry).items() if record.members else ())
+            if member.wanted
+        ]
+        for _ in range(_HALVINGS_MAX):
+            joined = join(home, members, rules)
+            document: ContextDocument | None = show(entry.fragment, joined)
+            if document is None:
+                return None
+            head, tail = encode_versionless(document)
+            if len(head) + len(tail) <= self._document_size_bytes_max:
+                break
+            rules = msgspec.structs.replace(rules, limits=rules.limits.halved())
+        return joined, head, tail
+
+
+def _snapshot(entry: Entry) -> Output:
+    record = entry.record
+    message = Snapshot(
+        target=record.owner,
+        fragment=entry.fragment,
+        epoch=record.epoch,
+        era=record.era,
+        offset=record.offset,
+        content=encode_fragment(record.content),
+        first=record.first,
+        last=record.last,
+    )
+    return Output(Topic.ROUTED, record.owner.encode(), encode(message))

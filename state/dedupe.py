@@ -1,0 +1,184 @@
+"""Dedupe: exact, not a window. Which events a fragment was given, in rows of their own, one tree per day.
+
+An entry is 12 bytes: 8 of the hash of (source, id), 4 of the hash of the event as its producer sent it. A row holds
+its entries sorted. Before a row passes its size it is split: it becomes a mark, and its entries move to up to 16
+rows, by the next hexadecimal digit of their hash, whose keys are longer by that digit. Whether a row is split
+depends only on how many entries belong under it, so the rows are the same for every order of arrival; mark and
+moved entries are written in one transaction like all rows, so no crash comes between.
+"""
+
+import hashlib
+from enum import Enum, auto
+from itertools import islice
+from typing import Final
+
+from schemas.limits import ASSIGNED_TIME_HORIZON_DAYS, DEDUPE_ROW_SIZE_BYTES_MAX
+from schemas.messages import RoutedEvent
+from schemas.rows import RowDecoder, day_of_key, day_prefix, days_prefix, encode_row, fragment_of
+from schemas.times import MICROSECONDS_PER_DAY
+from state.engine import Rows
+
+NAME_SIZE_BYTES: Final = 8
+CONTENT_SIZE_BYTES: Final = 4
+ENTRY_SIZE_BYTES: Final = NAME_SIZE_BYTES + CONTENT_SIZE_BYTES
+#: Rows that stay in memory between checkpoints; most hold a few entries.
+CACHED_ROWS_MAX: Final = 200_000
+
+# What encoding adds to the entries: the format byte and the header of the bytes.
+_ROW_OVERHEAD_BYTES: Final = 4
+# The value of a row that was split.
+_SPLIT: Final = None
+
+
+class Verdict(Enum):
+    """What an event is to its fragment."""
+
+    NEW = auto()
+    DUPLICATE = auto()
+    #: The same source and id, other content: the first stands.
+    CONFLICT = auto()
+
+
+class Dedupe:
+    """The events that the fragments of one partition were given."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        row_size_bytes_max: int = DEDUPE_ROW_SIZE_BYTES_MAX,
+        assigned_horizon_days: int = ASSIGNED_TIME_HORIZON_DAYS,
+        cached_rows_max: int = CACHED_ROWS_MAX,
+    ) -> None:
+        self._rows = rows
+        self._decoder: RowDecoder[bytes | None] = RowDecoder(bytes | None)  # type: ignore[arg-type]  # a union is a shape
+        self._size_bytes_max = row_size_bytes_max - _ROW_OVERHEAD_BYTES
+        self._assigned_horizon_days = assigned_horizon_days
+        self._cached_rows_max = cached_rows_max
+        self._cache: dict[bytes, bytes | None] = {}
+        self._changed: dict[bytes, None] = {}
+        self._horizons: dict[str, int] = {}
+
+    def judge(self, event: RoutedEvent) -> Verdict:
+        """Whether the event is new to its fragment; a new one is entered."""
+        name = name_of(event.source, event.id)
+        content = event.content[:CONTENT_SIZE_BYTES].ljust(CONTENT_SIZE_BYTES, b"\0")
+        day = event.time // MICROSECONDS_PER_DAY
+        prefix = day_prefix(event.target, day)
+        key, entries = self._leaf(prefix, name)
+        place = _place(entries, name)
+        held = entries[place : place + ENTRY_SIZE_BYTES]
+        if held[:NAME_SIZE_BYTES] == name:
+            return _compare(held, content)
+        if event.assigned:
+            held = self._find_near(event.target, day, name)
+            if held:
+                return _compare(held, content)
+        self._cache[key] = entries = entries[:place] + name + content + entries[place:]
+        self._changed[key] = None
+        if len(entries) > self._size_bytes_max:
+            self._split(key, len(key) - len(prefix), entries)
+        return Verdict.NEW
+
+    def _find_near(self, fragment: str, day: int, name: bytes) -> bytes:
+        """The entry of a copy whose time was assigned on a day before or after."""
+        for distance in range(1, self._assigned_horizon_days + 1):
+            for near in (day - distance, day + distance):
+                if near >= 0:
+                    _, entries = self._leaf(day_prefix(fragment, near), name)
+                    place = _place(entries, name)
+                    held = entries[place : place + ENTRY_SIZE_BYTES]
+                    if held[:NAME_SIZE_BYTES] == name:
+                        return held
+        return b""
+
+    def _leaf(self, prefix: bytes, name: bytes) -> tuple[bytes, bytes]:
+        """The row that the name belongs to, and its entries."""
+        entries = self._get(prefix)
+        if entries is not _SPLIT:
+            return prefix, entries
+        digits = name.hex().encode()
+        # A row of one name never splits, so there are enough digits.
+        for depth in range(1, len(digits) + 1):
+            key = prefix + digits[:depth]
+            entries = self._get(key)
+            if entries is not _SPLIT:
+                return key, entries
+        raise AssertionError("a dedupe row was split below a whole hash")
+
+    def _get(self, key: bytes) -> bytes | None:
+        try:
+            return self._cache[key]
+        except KeyError:
+            value = self._rows.get(key)
+            entries = self._cache[key] = b"" if value is None else self._decoder.decode(value)
+            return entries
+
+    def _split(self, key: bytes, depth: int, entries: bytes) -> None:
+        self._cache[key] = _SPLIT
+        parts: dict[bytes, list[bytes]] = {}
+        for start in range(0, len(entries), ENTRY_SIZE_BYTES):
+            entry = entries[start : start + ENTRY_SIZE_BYTES]
+            digit = entry[:NAME_SIZE_BYTES].hex()[depth].encode()
+            parts.setdefault(digit, []).append(entry)
+        for digit, part in parts.items():
+            child = key + digit
+            self._cache[child] = b"".join(part)
+            self._changed[child] = None
+            if len(part) * ENTRY_SIZE_BYTES > self._size_bytes_max and len(part) > 1:
+                self._split(child, depth + 1, self._cache[child] or b"")
+
+    def evict(self, fragment: str, horizon_day: int) -> None:
+        """Forget the fragment's whole days before the horizon, at the next drain. None of them may be judged again."""
+        self._horizons[fragment] = horizon_day
+
+    def drain(self) -> dict[bytes, bytes | None]:
+        """The changed rows since the last drain; None deletes."""
+        if not self._horizons:
+            return {key: encode_row(self._cache[key]) for key in self._changed}
+        drained: dict[bytes, bytes | None] = {}
+        for fragment, horizon_day in self._horizons.items():
+            for key, _ in self._rows.scan(days_prefix(fragment)):
+                if day_of_key(key) >= horizon_day:
+                    break
+                drained[key] = None
+                self._cache.pop(key, None)
+        for key in self._changed:
+            if day_of_key(key) >= self._horizons.get(fragment_of(key), 0):
+                drained[key] = encode_row(self._cache[key])
+            else:
+                self._cache.pop(key, None)
+        return drained
+
+    def settled(self) -> None:
+        """The drained rows are committed: shrink to the bound, by what was changed longest ago."""
+        self._horizons.clear()
+        cache = self._cache
+        for key in self._changed:
+            if key in cache:
+                cache[key] = cache.pop(key)
+        self._changed.clear()
+        for key in list(islice(cache, max(0, len(cache) - self._cached_rows_max))):
+            del cache[key]
+
+
+def name_of(source: str, event: str) -> bytes:
+    """The hash of an event's name. The length of the source keeps (`ab`, `c`) and (`a`, `bc`) apart."""
+    return hashlib.blake2b(f"{len(source)}:{source}{event}".encode(), digest_size=NAME_SIZE_BYTES).digest()
+
+
+def _place(entries: bytes, name: bytes) -> int:
+    """Where in sorted entries the name is or would be, in bytes."""
+    low, high = 0, len(entries) // ENTRY_SIZE_BYTES
+    while low < high:
+        middle = (low + high) >> 1
+        start = middle * ENTRY_SIZE_BYTES
+        if entries[start : start + NAME_SIZE_BYTES] < name:
+            low = middle + 1
+        else:
+            high = middle
+    return low * ENTRY_SIZE_BYTES
+
+
+def _compare(held: bytes, content: bytes) -> Verdict:
+    return Verdict.DUPLICATE if held[NAME_SIZE_BYTES:] == content else Verdict.CONFLICT

@@ -1,0 +1,342 @@
+"""The join: the fragments of one customer into what its context says.
+
+The customer rests on its home and its joined members. Attached ones add their counts and recent interactions; what
+they say of the customer itself (traits, permissions, refs, groups) fills in only where no resting member says
+anything, and carries `via`, the kind of the member. Members are taken in the order of their identifiers and only a
+strictly greater register wins, so the join is commutative even where one event went to two fragments.
+
+`join` gives a `Joined`, which refers to registers; `state.context.document` writes it out, and
+`state.context.changes` compares two of them.
+"""
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from schemas.identifiers import Identifier
+from schemas.identity_policy import Grade, Policy, Strength
+from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
+
+TRUSTED_TRAITS: Final = frozenset({"email", "phone"})
+
+HOME: Final = "home"
+JOINED: Final = "joined"
+ATTACHED: Final = "attached"
+SHARED: Final = "shared"
+
+# Where a register comes from: a fragment, and its kind where it is attached.
+_Source = tuple[Fragment, str | None]
+
+
+class JoinRules(msgspec.Struct, frozen=True):
+    """What a join goes by beside the fragments."""
+
+    policy: Policy
+    #: Traits of which the best graded value is shown before the newest.
+    trusted_traits: frozenset[str] = TRUSTED_TRAITS
+    limits: Limits = Limits()
+
+
+class Part(NamedTuple):
+    """One fragment of a customer."""
+
+    identifier: Identifier
+    role: str
+    grade: int
+    #: First and last sight by identity, in microseconds.
+    first: int | None
+    last: int | None
+    content: Fragment
+    #: Whether the snapshot that belongs to its present place is still on the way.
+    settling: bool = False
+
+
+class Fact(NamedTuple):
+    """A register that is shown; `claim` is a newer one of a lower grade."""
+
+    register: Register
+    via: str | None
+    claim: Register | None = None
+
+
+class Mention(NamedTuple):
+    """A reference that is shown."""
+
+    kind: str
+    id: str
+    register: RefRegister
+    via: str | None
+
+
+class Group(NamedTuple):
+    """Groups of one kind that are shown, and the newest event that told each."""
+
+    values: dict[str, tuple[int, str, str]]
+    via: str | None
+
+
+class Contact(NamedTuple):
+    """An interaction that is shown."""
+
+    touch: Touch
+    via: str | None
+
+
+class Joined(msgspec.Struct):
+    """What a context says, before it is written out. Mappings may be those of a fragment: read only."""
+
+    settling: bool
+    realm: str
+    level: str
+    strongest: str
+    #: Those that are shown, the strongest kind first.
+    identifiers: list[Part] = []
+    #: Withdrawn traits are among them.
+    traits: dict[str, Fact] = {}
+    permissions: dict[tuple[str, str], Fact] = {}
+    #: Newest first.
+    refs: list[Mention] = []
+    #: kind -> values, and the kind of the member where only attached ones say so.
+    groups: dict[str, Group] = {}
+    total: Count | None = None
+    channels: dict[str, Count] = {}
+    types: dict[str, Count] = {}
+    days: dict[str, dict[str, int]] = {}
+    last_in: Contact | None = None
+    last_out: Contact | None = None
+    #: Newest first.
+    recent: list[Contact] = []
+
+
+def join(home: Part, members: Iterable[Part], rules: JoinRules) -> Joined:
+    """One customer's fragments as one; `members` are those besides the home, in any order."""
+    others = sorted(members, key=attrgetter("identifier"))
+    resting = [home, *(part for part in others if part.role != ATTACHED)]
+    attached = [part for part in others if part.role == ATTACHED]
+    contents = [part.content for part in (*resting, *attached)]
+    shared = home.role == SHARED
+    joined = Joined(
+        settling=any(part.settling for part in others),
+        realm=home.identifier.realm,
+        level=SHARED if shared else _level(resting, rules.policy),
+        strongest=_strongest(resting, rules.policy),
+    )
+    _count(joined, contents, rules.limits)
+    if not shared:
+        _tell(joined, resting, attached, rules)
+    return joined
+
+
+def _tell(joined: Joined, resting: list[Part], attached: list[Part], rules: JoinRules) -> None:
+    """What is shown of an identifier that is somebody's."""
+    limits = rules.limits
+    joined.identifiers = _identifiers([*resting, *attached], rules)
+    sources: list[_Source] = [(part.content, None) for part in resting]
+    joined.traits = _traits(sources, rules)
+    joined.permissions = _permissions(sources)
+    refs = _refs(sources)
+    joined.groups = _groups(sources)
+    if attached:
+        sources_attached: list[_Source] = [(part.content, part.identifier.kind) for part in attached]
+        joined.traits = _traits(sources_attached, rules) | joined.traits
+        joined.permissions = _permissions(sources_attached) | joined.permissions
+        refs = _refs(sources_attached) | refs
+        joined.groups = _groups(sources_attached) | joined.groups
+        sources += sources_attached
+    joined.traits = _newest_facts(joined.traits, limits.traits)
+    joined.permissions = _newest_facts(joined.permissions, limits.permissions)
+    joined.refs = sorted(refs.values(), key=_mention_key, reverse=True)[: limits.refs]
+    joined.groups = _newest_groups(joined.groups, limits.groups)
+    joined.recent = _recent(sources, limits.recent)
+    joined.last_in = _last(sources, "in")
+    joined.last_out = _last(sources, "out")
+
+
+def _level(resting: list[Part], policy: Policy) -> str:
+    level = "anonymous"
+    for part in resting:
+        strength = policy.kind(part.identifier.kind).strength
+        if strength is Strength.IDENTIFYING and (part.role == JOINED or part.grade >= Grade.LOGIN):
+            return "identified"
+        if strength >= Strength.MEDIUM:
+            level = "recognised"
+    return level
+
+
+def _strongest(resting: list[Part], policy: Policy) -> str:
+    if len(resting) == 1:
+        return resting[0].identifier.kind
+    kinds = [part.identifier.kind for part in resting]
+    shown = [kind for kind in kinds if not policy.kind(kind).hidden]
+    return min(shown or kinds, key=lambda kind: (policy.position(kind), kind))
+
+
+def _identifiers(parts: list[Part], rules: JoinRules) -> list[Part]:
+    policy = rules.policy
+    shown = [part for part in parts if not policy.kind(part.identifier.kind).hidden]
+    if len(shown) > 1:
+        shown.sort(key=lambda part: (policy.position(part.identifier.kind), part.identifier))
+    return shown[: rules.limits.identifiers]
+
+
+def _traits(sources: list[_Source], rules: JoinRules) -> dict[str, Fact]:
+    if len(sources) == 1:
+        content, via = sources[0]
+        facts = {name: Fact(register, via) for name, register in content.traits.items()}
+    else:
+        facts = {}
+        for content, via in sources:
+            for name, register in content.traits.items():
+                held = facts.get(name)
+                if held is None or register.age_key > held.register.age_key:
+                    facts[name] = Fact(register, via)
+    if not any(content.trusted for content, _ in sources):
+        return facts
+    for name in rules.trusted_traits:
+        best: Fact | None = facts.get(name)
+        newest = best.register if best else None
+        for content, via in sources:
+            # A fragment's newest register may be the best of all, when none is graded above `claimed`.
+            register_or_none = content.trusted_register(name)
+            if register_or_none is not None and (best is None or register_or_none.trust_key > best.register.trust_key):
+                best = Fact(register_or_none, via)
+        if best is not None:
+            outdone = newest is not None and newest.age_key > best.register.age_key
+            claim = newest if newest is not None and outdone and newest.value != best.register.value else None
+            facts[name] = Fact(best.register, best.via, claim)
+    return facts
+
+
+def _permissions(sources: list[_Source]) -> dict[tuple[str, str], Fact]:
+    facts: dict[tuple[str, str], Fact] = {}
+    for content, via in sources:
+        for channel, purposes in content.permissions.items():
+            for purpose, register in purposes.items():
+                held = facts.get((channel, purpose))
+                if held is None or register.age_key > held.register.age_key:
+                    facts[channel, purpose] = Fact(register, via)
+    return facts
+
+
+_Name = TypeVar("_Name", str, tuple[str, str])
+
+
+def _newest_facts(facts: dict[_Name, Fact], limit: int) -> dict[_Name, Fact]:
+    if len(facts) <= limit:
+        return facts
+    kept = sorted(facts, key=lambda name: (facts[name].register.age_key, name), reverse=True)[:limit]
+    return {name: facts[name] for name in kept}
+
+
+def _refs(sources: list[_Source]) -> dict[tuple[str, str], Mention]:
+    mentions: dict[tuple[str, str], Mention] = {}
+    for content, via in sources:
+        for kind, ids in content.refs.items():
+            for ref, register in ids.items():
+                held = mentions.get((kind, ref))
+                if held is None or register.age_key > held.register.age_key:
+                    mentions[kind, ref] = Mention(kind, ref, register, via)
+    return mentions
+
+
+def _mention_key(mention: Mention) -> tuple[Any, ...]:
+    return (mention.register.age_key, mention.kind, mention.id)
+
+
+def _groups(sources: list[_Source]) -> dict[str, Group]:
+    groups: dict[str, Group] = {}
+    for content, via in sources:
+        for kind, values in content.groups.items():
+            held = groups.setdefault(kind, Group({}, via)).values
+            for value, age_key in values.items():
+                held[value] = max(age_key, held.get(value, age_key))
+    return groups
+
+
+def _newest_groups(groups: dict[str, Group], limit: int) -> dict[str, Group]:
+    entries = [(age_key, kind, value) for kind, group in groups.items() for value, age_key in group.values.items()]
+    if len(entries) <= limit:
+        return groups
+    newest: dict[str, Group] = {}
+    for age_key, kind, value in sorted(entries, reverse=True)[:limit]:
+        newest.setdefault(kind, Group({}, groups[kind].via)).values[value] = age_key
+    return newest
+
+
+def _recent(sources: list[_Source], limit: int) -> list[Contact]:
+    if len(sources) == 1:
+        content, via = sources[0]
+        return [Contact(touch, via) for touch in content.recent[:limit]]
+    contacts = [Contact(touch, via) for content, via in sources for touch in content.recent]
+    distinct = len({contact.touch.time for contact in contacts}) == len(contacts)
+    # The whole key costs a look into the JSON, and times alone nearly always tell.
+    contacts.sort(key=_contact_time if distinct else _contact_key, reverse=True)
+    return contacts[:limit]
+
+
+def _contact_time(contact: Contact) -> int:
+    return contact.touch.time
+
+
+def _contact_key(contact: Contact) -> tuple[int, str, str]:
+    return contact.touch.age_key
+
+
+def _last(sources: list[_Source], direction: str) -> Contact | None:
+    last: Contact | None = None
+    for content, via in sources:
+        touch = content.last_touch(direction)
+        if touch is None:
+            continue
+        newer = last is None or touch.time > last.touch.time
+        if newer or (last is not None and touch.time == last.touch.time and touch.age_key > last.touch.age_key):
+            last = Contact(touch, via)
+    return last
+
+
+def _count(joined: Joined, contents: list[Fragment], limits: Limits) -> None:
+    """Counts add up, since an event is folded into one fragment only."""
+    if len(contents) == 1:
+        (content,) = contents
+        joined.total, joined.channels = content.total, content.channels
+        joined.types, joined.days = content.types, content.days
+    else:
+        joined.total = _add({"": content.total} for content in contents if content.total is not None).get("")
+        joined.channels = _add(content.channels for content in contents)
+        joined.types = _add(content.types for content in contents)
+        joined.days = _add_days(content.days for content in contents)
+    if len(joined.types) > limits.types:
+        joined.types = {name: joined.types[name] for name in sorted(joined.types)[: limits.types]}
+    if len(joined.days) > limits.days:
+        joined.days = {day: joined.days[day] for day in sorted(joined.days, reverse=True)[: limits.days]}
+
+
+def _add_days(tallies: Iterable[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+    added: dict[str, dict[str, int]] = {}
+    for days in tallies:
+        for day, channels in days.items():
+            held = added.setdefault(day, {})
+            for channel, count in channels.items():
+                held[channel] = held.get(channel, 0) + count
+    return added
+
+
+def _add(tallies: Iterable[dict[str, Count]]) -> dict[str, Count]:
+    added: dict[str, Count] = {}
+    for tally in tallies:
+        for name, count in tally.items():
+            held = added.get(name)
+            if held is None:
+                added[name] = Count(count.count, count.first, count.last)
+            else:
+                held.count += count.count
+                held.first = min(held.first, count.first)
+                held.last = max(held.last, count.last)
+    return added
+
+
+def is_withdrawn(fact: Fact) -> bool:
+    """Whether a trait was taken back, so that it hides instead of showing."""
+    return fact.register.value == WITHDRAWN
