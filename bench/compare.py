@@ -14,8 +14,8 @@ from schemas.errors import BrokerUnreachable, RestartNeeded
 LOOKUP_PATH: Final = "/v1/lookup"
 LAG_HEADER: Final = "Goldenthread-Lag-Seconds"
 MATCH_HEADER: Final = "Goldenthread-Match"
-#: Fields of a document that the oracle can't know, and those that a lookup's body adds to it.
-_NOT_COMPARED: Final = ("customer", "version", "settling", "match", "conflicts")
+# Fields of a document that the oracle can't know: they hang on a secret and on how often a context was published.
+_NOT_COMPARED: Final = ("customer", "version", "settling")
 #: An identifier that no event ever named.
 UNKNOWN: Final = ("email", "nobody-at-all@nowhere.example")
 CONCURRENT_REQUESTS_MAX: Final = 16
@@ -65,8 +65,8 @@ class Answer:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The context in the answer, wherever the body has it."""
-        context = self.body.get("context", self.body)
+        """The context in the answer; empty where there is none."""
+        context = self.body.get("context")
         return context if isinstance(context, dict) else {}
 
 

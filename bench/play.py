@@ -1,4 +1,4 @@
-"""Events into the system: over HTTP to collect, or straight to Kafka. An event may be sent again: its id makes that safe."""
+"""Events into the system: over HTTP to collect, or straight to Kafka. Sending again is safe."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from schemas.topics import DEFAULT_PREFIX, RAW
 
 EVENTS_PATH: Final = "/v1/events"
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
-EVENT_CONTENT_TYPE: Final = b"application/cloudevents+json; charset=utf-8"
+_HEADERS: Final = [("content-type", b"application/cloudevents+json; charset=utf-8")]
 # Large enough that a round trip to the broker is shared by many, small enough to stay far below any limit on bodies.
 BATCH_EVENTS_MAX: Final = 250
 # A slow rate sends at least this often, so that contexts are seen to move.
@@ -90,7 +90,9 @@ def play_to_kafka(
     bootstrap_servers: str,
     rate_per_second: float | None,
     progress: Progress | None = None,
+    *,
     prefix: str = DEFAULT_PREFIX,
+    give_up_seconds: float = GIVE_UP_SECONDS,
 ) -> int:
     """Produce all events in order to `<prefix>raw.<channel>`; returns how many the broker has.
 
@@ -109,15 +111,14 @@ def play_to_kafka(
             "enable.idempotence": True,
             "linger.ms": 20,
             "compression.type": "lz4",
-            "message.timeout.ms": int(GIVE_UP_SECONDS * 1000),
+            "message.timeout.ms": int(give_up_seconds * 1000),
         }
     )
     sent = 0
     started = time.monotonic()
-    headers = [("content-type", EVENT_CONTENT_TYPE)]
     for batch in _event_batches(events, rate_per_second):
         for event in batch:
-            _produce(producer, prefix + RAW + event["channel"], encode(event), headers, delivered)
+            _produce(producer, prefix + RAW + event["channel"], encode(event), delivered, give_up_seconds)
         sent += len(batch)
         producer.poll(0)
         if failures:
@@ -126,7 +127,7 @@ def play_to_kafka(
             progress(sent)
         if rate_per_second:
             time.sleep(max(0.0, started + sent / rate_per_second - time.monotonic()))
-    left = producer.flush(GIVE_UP_SECONDS)
+    left = producer.flush(give_up_seconds)
     if failures or left:
         reason = failures[0] if failures else "no answer in time"
         raise DeliveryFailed(f"{bootstrap_servers} did not take all of {sent} events: {reason}")
@@ -134,16 +135,20 @@ def play_to_kafka(
 
 
 def _produce(
-    producer: Producer, topic: str, value: bytes, headers: list[tuple[str, bytes]], delivered: Callable[..., None]
+    producer: Producer,
+    topic: str,
+    value: bytes,
+    delivered: Callable[..., None],
+    give_up_seconds: float,
 ) -> None:
     """Queue one record; while the producer's queue is full, wait for the broker to take some."""
-    deadline = time.monotonic() + GIVE_UP_SECONDS
+    deadline = time.monotonic() + give_up_seconds
     while True:
         try:
-            producer.produce(topic, value=value, headers=headers, on_delivery=delivered)
+            producer.produce(topic, value=value, headers=_HEADERS, on_delivery=delivered)
         except BufferError:
             if time.monotonic() > deadline:
-                raise DeliveryFailed(f"{topic}: the broker took nothing for {GIVE_UP_SECONDS:.0f} s") from None
+                raise DeliveryFailed(f"{topic}: the broker took nothing for {give_up_seconds:.0f} s") from None
             producer.poll(0.1)
         except KafkaException as error:
             raise DeliveryFailed(f"{topic}: {error}") from error

@@ -14,7 +14,7 @@ REALM: Final = "default"
 SUMMARY_LENGTH_MAX: Final = 280
 TRUSTED_TRAITS: Final = ("email", "phone")
 _BUCKET_US: Final = 30 * 86_400_000_000
-Key = TypeVar("Key")
+Key = TypeVar("Key", str, tuple[str, str])
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class Documents:
             own = [event.time for event in self._own(one)]
             sight = self.sights.get(one)
             first = min([*own, *([sight.first] if sight else [])])
-            last = max([first, *own, *([sight.last] if sight else [])])
+            last = max([*own, *([sight.first, sight.last] if sight else [])])
             role = "home" if one == home else "joined" if one in customer.joined else "attached"
             shown.append(
                 {
@@ -188,7 +188,8 @@ def _shown_traits(traits: dict[str, list[Said]]) -> dict[str, Any]:
         if winner.value is None:
             continue
         shown[name] = _shown_trait(winner)
-        if newest.age > winner.age:
+        # Who repeats what is shown anyhow claims nothing new.
+        if newest.age > winner.age and newest.value != winner.value:
             shown[name]["newer_claim"] = _shown_trait(newest)
     return shown
 

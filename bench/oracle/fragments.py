@@ -14,7 +14,7 @@ GROUPS_MAX: Final = 16
 PERMISSIONS_MAX: Final = 64
 RECENT_MAX: Final = 10
 
-Key = TypeVar("Key")
+Key = TypeVar("Key", str, tuple[str, str])
 Value = TypeVar("Value")
 
 
@@ -94,8 +94,8 @@ def most_trusted_of(said: Iterable[Said]) -> Said:
 
 
 def newest(entries: dict[Key, Value], limit: int, order: Callable[[Value], Any]) -> dict[Key, Value]:
-    """The greatest `limit` entries by the order of their values, greatest first."""
-    return dict(sorted(entries.items(), key=lambda entry: order(entry[1]), reverse=True)[:limit])
+    """The greatest `limit` entries by the order of their values, then by their names, greatest first."""
+    return dict(sorted(entries.items(), key=lambda entry: (order(entry[1]), entry[0]), reverse=True)[:limit])
 
 
 def tallies(events: list[PlainEvent], name_of: Callable[[PlainEvent], str], limit: int) -> dict[str, list[int]]:

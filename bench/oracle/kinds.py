@@ -50,8 +50,10 @@ _OTHER: Final = Row(7, MEDIUM)
 GROUP_KINDS: Final = ("company", "household")
 NO_KINDS: Final = ("session", "ip", "national_id")
 _DROPPED: Final = frozenset(
-    ("-", "0", "anonymous", "n/a", "na", "nil", "none", "null", "undefined", "unknown")
-    + ("anonymous@example.com", "noreply@example.com")
+    {
+        *("-", "0", "n/a", "na", "nil", "none", "null", "undefined", "unknown"),
+        *("anonymous", "anonymous@example.com", "noreply@example.com"),
+    }
 )
 
 
