@@ -105,12 +105,13 @@ async def test_a_killed_broker_is_ready_again_with_its_topics_and_stops_cleanly(
         pid = supervisor.status()[0].pid
         assert pid is not None
         client = {"bootstrap.servers": broker.bootstrap_servers, "log_level": 0}
-        AdminClient(client).create_topics([NewTopic("kept", num_partitions=1)])["kept"].result(timeout=20)
+        admin = AdminClient(client)
+        admin.create_topics([NewTopic("kept", num_partitions=1)])["kept"].result(timeout=20)
         os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(DEADLINE_S):
             while not is_ready_again(supervisor.status()[0]):  # noqa: ASYNC110 - another process gets ready.
                 await asyncio.sleep(0.05)
-        assert "kept" in AdminClient(client).list_topics(timeout=10).topics
+        assert "kept" in admin.list_topics(timeout=10).topics
         supervisor.request_stop()
         assert await running == 0
         assert (options.data_dir / "data" / ".kafka_cleanshutdown").exists()

@@ -109,9 +109,11 @@ def test_a_directory_in_use_is_refused_by_its_setting(options: BrokerOptions, lo
 
 
 def test_a_port_in_use_is_refused_by_its_setting_and_the_directory_is_free_again(options: BrokerOptions) -> None:
-    with socket.create_server(("127.0.0.1", options.controller_port)):
-        with pytest.raises(SettingError, match=f"{options.controller_port}.*GOLDENTHREAD_CONTROLLER_PORT"):
-            LocalBroker(options).prepare()
+    with (
+        socket.create_server(("127.0.0.1", options.controller_port)),
+        pytest.raises(SettingError, match=f"{options.controller_port}.*GOLDENTHREAD_CONTROLLER_PORT"),
+    ):
+        LocalBroker(options).prepare()
     with DirectoryLock(options.data_dir, setting="GOLDENTHREAD_DATA_DIR"):
         pass
 
