@@ -87,10 +87,7 @@ class Attaching:
 
     def companions(self, fragment: str, places: Places) -> Iterator[Link]:
         """Links to identifiers of the same kind that are not joined either."""
-        kind = self._graph.kind(fragment)
-        for link in self._graph.links(fragment):
-            if link.kind == kind and not _is_joined(places(link.neighbour)):
-                yield link
+        return (link for link in self._graph.peers(fragment) if not _is_joined(places(link.neighbour)))
 
     def group(
         self, fragment: str, places: Places, *, size_max: int | None = None, skip: Callable[[str], bool] | None = None

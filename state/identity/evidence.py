@@ -84,6 +84,9 @@ class Graph(Protocol):
     def links(self, fragment: str) -> Iterator[Link]:
         """One link per neighbour, forbidden pairs left out: required ones first, then by grade, then by neighbour."""
 
+    def peers(self, fragment: str) -> Iterator[Link]:
+        """Those of its links that lead to identifiers of its own kind."""
+
     def forbidden(self, fragment: str) -> Collection[str]:
         """Identifiers that must not be in one customer with it."""
 
@@ -166,6 +169,10 @@ class EvidenceGraph:
     def links(self, fragment: str) -> Iterator[Link]:
         """See `Graph`."""
         return iter(self._links.get(fragment, ()))
+
+    def peers(self, fragment: str) -> Iterator[Link]:
+        """See `Graph`."""
+        return (link for link in self.links(fragment) if link.kind == self.kind(fragment))
 
     def forbidden(self, fragment: str) -> Collection[str]:
         """See `Graph`."""

@@ -6,15 +6,15 @@ on what came before it.
 
 import heapq
 from bisect import insort
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from operator import itemgetter
+from typing import TypeAlias
 
 from schemas.errors import StateError
 from schemas.identifiers import Identifier
-from schemas.keys import Keyring
 from schemas.rows import (
     EvidenceRow,
     LinkRow,
@@ -30,6 +30,9 @@ from state.identity.bounded_cache import BoundedCache
 from state.identity.evidence import Link
 from state.identity.placement import Placement, Stage
 
+#: Reads a sealed identifier of a fragment: `schemas.keys.Keyring.unseal`.
+Unseal: TypeAlias = Callable[[bytes, str], Identifier]
+
 
 @dataclass(frozen=True)
 class CacheBounds:
@@ -39,6 +42,8 @@ class CacheBounds:
     identifiers_max: int = 50_000
     #: Identifiers whose neighbours are kept.
     neighbourhoods_max: int = 50_000
+    #: Identifiers with very many neighbours, whose few of their own kind are kept.
+    crowds_max: int = 5_000
     #: Of an identifier with more neighbours than this, rows are read each time, as few as a decision needs.
     neighbours_max: int = 64
 
@@ -46,10 +51,10 @@ class CacheBounds:
 class LinkRows:
     """Placements and evidence: a `Graph` that can be written to."""
 
-    def __init__(self, rows: Rows, keyring: Keyring, bounds: CacheBounds | None = None) -> None:
+    def __init__(self, rows: Rows, unseal: Unseal, bounds: CacheBounds | None = None) -> None:
         bounds = bounds or CacheBounds()
         self._rows = rows
-        self._unseal = lru_cache(maxsize=bounds.identifiers_max)(keyring.unseal)
+        self.unseal: Unseal = lru_cache(maxsize=bounds.identifiers_max)(unseal)
         self._neighbours_max = bounds.neighbours_max
         self._link_decoder = RowDecoder(LinkRow)
         self._evidence_decoder = RowDecoder(EvidenceRow)
@@ -59,6 +64,7 @@ class LinkRows:
         self._fresh_keys: dict[str, list[bytes]] = {}
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
         self._neighbourhoods: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.neighbourhoods_max)
+        self._peers: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.crowds_max)
 
     # Rows
 
@@ -97,12 +103,20 @@ class LinkRows:
         if key not in self._fresh_evidence:
             insort(self._fresh_keys.setdefault(fragment, []), key)
         self._fresh_evidence[key] = row
-        neighbourhood = self._neighbourhoods.get(fragment)
-        if neighbourhood is None:
+        link = _link(neighbour, grade, source, row)
+        self._offer(self._neighbourhoods, fragment, link)
+        if link.kind == self.known(fragment).kind:
+            self._offer(self._peers, fragment, link)
+
+    def _offer(self, cache: BoundedCache[str, dict[str, Link]], fragment: str, link: Link) -> None:
+        links = cache.get(fragment)
+        if links is None:
             return
-        _offer(neighbourhood, _link(neighbour, grade, source, row))
-        if len(neighbourhood) > self._neighbours_max:
-            self._neighbourhoods.discard(fragment)
+        held = links.get(link.neighbour)
+        if held is None or link.precedence < held.precedence:
+            links[link.neighbour] = link
+        if len(links) > self._neighbours_max:
+            cache.discard(fragment)
 
     def drained(self) -> dict[bytes, bytes]:
         """All fresh rows, encoded."""
@@ -131,17 +145,22 @@ class LinkRows:
 
     def identifier(self, fragment: str) -> Identifier:
         """See `Graph`."""
-        return self._unseal(self._known(fragment).sealed, fragment)
+        return self.unseal(self.known(fragment).sealed, fragment)
 
     def kind(self, fragment: str) -> str:
         """See `Graph`."""
-        return self._known(fragment).kind
+        return self.known(fragment).kind
 
     def formed(self, fragment: str) -> int:
         """See `Graph`."""
-        return self._known(fragment).formed
+        return self.known(fragment).formed
 
-    def _known(self, fragment: str) -> LinkRow:
+    def known(self, fragment: str) -> LinkRow:
+        """The row of a fragment that evidence has named.
+
+        Raises:
+            StateError: there is none: the rows are not those of one log.
+        """
         row = self.row(fragment)
         if row is None:
             raise StateError(
@@ -169,6 +188,20 @@ class LinkRows:
             neighbourhood = {link.neighbour: link for link in first}
             self._neighbourhoods.put(fragment, neighbourhood)
         return iter(sorted(neighbourhood.values(), key=_reading_order))
+
+    def peers(self, fragment: str) -> Iterator[Link]:
+        """See `Graph`. To find its own kind among very many neighbours, all are read once."""
+        kind = self.known(fragment).kind
+        neighbourhood = self._neighbourhoods.get(fragment)
+        peers = self._peers.get(fragment) if neighbourhood is None else neighbourhood
+        if peers is None:
+            found = (link for link in self.links(fragment) if link.kind == kind)
+            first = list(islice(found, self._neighbours_max + 1))
+            if len(first) > self._neighbours_max:
+                return chain(first, found)
+            peers = {link.neighbour: link for link in first}
+            self._peers.put(fragment, peers)
+        return iter(sorted((link for link in peers.values() if link.kind == kind), key=_reading_order))
 
     def _read_links(self, fragment: str) -> Iterator[Link]:
         """Rows have the best grade first, then neighbours in order, so a neighbour's first rows hold its best link."""
@@ -200,12 +233,6 @@ class LinkRows:
 
 def _link(neighbour: str, grade: int, source: str, row: EvidenceRow) -> Link:
     return Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
-
-
-def _offer(neighbourhood: dict[str, Link], link: Link) -> None:
-    held = neighbourhood.get(link.neighbour)
-    if held is None or link.precedence < held.precedence:
-        neighbourhood[link.neighbour] = link
 
 
 def _reading_order(link: Link) -> tuple[int, str]:
