@@ -135,8 +135,11 @@ def _phone(value: str, region: str) -> str | None:
         number = phonenumbers.parse(value, region or None)
     except phonenumbers.NumberParseException:
         return None
-    # A local or short number says something within one exchange or country only.
+    # A local or short number says something within one exchange or country only. Without a country's code nothing
+    # but the numbering plan tells it from a whole one.
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    if not value.startswith("+") and not phonenumbers.is_valid_number(number):
         return None
     number.extension = None
     normal: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
