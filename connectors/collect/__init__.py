@@ -1,0 +1,8 @@
+"""Into Kafka: events over HTTP, and files with a mapping. Both write to `raw.<channel>`.
+
+Owns what stands between a sender and the raw topics. Must not import the lookup or the agents: what an event is and
+whether it is acceptable is asked of `schemas`.
+
+Read in this order: `service` (HTTP, from request to answer), `event_gate` (what is let through), `cloud_events_http`,
+`event_problems`, `broker_readiness`, `event_schema`; for files the modules that start with `files`.
+"""
