@@ -1,0 +1,10 @@
+"""The lookup service: contexts and interactions over HTTP, from a local copy, in a process of its own.
+
+Owns the lookup's own rows, the answers, their routes, and the readers behind `goldenthread tail` and `customer get`.
+Reads topics and writes none; must not import `agents` or other connectors but `connectors.web`.
+
+Read in this order: `layout` (the rows of the copy), `projection` (records to rows), `finding` (an identifier to its
+place), `fragments` (an identifier's own events alone), `answers` (a question to its answer), `timeline` (pages of
+interactions), `problems`, `handlers` and `operations` (HTTP), `service` (the process); then `tail` and `client`, which
+the command line uses.
+"""

@@ -1,0 +1,196 @@
+"""Records of the followed topics to rows of the lookup's copy.
+
+Pure but for reading rows: the same records in other batches give the same rows. A record that can't be read is left
+out with a line in the log; a row that a newer version wrote stops the follower.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from connectors.serve.layout import (
+    DAY_PREFIX,
+    Moment,
+    Tally,
+    context_key,
+    day_key,
+    interaction_key,
+    interactions_prefix,
+    link_key,
+    member_key,
+    moment_of,
+    pack_interaction,
+    position_key,
+    published_day_of,
+    record_row_key,
+    split_day_key,
+    tally_key,
+)
+from schemas.clock import Clock
+from schemas.errors import EventError
+from schemas.rows import LinkRow, RowDecoder, fragment_of, is_record_key, link_row_key
+from schemas.times import day_of, parse_time
+from schemas.topics import POSITION_KEY, Catalogue, Topic
+from state.engine import Rows
+from streams.bulk import Record
+from streams.logs import logger
+
+log = logger(__name__)
+
+# A day of a fragment that is past its time costs a scan of the fragment; so many are cleared with each batch.
+CLEARED_PER_BATCH_MAX: Final = 64
+_MICROSECONDS_PER_MILLISECOND: Final = 1000
+_PRESENT: Final = b""
+# Evidence rows lie beside those of places; only identity reads them.
+_LINK_ROW_PREFIX: Final = link_row_key("")
+#: The topics that the copy is made of.
+FOLLOWED: Final = (Topic.LINKS, Topic.CONTEXT, Topic.INTERACTIONS, Topic.STATE)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How many interactions the copy keeps."""
+
+    #: Of one fragment the newest so many are kept; a kiosk's cookie would otherwise fill the disk and slow its scans.
+    interactions_per_fragment_max: int = 10_000
+    #: Days since publication.
+    days: int = 400
+
+
+class _Place(msgspec.Struct, gc=False):
+    """What the key of an interaction is made of."""
+
+    fragment: str
+    time: str
+    source: str
+    id: str
+
+
+class _Batch:
+    """Changed rows over the committed ones."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.changes: dict[bytes, bytes | None] = {}
+        #: Fragments with new interactions, each with their keys.
+        self.interactions: dict[str, list[bytes]] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.changes[key] if key in self.changes else self._rows.get(key)
+
+    def interaction_rows(self, fragment: str) -> list[tuple[bytes, bytes]]:
+        """All interactions of the fragment as they will be, oldest first."""
+        found = {key: value for key, value in self._rows.scan(interactions_prefix(fragment)) if key not in self.changes}
+        for key in self.interactions.get(fragment, ()):
+            value = self.changes.get(key)
+            if value is not None:
+                found[key] = value
+        return sorted(found.items())
+
+
+class Projection:
+    """Turns batches of records into changed rows; give it to a follower of `FOLLOWED`."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock, retention: Retention | None = None) -> None:
+        self._retention = retention or Retention()
+        self._clock = clock
+        self._place = msgspec.json.Decoder(_Place)
+        self._link_row = RowDecoder(LinkRow)
+        self._projections = {
+            catalogue.name(Topic.CONTEXT): self._context,
+            catalogue.name(Topic.INTERACTIONS): self._interaction,
+            catalogue.name(Topic.LINKS): self._link,
+            catalogue.name(Topic.STATE): self._state,
+        }
+
+    def __call__(self, records: Sequence[Record], rows: Rows) -> Mapping[bytes, bytes | None]:
+        """The changed rows; None deletes."""
+        batch = _Batch(rows)
+        for record in records:
+            if record.key is not None:
+                self._projections[record.topic](record, record.key, batch)
+        for fragment in batch.interactions:
+            self._shorten(fragment, batch)
+        if batch.interactions:
+            self._clear_old_days(rows, batch)
+        return batch.changes
+
+    def _context(self, record: Record, key: bytes, batch: _Batch) -> None:
+        batch.changes[context_key(key.decode())] = record.value
+
+    def _state(self, record: Record, key: bytes, batch: _Batch) -> None:
+        if key == POSITION_KEY:
+            batch.changes[position_key(Topic.ROUTED, record.partition)] = record.value
+        elif is_record_key(key):
+            batch.changes[record_row_key(fragment_of(key))] = record.value
+
+    def _link(self, record: Record, key: bytes, batch: _Batch) -> None:
+        if key == POSITION_KEY:
+            batch.changes[position_key(Topic.EVIDENCE, record.partition)] = record.value
+        if not key.startswith(_LINK_ROW_PREFIX):
+            return
+        fragment = key.removeprefix(_LINK_ROW_PREFIX).decode()
+        before = batch.get(link_key(fragment))
+        if before is not None:
+            batch.changes[member_key(self._link_row.decode(before).owner, fragment)] = None
+        if record.value is not None:
+            batch.changes[member_key(self._link_row.decode(record.value).owner, fragment)] = _PRESENT
+        batch.changes[link_key(fragment)] = record.value
+
+    def _interaction(self, record: Record, _key: bytes, batch: _Batch) -> None:
+        try:
+            place = self._place.decode(record.value or b"")
+            moment = Moment(parse_time(place.time), place.source, place.id)
+        except (msgspec.DecodeError, EventError):
+            log.warning(
+                "interaction left out: it can't be read",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+            )
+            return
+        day = day_of(record.timestamp_ms * _MICROSECONDS_PER_MILLISECOND)
+        key = interaction_key(place.fragment, moment)
+        if batch.get(key) is None:
+            tally = Tally.unpacked(batch.get(tally_key(place.fragment)))
+            batch.changes[tally_key(place.fragment)] = tally._replace(kept=tally.kept + 1).packed()
+        batch.changes[key] = pack_interaction(day, record.value or b"")
+        batch.changes[day_key(day, place.fragment)] = _PRESENT
+        batch.interactions.setdefault(place.fragment, []).append(key)
+
+    def _shorten(self, fragment: str, batch: _Batch) -> None:
+        """Forget the oldest interactions of a fragment that has too many.
+
+        A tenth over the bound is let pass, so that the scan's cost is shared by many interactions.
+        """
+        most = self._retention.interactions_per_fragment_max
+        tally = Tally.unpacked(batch.get(tally_key(fragment)))
+        if tally.kept <= most + most // 10:
+            return
+        found = batch.interaction_rows(fragment)
+        self._forget(fragment, [key for key, _ in found[: len(found) - most]], len(found), batch)
+
+    def _clear_old_days(self, rows: Rows, batch: _Batch) -> None:
+        """Forget what was published too long ago, some fragments at a time."""
+        oldest_day = day_of(self._clock.now_us()) - self._retention.days
+        for cleared, (key, _) in enumerate(rows.scan(DAY_PREFIX)):
+            day, fragment = split_day_key(key)
+            if day >= oldest_day or cleared >= CLEARED_PER_BATCH_MAX:
+                return
+            batch.changes[key] = None
+            found = batch.interaction_rows(fragment)
+            old = [interaction for interaction, value in found if published_day_of(value) <= day]
+            self._forget(fragment, old, len(found), batch)
+
+    @staticmethod
+    def _forget(fragment: str, keys: list[bytes], found: int, batch: _Batch) -> None:
+        """Delete the interactions, in the order of their keys, of so many that are there."""
+        if not keys:
+            return
+        batch.changes.update(dict.fromkeys(keys))
+        newest = moment_of(fragment, keys[-1]).time
+        before = Tally.unpacked(batch.get(tally_key(fragment))).forgotten
+        tally = Tally(found - len(keys), newest if before is None else max(before, newest))
+        batch.changes[tally_key(fragment)] = tally.packed()

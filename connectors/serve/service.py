@@ -1,0 +1,271 @@
+"""The lookup as a process: its copy, its follower, its watch on freshness, its socket.
+
+It listens at once and answers 503 until it has caught up, so that whoever supervises it sees it live while the broker
+is still away. What a restart or an operator has to heal ends the process with that error.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from connectors.serve.answers import Answers
+from connectors.serve.finding import Finder
+from connectors.serve.fragments import FragmentContexts
+from connectors.serve.handlers import CONFIRM_TIMEOUT_SECONDS, Handlers
+from connectors.serve.layout import LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key
+from connectors.serve.operations import DESCRIPTION, operations
+from connectors.serve.projection import FOLLOWED, Projection, Retention
+from connectors.serve.timeline import Timeline
+from connectors.web.limits import WebLimits
+from connectors.web.server import serve
+from connectors.web.service import make_service
+from connectors.web.standard import ReadyReport
+from schemas.clock import Clock, SystemClock
+from schemas.errors import BrokerUnreachable
+from schemas.keys import Keyring
+from schemas.rows import LinkRow, PositionRow, RowDecoder
+from schemas.topics import Catalogue, Topic
+from state.join import JoinRules
+from state.store import Store, shared_cache
+from streams.follower import Follower
+from streams.freshness import INTERVAL_SECONDS, Freshness, FreshnessOptions, Positions
+from streams.kafka import KafkaOptions
+from streams.logs import logger
+from streams.metrics import Metrics
+from streams.topics import verify_topics
+
+log = logger(__name__)
+
+NAME: Final = "lookup"
+#: Questions are small: sixteen identifiers and a grade.
+BODY_SIZE_BYTES_MAX: Final = 64 * 1024
+CACHE_SIZE_BYTES: Final = 128 * 1024 * 1024
+PORT_SETTING: Final = "GOLDENTHREAD_LOOKUP_PORT"
+_RETRY_SECONDS: Final = 1.0
+_WATCH_SECONDS: Final = 0.2
+_LINK_ROW: Final = RowDecoder(LinkRow)
+_POSITION_ROW: Final = RowDecoder(PositionRow)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookupOptions:
+    """What one lookup is started with.
+
+    Attributes:
+        kafka: The brokers.
+        catalogue: The topics.
+        group_id: The workers' consumer group, for freshness.
+        data_dir: The copy is kept in a folder below it; replicas on one machine need one each.
+        rules: The identity policy and how contexts are joined, the same as the workers'.
+        version: The program's version.
+        host: Address to listen on.
+        port: Port to listen on, 0 for any free one.
+        port_setting: How the users call the port, for errors.
+        retention: How many interactions are kept.
+        cache_size_bytes: For blocks of the copy.
+        probe_interval_s: How often freshness is looked at when nobody asks.
+        confirm_timeout_s: How long an answer waits to see that nothing waits.
+        limits: Bounds of requests and connections.
+    """
+
+    kafka: KafkaOptions
+    catalogue: Catalogue
+    group_id: str
+    data_dir: Path
+    rules: JoinRules
+    version: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    port_setting: str = PORT_SETTING
+    retention: Retention = field(default_factory=Retention)
+    cache_size_bytes: int = CACHE_SIZE_BYTES
+    probe_interval_s: float = INTERVAL_SECONDS
+    confirm_timeout_s: float = CONFIRM_TIMEOUT_SECONDS
+    limits: WebLimits = field(default_factory=lambda: WebLimits(body_size_bytes=BODY_SIZE_BYTES_MAX))
+
+    @property
+    def store_path(self) -> Path:
+        """The copy's folder. A version that packs rows differently has another, and builds its copy anew."""
+        return self.data_dir / f"{NAME}-{LAYOUT_VERSION}"
+
+
+async def run_lookup(
+    options: LookupOptions,
+    keyring: Keyring,
+    metrics: Metrics,
+    *,
+    clock: Clock | None = None,
+    on_listening: Callable[[str, int], None] | None = None,
+) -> None:
+    """Answer until SIGTERM, SIGINT or cancellation.
+
+    1. Open the copy. 2. Listen. 3. Wait for the broker and verify the topics. 4. Follow. 5. After the first catch-up
+    verify the secret, and answer.
+
+    Raises:
+        StateError: the copy is another process's or another secret's, or the log lost what it needs.
+        TopicError: a topic is missing or not as the catalogue says.
+        SecretError: the topics were written with another secret.
+        SettingError: the address can't be listened on.
+    """
+    # 1. Open the copy.
+    cache = shared_cache(options.cache_size_bytes)
+    store = await asyncio.to_thread(Store.open, options.store_path, secret_fingerprint=keyring.fingerprint, cache=cache)
+    try:
+        lookup = Lookup(options, keyring, metrics, store, clock or SystemClock())
+        # 2. Listen; what follows runs beside it, and whatever ends first ends both.
+        socket = asyncio.create_task(
+            serve(
+                lookup.application(),
+                options.host,
+                options.port,
+                setting_name=options.port_setting,
+                on_listening=on_listening,
+            )
+        )
+        following = asyncio.create_task(lookup.follow())
+        try:
+            done, _ = await asyncio.wait({socket, following}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (socket, following):
+                task.cancel()
+            await asyncio.gather(socket, following, return_exceptions=True)
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+class Lookup:
+    """The parts of one lookup, put together."""
+
+    def __init__(self, options: LookupOptions, keyring: Keyring, metrics: Metrics, store: Store, clock: Clock) -> None:
+        self._options = options
+        self._keyring = keyring
+        self._metrics = metrics
+        self._store = store
+        catalogue = options.catalogue
+        followed = {catalogue.name(topic): catalogue.partitions_of(topic) for topic in FOLLOWED}
+        consumed = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
+        consumed |= {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (Topic.ROUTED, Topic.EVIDENCE)}
+        self._reasons: tuple[str, ...] = ("the broker did not answer yet",)
+        self._follower = Follower(
+            NAME,
+            kafka=options.kafka,
+            topics=followed,
+            store=store,
+            project=Projection(catalogue, clock, options.retention),
+            metrics=metrics,
+            clock=clock,
+        )
+        self._freshness = Freshness(
+            FreshnessOptions(options.kafka, options.group_id, consumed, followed, options.probe_interval_s),
+            applied=applied_positions(store, catalogue),
+            followed=followed_positions(store),
+            metrics=metrics,
+            clock=clock,
+        )
+
+    def application(self) -> web.Application:
+        """The HTTP service; it reads the copy and may be asked before that is complete."""
+        finder = Finder(self._store, self._keyring, self._options.rules.policy)
+        handlers = Handlers(
+            Answers(finder, FragmentContexts(self._store, self._options.rules)),
+            Timeline(self._store, finder),
+            freshness=self._freshness,
+            ready=self.ready,
+            metrics=self._metrics,
+            confirm_timeout_s=self._options.confirm_timeout_s,
+        )
+        application = make_service(
+            NAME,
+            operations(handlers),
+            description=DESCRIPTION,
+            metrics=self._metrics,
+            version=self._options.version,
+            ready=self.ready,
+            limits=self._options.limits,
+        )
+        application.on_response_prepare.append(handlers.complete_headers)
+        return application
+
+    def ready(self) -> ReadyReport:
+        """Ready once the copy was complete, its secret is right, and freshness is known."""
+        return ReadyReport(self._reasons)
+
+    async def follow(self) -> None:
+        """Keep the copy up to date; ends only by an error or by cancellation.
+
+        Raises:
+            GoldenthreadError: what stopped the follower.
+        """
+        await self._verify_topics()
+        self._reasons = ("what happened before the start is still being read",)
+        self._follower.start()
+        self._freshness.start()
+        try:
+            secret_verified = False
+            while self._follower.failure is None:
+                if self._follower.ready and not secret_verified:
+                    await asyncio.to_thread(verify_secret, self._store, self._keyring)
+                    secret_verified = True
+                if secret_verified and self._reasons and self._freshness.known:
+                    self._reasons = ()
+                    log.info("lookup ready")
+                await asyncio.sleep(_WATCH_SECONDS)
+            raise self._follower.failure
+        finally:
+            await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        self._freshness.stop()
+        self._follower.stop()
+
+    async def _verify_topics(self) -> None:
+        told = False
+        while True:
+            try:
+                await asyncio.to_thread(verify_topics, self._options.kafka, self._options.catalogue)
+            except BrokerUnreachable as error:
+                if not told:
+                    log.warning("lookup waits for the broker", reason=str(error))
+                told = True
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+
+def verify_secret(rows: LookupRows, keyring: Keyring) -> None:
+    """Refuse topics of another secret: with this one, every identifier would seem unknown.
+
+    Raises:
+        SecretError: the first identifier of the copy can't be unsealed.
+    """
+    for key, value in rows.scan(LINKS_PREFIX):
+        keyring.unseal(_LINK_ROW.decode(value).sealed, key.removeprefix(LINKS_PREFIX).decode())
+        return
+
+
+def applied_positions(rows: LookupRows, catalogue: Catalogue) -> Positions:
+    """How far the stateful agents have come, by the position rows in their changelogs."""
+    topics = {catalogue.name(topic): topic for topic in (Topic.ROUTED, Topic.EVIDENCE)}
+
+    def applied(topic: str, partition: int) -> int | None:
+        encoded = rows.get(position_key(topics[topic], partition)) if topic in topics else None
+        return None if encoded is None else _POSITION_ROW.decode(encoded).next_offset
+
+    return applied
+
+
+def followed_positions(store: Store) -> Positions:
+    """How far the copy is; what is before these positions is visible in it."""
+
+    def followed(topic: str, partition: int) -> int | None:
+        position = store.position(topic, partition)
+        return None if position is None else position.next_offset
+
+    return followed

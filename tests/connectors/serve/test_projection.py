@@ -1,0 +1,87 @@
+"""Records of the followed topics become the same rows however they are batched."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.serve.layout import position_key
+from connectors.serve.service import applied_positions
+from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key
+from schemas.topics import POSITION_KEY, Topic
+from state.join import ATTACHED
+from streams.bulk import Record
+from tests.connectors.serve.support import Copy
+
+VALUES = ("c-1", "c-2", "c-3")
+
+
+class _Recorder(Copy):
+    """Keeps the records that it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        super().__init__()
+
+    def put(self, *records: Record) -> None:
+        """Bring records in, and keep them."""
+        self.records.extend(records)
+        super().put(*records)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["link", "interaction", "context"]), *[st.integers(0, 2)] * 2), max_size=25
+    ),
+    cuts=st.sets(st.integers(0, 25)),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_same_records_in_other_batches_give_the_same_rows(
+    steps: list[tuple[str, int, int]], cuts: set[int]
+) -> None:
+    one_by_one = _Recorder()
+    for step, first, second in steps:
+        value, owner = VALUES[first], one_by_one.fragment("cookie", VALUES[second])
+        if step == "link":
+            one_by_one.link("cookie", value, owner, ATTACHED)
+        elif step == "interaction":
+            one_by_one.put(one_by_one.interaction(one_by_one.fragment("cookie", value), second))
+        else:
+            one_by_one.context(owner)
+    batched = Copy()
+    start = 0
+    for end in sorted({*(cut for cut in cuts if cut < len(one_by_one.records)), len(one_by_one.records)}):
+        batched.put(*one_by_one.records[start:end])
+        start = end
+    assert batched.rows.rows == one_by_one.rows.rows
+    for fragment in (batched.fragment("cookie", value) for value in VALUES):
+        owner = batched.finder.place(fragment).owner
+        assert fragment in [place.fragment for place in batched.finder.members(owner)]
+
+
+def test_evidence_and_other_rows_of_state_are_left_out() -> None:
+    copy = Copy()
+    copy.put(
+        copy.record(Topic.LINKS, evidence_key("a" * 32, "b" * 32, 1, "shop"), b"\x01x"),
+        copy.record(Topic.STATE, day_prefix("a" * 32, 1), b"\x01x"),
+    )
+    assert copy.rows.rows == {}
+
+
+def test_an_interaction_that_can_not_be_read_is_left_out() -> None:
+    copy = Copy()
+    copy.put(
+        copy.record(Topic.INTERACTIONS, b"k", b"not json"),
+        copy.record(Topic.INTERACTIONS, b"k", b'{"fragment":"f","time":"no time","source":"s","id":"1"}'),
+        copy.record(Topic.INTERACTIONS, b"k", None),
+    )
+    assert copy.rows.rows == {}
+
+
+def test_positions_in_the_changelogs_tell_how_far_the_agents_are() -> None:
+    copy = Copy()
+    copy.put(
+        copy.record(Topic.STATE, POSITION_KEY, encode_row(PositionRow("id", 1, 0, 17))),
+        copy.record(Topic.LINKS, POSITION_KEY, encode_row(PositionRow("id", 1, 0, 5))),
+    )
+    applied = applied_positions(copy.rows, copy.catalogue)
+    assert copy.rows.get(position_key(Topic.ROUTED, 0)) is not None
+    assert (applied("gt.routed", 0), applied("gt.identity.evidence", 0), applied("gt.raw.web", 0)) == (17, 5, None)
