@@ -197,7 +197,7 @@ def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
         raise EventError(DeadCode.NOT_AN_OBJECT, "data is a JSON object", "/data")
     fields = read_data(data)
     encoded = canonical_json(data)
-    attributes = [event_type, None if assigned else time, channel, extensions]
+    attributes = [event_type, None if assigned else time, extensions]
     content = _raw_digest(extensions[RAW_DIGEST]) if RAW_DIGEST in extensions else _content(attributes, data, encoded)
     return CloudEvent(event_id, source, event_type, time, channel, assigned, content, encoded, fields, extensions)
 
@@ -205,7 +205,8 @@ def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
 def _content(attributes: list[Any], data: dict[str, Any], encoded: bytes) -> bytes:
     """The hash over all that is the producer's; not over id and source, under which alone it is compared.
 
-    An assigned time is not the producer's: each retry has another.
+    An assigned time is not the producer's: each retry has another. Nor may a channel be: collect adds that of the
+    source's registration, so the same event would differ by the way it came.
     """
     extensions = attributes[-1]
     if extensions:

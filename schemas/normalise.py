@@ -141,7 +141,6 @@ def _phone(value: str, region: str) -> str | None:
         return None
     if not value.startswith("+") and not phonenumbers.is_valid_number(number):
         return None
-    number.extension = None
     normal: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return None if normal in _WITHHELD else normal
 
