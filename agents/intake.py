@@ -14,7 +14,7 @@ import msgspec
 
 from agents.known_evidence import KnownEvidence
 from schemas.cleaning import Cleaner
-from schemas.dead_letters import dead_letter_headers
+from schemas.dead_letters import dead_letter
 from schemas.errors import EventError
 from schemas.event import CloudEvent, read_record
 from schemas.mapping import MappingSet
@@ -86,16 +86,18 @@ class Intake:
 
     @staticmethod
     def _dead(record: Any, error: EventError) -> Output:
-        headers = dead_letter_headers(
+        letter = dead_letter(
             error,
             stage=STAGE,
+            key=record.key,
+            value=record.value,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             timestamp_ms=record.timestamp,
             original=record.headers or (),
         )
-        return Output(Topic.DEAD, record.key, record.value, headers)
+        return Output(Topic.DEAD, *letter)
 
 
 def _is_cloud_event(record: Any) -> bool:

@@ -1,0 +1,8 @@
+"""The composition root: settings, command line, processes, and the supervisor behind `goldenthread up`.
+
+Owns nothing that runs on its own: it reads settings, puts the parts of the other rooms together, and starts them. May
+import every room; no room imports it.
+
+Read in this order: `settings`, `secret` and `parts` (what everything is made from), `processes/` (worker, collect,
+lookup), `cli` and `commands/` (the command line), `supervisor/` (children of `up`).
+"""

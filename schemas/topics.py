@@ -62,6 +62,8 @@ class DeadHeader(StrEnum):
     PARTITION = "gt-partition"
     OFFSET = "gt-offset"
     TIMESTAMP = "gt-timestamp-ms"
+    #: The size of the original value in bytes, where not all of it fits.
+    CUT_FROM = "gt-cut-from-bytes"
 
 
 #: Header that names the registered source of a raw record that is no CloudEvent, so that its mapping is found.

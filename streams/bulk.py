@@ -22,6 +22,10 @@ REQUEST_TIMEOUT_SECONDS: Final = 10.0
 SILENCE_SECONDS_MAX: Final = 60.0
 
 _GAP_CODES: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - librdkafka's own codes are only reachable by these names.
+_MOVING_CODES: Final = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001 - as above.
+)
+_RETRY_SECONDS: Final = 0.1
 _TRANSIENT_CODES: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001 - as above.
 
 
@@ -63,13 +67,19 @@ class BulkReader:
         Raises:
             BrokerUnreachable: no answer in time.
         """
-        try:
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_SECONDS
-            )
-        except KafkaException as error:
-            raise BrokerUnreachable(f"offsets of {topic}/{partition} can't be had: {error}") from error
-        return low, high
+        deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_SECONDS
+                )
+            except KafkaException as error:
+                # Right after a topic is made, or its leader moved, the client asks a broker that is not its leader.
+                if error.args[0].code() not in _MOVING_CODES or time.monotonic() > deadline:
+                    raise BrokerUnreachable(f"offsets of {topic}/{partition} can't be had: {error}") from error
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return low, high
 
     def read(self, timeout_s: float) -> Chunk:
         """What came within the time, at most `RECORDS_PER_READ_MAX` records.

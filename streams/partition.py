@@ -26,8 +26,8 @@ QUEUE_BATCHES_MAX: Final = 8
 SLICE_RECORDS: Final = 500
 _DEAD_CODES: Final = frozenset(code.value for code in DeadCode)
 
-#: Makes a partition's engine over its committed rows; the second argument is the era of its positions.
-EngineFactory = Callable[[Rows, int], Engine]
+#: Makes the engine of a partition over its committed rows: rows, partition, and the era of its positions.
+EngineFactory = Callable[[Rows, int, int], Engine]
 #: Called with whatever ends the process.
 Fatal = Callable[[BaseException], None]
 
@@ -87,7 +87,6 @@ class PartitionRunner:
         self._fatal = fatal
         self._fault = fault
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE_BATCHES_MAX)
-        self._engine: Engine | None = None
         self._task: asyncio.Task[None] | None = None
         self._generation = -1
         self._idle = asyncio.Event()
@@ -144,14 +143,15 @@ class PartitionRunner:
             committed = await asyncio.to_thread(self._committed_offset, self._checkpoint.partition)
             await asyncio.to_thread(self._checkpoint.open, committed)
             self._next_offset = self._checkpoint.next_offset
-            self._engine = self._make_engine(self._checkpoint.store, self._checkpoint.era)
+            checkpoint = self._checkpoint
+            engine = self._make_engine(checkpoint.store, checkpoint.partition, checkpoint.era)
             # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
             self._acknowledge(self._checkpoint.partition, self._next_offset)
             while True:
                 self._idle.set()
                 batch = await self._queue.get()
                 self._idle.clear()
-                await self._process(self._engine, batch)
+                await self._process(engine, batch)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.

@@ -48,7 +48,7 @@ class StatefulStage:
     ) -> None:
         self.name = options.stage
         self._topic = options.catalogue.name(options.input_topic)
-        self.topics = (self._topic,)
+        self.topics: tuple[str, ...] = (self._topic,)
         self._options = options
         self._make_engine = make_engine
         self._acknowledge = acknowledge

@@ -5,17 +5,28 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from schemas.errors import BrokerUnreachable, StateError, TopicError
 from schemas.topics import Catalogue, TopicSpec
+from streams.bulk import BulkReader
 from streams.kafka import KafkaOptions
 
 ADMIN_TIMEOUT_SECONDS: Final = 15.0
 # A topic just made is not known to every broker at once.
 _VISIBLE_SECONDS_MAX: Final = 15.0
 _RETRY_SECONDS: Final = 0.1
+_ANSWER_GRACE_SECONDS: Final = 15.0
+# A new broker makes its offsets topic when it is first asked for offsets.
+COORDINATOR_SECONDS_MAX: Final = 45.0
+_COORDINATOR_TRY_SECONDS: Final = 2.0
 _VERIFIED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
 
 
@@ -24,15 +35,16 @@ def _admin(kafka: KafkaOptions) -> AdminClient:
     return AdminClient(kafka.admin())
 
 
-def _result(future: "Future[Any]", what: str) -> Any:
+def _result(future: "Future[Any]", what: str, timeout_s: float = ADMIN_TIMEOUT_SECONDS) -> Any:
     try:
-        return future.result(ADMIN_TIMEOUT_SECONDS)
+        # librdkafka ends each request itself, at its own timeout: a client that goes away before that crashes.
+        return future.result(timeout_s + _ANSWER_GRACE_SECONDS)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicError(f"{what} does not exist: run `goldenthread init`") from error
         raise BrokerUnreachable(f"{what}: {error}") from error
     except TimeoutError as error:
-        raise BrokerUnreachable(f"{what}: no answer within {ADMIN_TIMEOUT_SECONDS:.0f} s") from error
+        raise BrokerUnreachable(f"{what}: no answer within {timeout_s:.0f} s") from error
 
 
 def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
@@ -142,14 +154,39 @@ def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> No
             )
 
 
+def is_empty(kafka: KafkaOptions, catalogue: Catalogue, topics: Sequence[str]) -> bool:
+    """Whether nothing was ever written to any of the topics (names of the catalogue).
+
+    Raises:
+        BrokerUnreachable: no answer in time.
+    """
+    reader = BulkReader(kafka, {})
+    try:
+        return all(
+            reader.watermarks(catalogue.name(topic), number)[1] == 0
+            for topic in topics
+            for number in range(catalogue.partitions_of(topic))
+        )
+    finally:
+        reader.close()
+
+
 def group_offsets(
-    kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[str, int]]
+    kafka: KafkaOptions,
+    group_id: str,
+    partitions: Sequence[tuple[str, int]],
+    *,
+    timeout_s: float = ADMIN_TIMEOUT_SECONDS,
 ) -> dict[tuple[str, int], int | None]:
-    """The committed offset of each partition, None where there is none."""
+    """The committed offset of each partition, None where there is none.
+
+    Raises:
+        BrokerUnreachable: no answer in time.
+    """
     request = ConsumerGroupTopicPartitions(group_id, [TopicPartition(topic, number) for topic, number in partitions])
     admin = _admin(kafka)
-    future = admin.list_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)[group_id]
-    answer = _result(future, f"offsets of group {group_id}")
+    future = admin.list_consumer_group_offsets([request], request_timeout=timeout_s)[group_id]
+    answer = _result(future, f"offsets of group {group_id}", timeout_s)
     return {
         (found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer.topic_partitions
     }
@@ -158,25 +195,33 @@ def group_offsets(
 def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
     """Commit offset 0 where a group has no offset, for topics just made: from then on a missing one was lost.
 
+    The first offsets of a broker's life make the offsets topic; meanwhile requests are left without an answer, and
+    the coordinator takes offsets that it can't store. So tries are short, and what counts is that offsets read back.
+
     Raises:
         BrokerUnreachable: the group's coordinator did not take the offsets in time.
     """
     partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
-    admin = _admin(kafka)
-    deadline = time.monotonic() + _VISIBLE_SECONDS_MAX
-    while True:
-        # The first offsets of a broker's life make the offsets topic, and its coordinator answers before it can
-        # store: so what counts is that the offsets can be read back.
-        found = group_offsets(kafka, group_id, partitions) if partitions else {}
-        missing = [TopicPartition(*partition, 0) for partition, offset in found.items() if offset is None]
-        if not missing:
-            return
-        if time.monotonic() > deadline:
-            raise BrokerUnreachable(f"offsets of group {group_id} were not stored within {_VISIBLE_SECONDS_MAX:.0f} s")
-        request = ConsumerGroupTopicPartitions(group_id, missing)
-        futures = admin.alter_consumer_group_offsets([request], request_timeout=ADMIN_TIMEOUT_SECONDS)
-        _result(futures[group_id], f"offsets of group {group_id}")
+    deadline = time.monotonic() + COORDINATOR_SECONDS_MAX
+    while partitions:
+        try:
+            found = group_offsets(kafka, group_id, partitions, timeout_s=_COORDINATOR_TRY_SECONDS)
+            partitions = [partition for partition, offset in found.items() if offset is None]
+            if partitions:
+                _commit_zero(kafka, group_id, partitions)
+        except BrokerUnreachable:
+            if time.monotonic() > deadline:
+                raise
+        if partitions and time.monotonic() > deadline:
+            raise BrokerUnreachable(f"offsets of group {group_id} were not stored in {COORDINATOR_SECONDS_MAX:.0f} s")
         time.sleep(_RETRY_SECONDS)
+
+
+def _commit_zero(kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[str, int]]) -> None:
+    request = ConsumerGroupTopicPartitions(group_id, [TopicPartition(*partition, 0) for partition in partitions])
+    admin = _admin(kafka)
+    future = admin.alter_consumer_group_offsets([request], request_timeout=_COORDINATOR_TRY_SECONDS)[group_id]
+    _result(future, f"offsets of group {group_id}", _COORDINATOR_TRY_SECONDS)
 
 
 def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:

@@ -52,7 +52,7 @@ class Child:
     ) -> None:
         self.spec = spec
         self.available = asyncio.Event()
-        self._needs = needs
+        self.needs = needs
         self._log = log
         self._policy = policy
         self._hurry = hurry
@@ -101,7 +101,7 @@ class Child:
         self._retired = True
 
     async def _wait_for_needs(self) -> None:
-        while missing := [child for child in self._needs if not child.available.is_set()]:
+        while missing := [child for child in self.needs if not child.available.is_set()]:
             if self.status.state is not ChildState.WAITING:
                 self._enter(ChildState.WAITING, f"for {missing[0].spec.name}")
             await missing[0].available.wait()
@@ -127,10 +127,8 @@ class Child:
             self.available.clear()
 
     async def _get_ready(self, process: ChildProcess) -> bool:
-        """Wait until the child is ready or has ended; False when neither happens in time."""
-        if self.spec.one_shot:
-            return True
-        if self.spec.ready is not None:
+        """Wait until the child is ready or has ended; False when neither happens in time. A one-shot has to end."""
+        if self.spec.ready is not None or self.spec.one_shot:
             asking = asyncio.ensure_future(self._ask_until_ready())
             ending = asyncio.ensure_future(process.wait())
             try:
@@ -151,7 +149,7 @@ class Child:
 
     async def _ask_until_ready(self) -> None:
         # Another process gets ready, which sets no event here: it has to be polled.
-        while self.spec.ready is not None and not await self.spec.ready():  # noqa: ASYNC110 - see above.
+        while self.spec.ready is None or not await self.spec.ready():  # noqa: ASYNC110 - see above.
             await asyncio.sleep(READY_POLL_S)
 
     def _beyond_restart(self, end: _End) -> str:
@@ -164,7 +162,7 @@ class Child:
             return f"{end.how}: it needs a decision that a restart can't make"
         elif end.code == EXIT_NOT_RUNNABLE:
             return f"{end.how}: its program can't be run"
-        elif end.code == EXIT_USAGE and all(child.available.is_set() for child in self._needs):
+        elif end.code == EXIT_USAGE and all(child.available.is_set() for child in self.needs):
             # While what it needs is away, this code says no more than that.
             return f"{end.how}: its settings or arguments are wrong"
         now = time.monotonic()

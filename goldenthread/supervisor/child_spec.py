@@ -16,9 +16,11 @@ class ChildSpec:
     Attributes:
         name: Unique; its log is `<log_dir>/<name>.log`.
         command: Program and arguments, started without a shell.
-        needs: Names of earlier children that must be ready (a one-shot: done) before each start of this one.
+        needs: Names of earlier children that must be ready (a one-shot: done) before each start of this one, and so
+            must all that those need.
         ready: Asked again and again until it says True; None: ready as soon as it runs. It must bound its own time.
-        one_shot: It runs once and is done when it exits with 0; any other end is treated like that of other children.
+        one_shot: It runs once and is done when it exits with 0, which must happen before its ready deadline; `ready` is
+            not asked. Any other end is treated like that of other children.
         environment: The whole environment, or None for this process's own.
         directory: Where it runs, or None for this process's own.
         own_log: A log that it writes by itself, whose last lines are quoted too when it fails.

@@ -49,7 +49,7 @@ class Supervisor:
             self._logs.append(log)
             self._children[spec.name] = Child(
                 spec,
-                needs=[self._children[name] for name in spec.needs],
+                needs=self._with_their_needs(spec.needs),
                 log=log,
                 policy=policy or RestartPolicy(),
                 hurry=self._hurry,
@@ -106,6 +106,14 @@ class Supervisor:
         if self.failure is None:
             return EXIT_DONE
         return EXIT_OPERATOR if self.failure.exit_code == EXIT_OPERATOR else EXIT_RESTART
+
+    def _with_their_needs(self, names: Sequence[str]) -> list[Child]:
+        """These children after all that they need themselves: a worker that needs `init` needs the broker too."""
+        needs: dict[Child, None] = {}
+        for name in names:
+            child = self._children[name]
+            needs |= dict.fromkeys((*child.needs, child))
+        return list(needs)
 
     async def _all_available(self) -> None:
         for child in self._children.values():

@@ -1,0 +1,63 @@
+# Everything a newcomer needs: `make run` to see it work, `make test` to prove it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python on the machine that is new enough; PYTHON=... chooses another.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$candidate && break; done)
+# The environment is stamped with the hash of its lock, so that a second run installs nothing and needs no network.
+hash = $(shell cat $(1) pyproject.toml | cksum | cut -d ' ' -f 1)
+RUNTIME := $(VENV)/runtime-$(call hash,requirements.txt)
+DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
+
+.PHONY: help run install develop test lint unit format lock clean
+
+help:
+	@echo "make run      start broker, worker, collect and lookup, and play the demo"
+	@echo "make test     lint, types, import rules and all tests"
+	@echo "make format   format the code"
+	@echo "make lock     compile the locked requirements anew (needs uv)"
+	@echo "make clean    remove the environment and local data"
+
+run: $(RUNTIME)
+	@$(BIN)/goldenthread up --demo
+
+install: $(RUNTIME)
+
+develop: $(DEVELOPMENT)
+
+$(RUNTIME):
+	@echo "Installing what requirements.txt locks into $(VENV)"
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or give its path as PYTHON=..."; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/runtime-* && touch $@
+
+$(DEVELOPMENT): $(RUNTIME)
+	@echo "Installing what requirements-dev.txt locks into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@rm -f $(VENV)/development-* && touch $@
+
+test: lint unit
+
+lint: $(DEVELOPMENT)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+unit: $(DEVELOPMENT)
+	$(BIN)/python -m pytest
+
+format: $(DEVELOPMENT)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock:
+	$(LOCK) --extra build pyproject.toml --output-file requirements.txt
+	$(LOCK) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .goldenthread .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,42 @@
+"""The context agent: routed messages into fragments, fragments into contexts. The engine is `state.context.engine`."""
+
+from typing import Final
+
+from schemas.identity_policy import Policy
+from schemas.keys import Keyring
+from schemas.topics import Catalogue, Topic
+from state.context.engine import ContextEngine
+from state.engine import Engine, Rows
+from state.join import JoinRules
+from streams.partition import EngineFactory
+
+STAGE: Final = "context"
+INPUT: Final = Topic.ROUTED
+CHANGELOG: Final = Topic.STATE
+
+
+def context_engines(
+    *,
+    catalogue: Catalogue,
+    keyring: Keyring,
+    policy: Policy,
+    trusted_traits: frozenset[str],
+    horizon_days: int | None,
+    cached_rows_max: int,
+) -> EngineFactory:
+    """What makes the engine of each partition of `routed`."""
+    rules = JoinRules(policy, trusted_traits)
+
+    def make(rows: Rows, partition: int, era: int) -> Engine:
+        return ContextEngine(
+            rows,
+            keyring.unseal,
+            rules,
+            era=era,
+            horizon_days=horizon_days,
+            origin_topic=catalogue.name(INPUT),
+            partition=partition,
+            cached_rows_max=cached_rows_max,
+        )
+
+    return make

@@ -1,0 +1,41 @@
+"""The command line: every command of `goldenthread`, and what an error of ours prints and exits with."""
+
+import sys
+
+import typer
+
+from goldenthread.commands.config import config, version
+from goldenthread.commands.data import customer, import_, send, tail
+from goldenthread.commands.output import ERR
+from goldenthread.commands.services import collect, init, lookup, worker
+from goldenthread.commands.up import up
+from schemas.errors import GoldenthreadError
+
+application = typer.Typer(
+    name="goldenthread",
+    help="One live context per customer, from the events of every channel, on Kafka.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+application.command()(up)
+application.command()(init)
+application.command()(worker)
+application.command()(collect)
+application.command()(lookup)
+application.command("import")(import_)
+application.command()(send)
+application.command()(tail)
+application.add_typer(customer, name="customer")
+application.add_typer(config, name="config")
+application.command()(version)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on standard error and its exit code."""
+    try:
+        application()
+    except GoldenthreadError as error:
+        ERR.print(f"[bold red]{type(error).__name__}:[/] ", end="")
+        ERR.print(str(error), markup=False)
+        sys.exit(error.exit_code)

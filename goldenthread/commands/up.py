@@ -1,0 +1,203 @@
+"""`goldenthread up`: broker, topics, worker, collect and lookup under one supervisor, with a live status line."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Final
+
+import aiohttp
+import typer
+
+from bench.demo import EXAMPLE_EMAIL, demo_events
+from bench.generator import SOURCES_FILE
+from bench.play import play
+from goldenthread.commands.output import ERR, OUT
+from goldenthread.commands.status import StatusLine
+from goldenthread.secret import keyring
+from goldenthread.settings import Settings, load_settings, variable_name
+from goldenthread.supervisor.broker_child import BROKER, broker_child
+from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
+from goldenthread.supervisor.fetch_reporter import FetchReporter
+from goldenthread.supervisor.supervisor import Supervisor
+from schemas.clock import SystemClock
+from schemas.errors import GoldenthreadError
+from streams.broker.directory_lock import DirectoryLock
+from streams.broker.local_broker import LocalBroker
+from streams.broker.options import BrokerOptions, default_cache_dir
+from streams.broker.ports import Port, require_free
+from streams.logs import configure_logs
+
+# A worker may restore for minutes after a long outage; it answers probes meanwhile, so only a hang takes longer.
+READY_DEADLINE_SECONDS: Final = 600.0
+STOP_DEADLINE_SECONDS: Final = 30.0
+DEMO_EVENTS_PER_SECOND: Final = 150.0
+_PROBE_TIMEOUT_SECONDS: Final = 2.0
+
+
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="Play a small run of made-up customers.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Where state, the broker and logs are kept.")] = None,
+) -> None:
+    """Start everything here: a broker if none is given, then worker, collect and lookup. Ctrl-C stops it all."""
+    settings = load_settings(data_dir=data_dir)
+    # The supervisor's own log goes to a file: the terminal shows the status line.
+    (settings.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "logs" / "up.log").open("a") as log_file:
+        configure_logs(settings.log_level, log_file)
+        with DirectoryLock(settings.data_dir, setting=variable_name("data_dir")):
+            keyring(settings)
+            code = _with_broker(settings, demo)
+    sys.exit(code)
+
+
+def _with_broker(settings: Settings, demo: bool) -> int:
+    require_free(
+        [
+            Port(settings.worker_port + settings.worker_index, variable_name("worker_port"), "worker metrics"),
+            Port(settings.collect_port, variable_name("collect_port"), "collect"),
+            Port(settings.lookup_port, variable_name("lookup_port"), "lookup"),
+        ],
+        host=settings.host,
+    )
+    if settings.kafka_bootstrap_servers is not None:
+        return asyncio.run(_run(settings, demo, None))
+    options = BrokerOptions(
+        data_dir=settings.data_dir / "broker",
+        cache_dir=settings.cache_dir or default_cache_dir(),
+        port=settings.broker_port,
+        controller_port=settings.controller_port,
+        heap_mb=settings.broker_heap_mb,
+        java=settings.java,
+        kafka_home=settings.kafka_home,
+    )
+    with FetchReporter(ERR) as reporter:
+        broker = LocalBroker(options, on_progress=reporter)
+        broker.prepare()
+    try:
+        return asyncio.run(_run(settings, demo, broker))
+    finally:
+        broker.close()
+
+
+async def _run(settings: Settings, demo: bool, broker: LocalBroker | None) -> int:
+    children = _children(settings, demo, broker)
+    policy = RestartPolicy(restarts_max=settings.restarts_max, window_s=settings.restart_window_s)
+    supervisor = Supervisor(children, log_dir=settings.data_dir / "logs", policy=policy, on_event=_say)
+    ERR.print(f"Starting {', '.join(child.name for child in children)}; logs are in {settings.data_dir / 'logs'}/")
+    running = asyncio.create_task(supervisor.run())
+    if await supervisor.wait_ready():
+        OUT.print(_welcome(settings))
+        shown = asyncio.create_task(StatusLine(settings).show())
+        played = asyncio.create_task(_play(settings)) if demo else None
+        code = await running
+        for task in (shown, played):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in (shown, played) if task is not None), return_exceptions=True)
+    else:
+        code = await running
+    if supervisor.failure is not None:
+        ERR.print(f"[bold red]Stopped:[/] {supervisor.failure}")
+    else:
+        ERR.print("Stopped.")
+    return code
+
+
+def _children(settings: Settings, demo: bool, broker: LocalBroker | None) -> list[ChildSpec]:
+    environment = _environment(settings, demo)
+    program = (sys.executable, "-m", "goldenthread")
+
+    def child(name: str, port: int, *arguments: str) -> ChildSpec:
+        return ChildSpec(
+            name=name,
+            command=(*program, name, *arguments),
+            needs=("init",),
+            ready=_answers(f"http://{settings.host}:{port}/readyz"),
+            environment=environment,
+            ready_deadline_s=READY_DEADLINE_SECONDS,
+            stop_deadline_s=STOP_DEADLINE_SECONDS,
+        )
+
+    brokers = [] if broker is None else [broker_child(broker)]
+    init = ChildSpec(
+        name="init",
+        command=(*program, "init"),
+        needs=tuple(spec.name for spec in brokers),
+        one_shot=True,
+        environment=environment,
+    )
+    return [
+        *brokers,
+        init,
+        child("worker", settings.worker_port + settings.worker_index),
+        child("collect", settings.collect_port),
+        child("lookup", settings.lookup_port),
+    ]
+
+
+def _environment(settings: Settings, demo: bool) -> dict[str, str]:
+    """The children's environment: ours, and what the command line or the demo decided."""
+    environment = dict(os.environ)
+    environment[variable_name("data_dir")] = str(settings.data_dir.resolve())
+    environment[variable_name("kafka_bootstrap_servers")] = settings.bootstrap_servers
+    if demo and settings.sources_file is None:
+        environment[variable_name("sources_file")] = str(SOURCES_FILE)
+    return environment
+
+
+def _answers(url: str) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_SECONDS)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return ready
+
+
+def _say(event: ChildEvent) -> None:
+    """Tell what somebody who watches wants to know: what is ready, and what failed."""
+    name, state = event.status.name, event.status.state
+    if state is ChildState.READY and name == BROKER:
+        ERR.print("Kafka is ready.")
+    elif state in (ChildState.BACKING_OFF, ChildState.FAILED):
+        ERR.print(f"[yellow]{time.strftime('%H:%M:%S')} {name}: {state}[/] {event.detail}")
+
+
+async def _play(settings: Settings) -> None:
+    """Play the demo; what goes wrong with it is said, and ends nothing."""
+    try:
+        events = demo_events(SystemClock().now_us())
+        accepted = await play(events, f"http://{settings.host}:{settings.collect_port}", DEMO_EVENTS_PER_SECOND)
+        ERR.print(f"The demo has played {accepted} events.")
+    except GoldenthreadError as error:
+        ERR.print(f"[yellow]The demo ended early:[/] {error}")
+
+
+def _welcome(settings: Settings) -> str:
+    host = settings.host
+    prefix = settings.topic_prefix
+    program = Path(sys.argv[0])
+    started_as_module = program.name == "__main__.py"
+    shown = f"{sys.executable} -m goldenthread" if started_as_module else os.path.relpath(program)
+    event = (
+        '{"specversion":"1.0","id":"try-1","source":"shop-web","type":"page.viewed","time":"'
+        + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        + '","channel":"web","data":{"identifiers":{"email":"you@example.com"},"summary":"Tried Goldenthread"}}'
+    )
+    return f"""
+[bold green]Goldenthread is ready.[/]
+  lookup   http://{host}:{settings.lookup_port}      one customer's context, by any identifier
+  collect  http://{host}:{settings.collect_port}      events in, as CloudEvents
+  Kafka    {settings.bootstrap_servers}             {prefix}raw.<channel> in, {prefix}context out
+
+Try, in another terminal in this folder:
+  {shown} customer get email {EXAMPLE_EMAIL}
+  {shown} send '{event}'
+  {shown} tail interactions --from-beginning --limit 3
+"""

@@ -1,0 +1,74 @@
+"""What processes are put together from, each made from the settings: the composition root's parts."""
+
+from pathlib import Path
+
+import msgspec
+
+from goldenthread.settings import Settings
+from schemas.cleaning import Cleaner
+from schemas.errors import SettingError
+from schemas.identity_policy import DEFAULT_POLICY, Policy
+from schemas.keys import Keyring
+from schemas.mapping import MappingSet, load_mappings
+from schemas.policy_file import load_policy
+from schemas.sources import SourceRegistry, load_sources
+from schemas.topics import Catalogue
+from streams.kafka import KafkaOptions
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """All that several processes need, read and verified."""
+
+    settings: Settings
+    kafka: KafkaOptions
+    catalogue: Catalogue
+    policy: Policy
+    registry: SourceRegistry
+    mappings: MappingSet
+    keyring: Keyring
+    cleaner: Cleaner
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """The topics of this installation."""
+    return Catalogue(settings.topic_prefix, settings.partitions, settings.channels)
+
+
+def kafka_of(settings: Settings, client: str) -> KafkaOptions:
+    """How this process's clients are made."""
+    return KafkaOptions(settings.bootstrap_servers, client_id=f"{settings.application}-{client}")
+
+
+def _file(path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise SettingError(f"{path} is no file")
+    return path
+
+
+def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:
+    """Read and verify everything that is given in files.
+
+    Raises:
+        SettingError: a file, key or value is wrong; the message names it.
+    """
+    catalogue = catalogue_of(settings)
+    policy = DEFAULT_POLICY if (path := _file(settings.identity_file)) is None else load_policy(path)
+    registry = SourceRegistry() if (path := _file(settings.sources_file)) is None else load_sources(path)
+    registry.verify(catalogue.channels)
+    cleaner = Cleaner(
+        policy=policy,
+        registry=registry,
+        keyring=keyring,
+        channels=catalogue.channels,
+        future_tolerance_seconds=settings.future_tolerance_seconds,
+    )
+    return Parts(
+        settings=settings,
+        kafka=kafka_of(settings, client),
+        catalogue=catalogue,
+        policy=policy,
+        registry=registry,
+        mappings=load_mappings(registry),
+        keyring=keyring,
+        cleaner=cleaner,
+    )

@@ -1,0 +1,222 @@
+"""The worker process: all agents in one Faust application, a follower of identity's links, and metrics over HTTP."""
+
+import asyncio
+from importlib.metadata import version
+from typing import Final
+
+from agents import context, identity, intake
+from agents.known_evidence import KnownEvidence, project_evidence
+from connectors.web.server import listening
+from connectors.web.service import make_service
+from connectors.web.standard import ReadyReport
+from goldenthread.parts import Parts
+from schemas.errors import RestartNeeded
+from schemas.topics import Topic
+from state.store import Store, shared_cache
+from streams.application import Application, ApplicationOptions, make_app
+from streams.checkpoint import CheckpointOptions
+from streams.faults import fault_hook
+from streams.follower import Follower
+from streams.logs import logger
+from streams.metrics import Metrics
+from streams.partition import CheckpointPolicy, EngineFactory
+from streams.producer import DeliveringProducer
+from streams.stage import StatefulStage
+from streams.stateless import StatelessStage
+from streams.topics import verify_group_offsets, verify_topics, wait_for_broker
+
+log = logger(__name__)
+
+# The broker may come long after the worker; until then the worker waits.
+BROKER_WAIT_SECONDS: Final = 3600.0
+# Intake waits for its follower, or it would tell identity everything once more.
+FOLLOWER_WAIT_SECONDS: Final = 1800.0
+INTAKE_LINGER_MS: Final = 5
+PRODUCER_CLOSE_SECONDS: Final = 5.0
+_FOLLOWER_POLL_SECONDS: Final = 0.1
+_MIB: Final = 1024 * 1024
+_STAGES: Final = (intake.STAGE, identity.STAGE, context.STAGE)
+
+
+def group_topics(parts: Parts) -> dict[str, int]:
+    """The topics that the worker's group reads, with their partition counts."""
+    catalogue = parts.catalogue
+    raws = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
+    return raws | {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (context.INPUT, identity.INPUT)}
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._metrics = Metrics("worker", version("goldenthread"))
+        self._metrics.expect_dead(_STAGES, parts.catalogue.channels)
+        self._fault = fault_hook(parts.settings.fault)
+        self._cache = shared_cache(parts.settings.store_cache_mb * _MIB)
+        self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until `stopping` is set.
+
+        1. Answer probes and metrics. 2. Wait for the broker and verify topics and offsets. 3. Catch up with
+        identity's links. 4. Run the agents.
+
+        Raises:
+            GoldenthreadError: what ended it; its exit code says whether a restart may help.
+        """
+        settings = self._parts.settings
+        # Step 1.
+        service = make_service(
+            "worker",
+            (),
+            description="Metrics and probes of a Goldenthread worker.",
+            metrics=self._metrics,
+            version=version("goldenthread"),
+            ready=lambda: ReadyReport(self._reasons),
+        )
+        port = settings.worker_port + settings.worker_index
+        async with listening(service, settings.host, port, setting_name="GOLDENTHREAD_WORKER_PORT"):
+            # Step 2.
+            if not await _unless(stopping, asyncio.create_task(asyncio.to_thread(self._verify))):
+                return
+            # Step 3.
+            store, follower = self._follow()
+            try:
+                self._reasons = ("the worker catches up with identity's links",)
+                if await _unless(stopping, asyncio.create_task(_caught_up(follower))):
+                    # Step 4.
+                    await self._run_agents(KnownEvidence(store), stopping)
+            finally:
+                await asyncio.to_thread(follower.stop)
+                store.close()
+
+    def _verify(self) -> None:
+        parts = self._parts
+        wait_for_broker(parts.kafka, BROKER_WAIT_SECONDS)
+        verify_topics(parts.kafka, parts.catalogue)
+        verify_group_offsets(parts.kafka, parts.settings.application, group_topics(parts))
+
+    def _follow(self) -> tuple[Store, Follower]:
+        parts = self._parts
+        store = Store.open(
+            parts.settings.worker_dir / "links", secret_fingerprint=parts.keyring.fingerprint, cache=self._cache
+        )
+        follower = Follower(
+            "links",
+            kafka=parts.kafka,
+            topics={parts.catalogue.name(Topic.LINKS): 1},
+            store=store,
+            project=project_evidence,
+            metrics=self._metrics,
+        )
+        follower.start()
+        return store, follower
+
+    async def _run_agents(self, known: KnownEvidence, stopping: asyncio.Event) -> None:
+        parts = self._parts
+        settings = parts.settings
+        options = ApplicationOptions(
+            parts.kafka,
+            settings.application,
+            settings.worker_dir,
+            session_timeout_s=settings.session_timeout_s,
+            instance_id=f"{settings.application}-worker-{settings.worker_index}",
+        )
+        application = Application(make_app(options))
+        producer = DeliveringProducer(parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS)
+        application.add(self._intake_stage(application, known, producer))
+        identity_factory = identity.identity_engines(
+            catalogue=parts.catalogue, keyring=parts.keyring, policy=parts.policy
+        )
+        application.add(
+            self._stateful_stage(application, identity.STAGE, identity.INPUT, identity.CHANGELOG, identity_factory)
+        )
+        context_factory = context.context_engines(
+            catalogue=parts.catalogue,
+            keyring=parts.keyring,
+            policy=parts.policy,
+            trusted_traits=frozenset(settings.trusted_traits),
+            horizon_days=settings.dedupe_horizon_days,
+            cached_rows_max=settings.cached_fragments_max,
+        )
+        application.add(
+            self._stateful_stage(application, context.STAGE, context.INPUT, context.CHANGELOG, context_factory)
+        )
+        self._reasons = ()
+        try:
+            await application.run(stopping)
+        finally:
+            producer.close(PRODUCER_CLOSE_SECONDS)
+
+    def _intake_stage(
+        self, application: Application, known: KnownEvidence, producer: DeliveringProducer
+    ) -> StatelessStage:
+        parts = self._parts
+        handler = intake.Intake(
+            catalogue=parts.catalogue,
+            cleaner=parts.cleaner,
+            registry=parts.registry,
+            mappings=parts.mappings,
+            known=known,
+        )
+        return StatelessStage(
+            intake.STAGE,
+            parts.catalogue.raw_topics(),
+            handler,
+            catalogue=parts.catalogue,
+            producer=producer,
+            acknowledge=application.acknowledge,
+            metrics=self._metrics,
+            fatal=application.fatal,
+            fault=self._fault,
+        )
+
+    def _stateful_stage(
+        self, application: Application, stage: str, input_topic: str, changelog: str, engines: EngineFactory
+    ) -> StatefulStage:
+        parts = self._parts
+        settings = parts.settings
+        options = CheckpointOptions(
+            kafka=parts.kafka,
+            catalogue=parts.catalogue,
+            application=settings.application,
+            stage=stage,
+            input_topic=input_topic,
+            changelog_topic=changelog,
+            data_dir=settings.worker_dir,
+            secret_fingerprint=parts.keyring.fingerprint,
+            metrics=self._metrics,
+            cache=self._cache,
+            fault=self._fault,
+        )
+        policy = CheckpointPolicy(
+            settings.checkpoint_interval_ms, settings.checkpoint_events_max, settings.checkpoint_pause_ms
+        )
+        return StatefulStage(
+            options, engines, acknowledge=application.acknowledge, policy=policy, fatal=application.fatal
+        )
+
+
+async def _unless(stopping: asyncio.Event, work: "asyncio.Task[None]") -> bool:
+    """Wait for the work; False when the process was told to stop before it was done."""
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    if not work.done():
+        work.cancel()
+        return False
+    await work
+    return True
+
+
+async def _caught_up(follower: Follower) -> None:
+    deadline = asyncio.get_running_loop().time() + FOLLOWER_WAIT_SECONDS
+    while not follower.ready:
+        if follower.failure is not None:
+            raise follower.failure
+        if asyncio.get_running_loop().time() > deadline:
+            raise RestartNeeded(f"the follower did not catch up within {FOLLOWER_WAIT_SECONDS:.0f} s")
+        await asyncio.sleep(_FOLLOWER_POLL_SECONDS)

@@ -1,0 +1,62 @@
+"""The secret of an installation: given, or made once in the data directory; never another than the data's."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from goldenthread.settings import Settings
+from schemas.errors import SecretError
+from schemas.keys import Keyring
+
+SECRET_FILE: Final = "secret"  # noqa: S105 - the name of the file, not what it holds.
+FINGERPRINT_FILE: Final = "secret.fingerprint"
+_MADE_LENGTH_BYTES: Final = 32
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The keys of this installation; makes a secret where there is none, readable for its owner only.
+
+    Raises:
+        SecretError: the data directory was written with another secret.
+        SettingError: the secret is too short.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.data_dir / SECRET_FILE
+    given = settings.secret
+    keys = Keyring(_made(path) if given is None else given.get_secret_value().encode())
+    _hold_to(settings.data_dir / FINGERPRINT_FILE, keys.fingerprint)
+    return keys
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Make the file with its content at once, so that a second process sees all of it or nothing."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _made(path: Path) -> bytes:
+    if not path.exists():
+        _write_once(path, secrets.token_hex(_MADE_LENGTH_BYTES).encode())
+    return path.read_bytes()
+
+
+def _hold_to(path: Path, fingerprint: str) -> None:
+    if not path.exists():
+        _write_once(path, fingerprint.encode())
+    known = path.read_text()
+    if known != fingerprint:
+        raise SecretError(
+            f"GOLDENTHREAD_SECRET is not the one that {path.parent} was written with: start with that one, or with "
+            "another GOLDENTHREAD_DATA_DIR"
+        )

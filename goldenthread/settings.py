@@ -1,0 +1,220 @@
+"""The one settings class: the environment, `.env` and `goldenthread.toml`, in this order of precedence.
+
+Every setting is `GOLDENTHREAD_<NAME>` in the environment (the brokers also KAFKA_BOOTSTRAP_SERVERS) and `<name>` in
+the TOML file. docs/configuration.md is generated from this class by `goldenthread config show --markdown`.
+"""
+
+import difflib
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.errors import SettingError
+from schemas.limits import FUTURE_TOLERANCE_SECONDS
+from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
+
+PREFIX: Final = "GOLDENTHREAD_"
+TOML_FILE: Final = "goldenthread.toml"
+ENV_FILE: Final = ".env"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default and its unit."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="forbid", frozen=True, populate_by_name=True
+    )
+
+    kafka_bootstrap_servers: str | None = Field(
+        None,
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"),
+        description="Brokers as host:port, separated by commas; `up` starts one of its own where none is given.",
+    )
+    application: str = Field(
+        "goldenthread", pattern=r"^[a-zA-Z0-9._-]{1,64}$",
+        description="Name of the consumer group and first part of the transactional ids.",
+    )  # fmt: skip
+    topic_prefix: str = Field(
+        DEFAULT_PREFIX, pattern=r"^[a-zA-Z0-9._-]{0,64}$", description="What the names of all topics start with."
+    )
+    partitions: int = Field(
+        DEFAULT_PARTITIONS, ge=1, le=1024, description="Partitions of each topic; fixed once the topics are made."
+    )
+    replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that `init` makes.")
+    channels: Words = Field(DEFAULT_CHANNELS, description="Channels, separated by commas; each has a raw topic.")
+
+    data_dir: Path = Field(Path(".goldenthread"), description="Where state, the local broker and logs are kept.")
+    cache_dir: Path | None = Field(
+        None, description="Where the local broker's jars are kept; the user's cache folder where none is given."
+    )
+    secret: SecretStr | None = Field(
+        None,
+        description="At least 16 bytes; fragment ids and sealing derive from it. Without it one is made in data_dir.",
+    )
+    sources_file: Path | None = Field(None, description="Registration of sources (docs/sources.md).")
+    identity_file: Path | None = Field(None, description="Identity policy (docs/identity.md).")
+    trusted_traits: Words = Field(
+        ("email", "phone"), description="Traits for which a better grade wins over a newer time, separated by commas."
+    )
+    dedupe_horizon_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after which dedupe forgets; older events are dead letters. None: it never forgets.",
+    )
+    future_tolerance_seconds: int = Field(
+        FUTURE_TOLERANCE_SECONDS, ge=0, le=86_400, description="How far an event's time may lie in the future, seconds."
+    )
+
+    host: str = Field("127.0.0.1", description="Address that the HTTP services listen on; loopback only.")
+    lookup_port: Port = Field(8080, description="Port of the lookup service.")
+    collect_port: Port = Field(8090, description="Port of collect.")
+    worker_port: Port = Field(8100, description="Port of the first worker's metrics; the others follow.")
+    broker_port: Port = Field(9092, description="Port of the local broker.")
+    controller_port: Port = Field(9093, description="Port of the local broker's controller.")
+    broker_heap_mb: int = Field(512, ge=256, le=65_536, description="Heap of the local broker, MiB.")
+    java: Path | None = Field(None, description="A Java runtime instead of the packaged one.")
+    kafka_home: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("KAFKA_HOME", f"{PREFIX}KAFKA_HOME"),
+        description="An unpacked Kafka of the machine instead of the fetched one.",
+    )
+
+    worker_index: int = Field(
+        0, ge=0, le=999, description="Tells workers that share a data_dir apart: folder, port, static membership."
+    )
+    session_timeout_s: float = Field(
+        10.0, ge=1.0, le=300.0, description="After this long without a sign the group takes a worker for dead, seconds."
+    )
+    checkpoint_interval_ms: int = Field(
+        200, ge=1, le=60_000, description="Longest time between checkpoints while events keep coming, ms."
+    )
+    checkpoint_events_max: int = Field(
+        20_000, ge=1, le=1_000_000, description="Most events of a partition in one checkpoint."
+    )
+    checkpoint_pause_ms: int = Field(
+        15, ge=0, le=1_000, description="Shortest time between checkpoints once caught up, ms."
+    )
+    cached_fragments_max: int = Field(
+        20_000, ge=100, description="Fragments that a partition keeps decoded between checkpoints."
+    )
+    store_cache_mb: int = Field(128, ge=8, description="Block cache that all stores of a process share, MiB.")
+
+    collect_body_size_bytes_max: int = Field(
+        4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body that collect takes, bytes."
+    )
+    collect_batch_events_max: int = Field(1_000, ge=1, le=100_000, description="Most events in one batch.")
+    collect_linger_ms: int = Field(
+        10, ge=0, le=1_000, description="How long collect gathers events for one request to the broker, ms."
+    )
+    interactions_days: int = Field(
+        400, ge=1, description="How long the lookup keeps interactions, days; at most what the topic keeps."
+    )
+
+    log_level: str = Field(
+        "INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
+    )
+    restarts_max: int = Field(5, ge=0, le=100, description="Restarts of one process within restart_window_s.")
+    restart_window_s: int = Field(60, ge=1, le=86_400, description="The time in which restarts_max counts, seconds.")
+    fault: str | None = Field(None, description="For drills: POINT or POINT:COUNT, kills the worker there.")
+
+    @field_validator("channels", "trusted_traits", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _channel_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in value if not name.isascii() or not name.replace("_", "a").isalnum() or len(name) > 32]
+        if wrong or not value or len(set(value)) != len(value):
+            raise ValueError("channels are distinct names of ASCII letters, digits and underscores")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        # No service knows who asks yet, so none may be reached from another machine.
+        if value != "localhost" and not ipaddress.ip_address(value).is_loopback:
+            raise ValueError("only a loopback address is allowed, as the services let everybody in")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature.
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of precedence: arguments, environment, `.env`, TOML."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The given brokers, or the local one."""
+        return self.kafka_bootstrap_servers or f"127.0.0.1:{self.broker_port}"
+
+    @property
+    def worker_dir(self) -> Path:
+        """Where this worker keeps its stores."""
+        return self.data_dir / f"worker-{self.worker_index}"
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "kafka_home": "KAFKA_HOME"}.get(
+        field, PREFIX + field.upper()
+    )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process; `overrides` are what the command line gave.
+
+    Raises:
+        SettingError: naming each wrong or unknown setting.
+    """
+    _refuse_unknown({**dotenv_values(ENV_FILE), **os.environ})
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingError("; ".join(_problem(problem) for problem in error.errors())) from None
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{TOML_FILE} or {ENV_FILE} can't be read: {error}") from error
+
+
+def _problem(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else TOML_FILE
+    field = name if name in Settings.model_fields else name.removeprefix(PREFIX).lower()
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is no setting{_nearest(field)}"
+    return f"{variable_name(field)}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _refuse_unknown(environment: dict[str, str | None]) -> None:
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name.upper() not in known:
+            raise SettingError(f"{name} is no setting{_nearest(name.removeprefix(PREFIX).lower())}")
+
+
+def _nearest(field: str) -> str:
+    near = difflib.get_close_matches(field, Settings.model_fields, n=1)
+    return f"; did you mean {variable_name(near[0])}?" if near else ""

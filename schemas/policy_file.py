@@ -1,0 +1,64 @@
+"""Reads `identity.yaml`: what it leaves out is as in the default policy; what it gets wrong stops the start."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from schemas.errors import SettingError
+from schemas.identity_policy import DEFAULT_POLICY, Kind, Normaliser, Policy, Strength
+
+POLICY_FILE_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
+
+
+class _KindEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    strength: Literal["identifying", "medium", "weak", "none"]
+    normaliser: Normaliser = Normaliser.TRIM
+    unique: bool = False
+    shared_from: int = 0
+    namespaced: bool = False
+    enabled: bool = True
+    group: bool = False
+    hidden: bool = False
+
+    def kind(self) -> Kind:
+        """The kind, its strength in our terms."""
+        fields = msgspec.structs.asdict(self)
+        return Kind(**(fields | {"strength": Strength[self.strength.upper()]}))
+
+
+class _PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kinds: list[_KindEntry] | None = None
+    drop: list[str] | None = None
+    unlinkable: list[str] = []
+    phone_region: str = ""
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in a YAML file.
+
+    Raises:
+        SettingError: the file can't be read, or has an unknown key or a wrong value; the message says which.
+    """
+    try:
+        if path.stat().st_size > POLICY_FILE_SIZE_BYTES_MAX:
+            raise SettingError(f"{path}: larger than {POLICY_FILE_SIZE_BYTES_MAX} bytes")
+        read = msgspec.yaml.decode(path.read_bytes(), type=_PolicyFile)
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise SettingError(f"{path}: {error}") from error
+    kinds = DEFAULT_POLICY.kinds if read.kinds is None else tuple(entry.kind() for entry in read.kinds)
+    names = [kind.name for kind in kinds]
+    if len(set(names)) != len(names):
+        raise SettingError(f"{path}: a kind is named twice")
+    strengths = [kind.strength for kind in kinds]
+    if strengths != sorted(strengths, reverse=True):
+        raise SettingError(f"{path}: kinds stand in the order of their strength: identifying, medium, weak, none")
+    return Policy(
+        kinds=kinds,
+        drop=DEFAULT_POLICY.drop if read.drop is None else tuple(read.drop),
+        unlinkable=tuple(read.unlinkable),
+        phone_region=read.phone_region,
+    )
