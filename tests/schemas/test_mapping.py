@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jmespath.functions import Functions
 
 from schemas.errors import DeadCode, EventError, SettingError
-from schemas.mapping import Mapping, load_mapping, load_mappings
+from schemas.event_data import EventData
+from schemas.mapping import InputFormat, Mapping, load_mapping, load_mappings
+from schemas.mapping_functions import MappingFunctions
 from schemas.sources import Source, SourceRegistry
 from tests.schemas.test_event import JSON
 
@@ -246,6 +249,29 @@ def test_mappings_are_found_by_their_source(tmp_path: Path) -> None:
         load_mappings(SourceRegistry({"till": Source(mapping="shop.yaml")}, tmp_path))
     with pytest.raises(SettingError, match="No such file"):
         load_mappings(SourceRegistry({"shop": Source(mapping="absent.yaml")}, tmp_path))
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+
+
+def test_every_function_and_key_is_documented() -> None:
+    own = MappingFunctions({}).names - Functions.FUNCTION_TABLE.keys()
+    assert [name for name in sorted(own) if f"`{name}(" not in DOCUMENT] == []
+    assert [key for key in InputFormat.__struct_fields__ if f"`input.{key}`" not in DOCUMENT] == []
+    assert [field for field in EventData.__struct_fields__ if f"| `{field}` |" not in DOCUMENT] == []
+
+
+def test_the_documented_example_does_what_is_said() -> None:
+    blocks = [block.split("```", 1)[0] for block in DOCUMENT.split("```")[1:]]
+    table = blocks[0].strip().splitlines()
+    written = next(block.removeprefix("yaml\n") for block in blocks if block.startswith("yaml\nversion: 1"))
+    expected = next(json.loads(block.removeprefix("json\n")) for block in blocks if block.startswith("json\n"))
+    made = mapping(written)
+    columns, first, second = (line.split(made.input.delimiter) for line in table)
+    event = made.apply(dict(zip(columns, first, strict=True)))
+    assert event.pop("rawdigest")
+    assert event == expected
+    assert made.apply(dict(zip(columns, second, strict=True)))["data"]["identifiers"] == {"email": "bob@example.com"}
 
 
 FULL = with_data(

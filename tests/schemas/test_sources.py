@@ -1,0 +1,65 @@
+"""The registration of sources: what is wrong in it stops the start."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import SettingError
+from schemas.identity_policy import Grade
+from schemas.sources import SourceRegistry, load_sources
+
+
+def load(folder: Path, text: str) -> SourceRegistry:
+    path = folder / "sources.yaml"
+    path.write_text(text)
+    return load_sources(path)
+
+
+def test_a_registration_says_channel_rank_and_grades(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        "sources:\n"
+        "  till: {channel: store, rank: 3, realm: brand, namespace: north, mapping: till.yaml, default_for: store}\n"
+        "  app: {grades: {login.done: login, '*': claimed}}\n",
+    )
+    till = registry.source("till")
+    assert (till.channel, till.rank, till.realm, till.namespace) == ("store", 3, "brand", "north")
+    assert registry.default_for("store") == "till"
+    assert registry.default_for("web") is None
+    assert registry.folder == tmp_path
+    assert registry.source("app").grade("login.done") is Grade.LOGIN
+    assert registry.source("app").grade("page.viewed") is Grade.CLAIMED
+    registry.verify(("store",))
+
+
+def test_an_unregistered_source_claims() -> None:
+    source = SourceRegistry().source("anybody")
+    assert (source.channel, source.rank, source.grade("record.changed")) == (None, 0, Grade.CLAIMED)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sources: {a: {chanel: web}}", "chanel"),
+        ("surces: {}", "surces"),
+        ("sources: [", "sources.yaml"),
+        ("sources: {a: {rank: high}}", "rank"),
+        ("sources: {a: {grades: {'*': sure}}}", "'sure'"),
+        ("sources: {a: {default_for: web}}", "no mapping"),
+        ("sources: {a: {default_for: web, mapping: m}, b: {default_for: web, mapping: m}}", "both default_for"),
+    ],
+)
+def test_a_wrong_registration_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def test_a_registration_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"absent\.yaml"):
+        load_sources(tmp_path / "absent.yaml")
+
+
+def test_a_channel_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="telex"):
+        load(tmp_path, "sources: {a: {channel: telex}}").verify(("web",))
