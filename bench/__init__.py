@@ -5,6 +5,7 @@ to "what must each context say". It imports of ours only `schemas`, never `state
 code with what it judges would share its mistakes.
 
 Read in this order: `population` (who there is), `behaviour` (what they do), `milestones` (how they become known),
-`generator` (events in order of arrival), `demo` (the small run of `goldenthread up --demo`), `play` (events into the
-system), `oracle` (what must come out), `compare` (whether it did). `python -m bench --help` has them all as commands.
+`gatherings` (what happens to many at once), `generator` (events in order of arrival), `demo` (the small run of
+`goldenthread up --demo`), `play` (events into the system), `oracle` (what must come out), `compare` (whether it did).
+`python -m bench --help` has them all as commands.
 """

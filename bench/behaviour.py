@@ -242,15 +242,19 @@ def _record_changed(person: Person, _world: Population, dice: random.Random) -> 
     if dice.random() < 0.5:
         traits |= {"phone": person.phone, "email": person.emails[0]}
     groups = {"company": [person.company]} if person.company else {}
-    if dice.random() < 0.2:
-        groups["list"] = [f"list-{dice.randint(1, 25)}"]
+    if dice.random() < 0.5:
+        # Busy customers are on more lists than a context shows.
+        groups["list"] = [f"list-{number}" for number in dice.sample(range(40), 6)]
     data = {"identifiers": {"crm": f" {person.crm} "}, "traits": traits, "groups": groups}
     return Draft("crm", "crm", "customer.changed", data)
 
 
 def _invoice(person: Person, _world: Population, dice: random.Random) -> Draft:
+    identifiers = {"crm": person.crm}
+    if person.household:
+        identifiers["household"] = person.household
     data: dict[str, Any] = {
-        "identifiers": {"crm": person.crm},
+        "identifiers": identifiers,
         "summary": "Invoice sent",
         "direction": "out",
         "refs": [{"kind": "invoice", "id": f"i-{person.number}-{dice.randint(1, 40)}", "status": "sent"}],
@@ -270,11 +274,8 @@ def _post(person: Person, _world: Population, _dice: random.Random) -> Draft:
 
 
 def _case(person: Person, _world: Population, dice: random.Random) -> Draft:
-    identifiers = {"email": person.emails[0], "phone": "anonymous"}
-    if person.household:
-        identifiers["household"] = person.household
     data: dict[str, Any] = {
-        "identifiers": identifiers,
+        "identifiers": {"email": person.emails[0], "phone": "anonymous"},
         "traits": {"nickname": dice.choice((person.first_name[:2], None)), "email": person.emails[-1]},
         "summary": f"Opened a case about {dice.choice(_WORRIES)}",
         "direction": "in",

@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from bench.behaviour import HABITS, Draft
+from bench.gatherings import gatherings
 from bench.milestones import milestones
 from bench.population import Person, Population, make_population
 
@@ -35,6 +36,8 @@ _COPY_US_MAX: Final = 6 * _HOUR_US
 _MILESTONE_SHARE: Final = 0.4
 # This share of changes of address is told by two systems in the same microsecond.
 _TWICE_TOLD_SHARE: Final = 0.01
+# One gathering happens each time that so many events of the whole have happened.
+_GATHERING_EVERY: Final = 8
 _ENCODER: Final = msgspec.json.Encoder()
 _SUMMER: Final = timezone(timedelta(hours=2))
 
@@ -127,13 +130,19 @@ def _happenings(plan: Plan, dice: random.Random, gap_us: float) -> Iterator[tupl
     lives = [_life(person, population, dice) for person in population.people]
     cumulative = list(accumulate(life.person.activity for life in lives))
     numbers = _Numbers()
-    done = 0
+    # A gathering that a short run has no room for does not take place: half of one might end at a limit.
+    crowds = [drafts for drafts in gatherings(population, dice) if len(drafts) <= plan.events // _GATHERING_EVERY]
+    done = met = 0
     while done < plan.events:
         life = lives[bisect(cumulative, dice.random() * cumulative[-1])]
-        time_us = plan.start_us + int(done * gap_us)
-        drafts = [_next_draft(life, population, dice)]
-        if life.person.account and dice.random() < _TWICE_TOLD_SHARE:
+        if crowds and done > (met + 1) * plan.events // _GATHERING_EVERY:
+            drafts = crowds.pop()
+            met += 1
+        elif life.person.account and dice.random() < _TWICE_TOLD_SHARE:
             drafts = _twice_told(life.person)
+        else:
+            drafts = [_next_draft(life, population, dice)]
+        time_us = plan.start_us + int(done * gap_us)
         for draft in drafts[: plan.events - done]:
             yield time_us, _cloud_event(draft, numbers.next(draft.source), _written_time(time_us, draft))
             done += 1
@@ -141,7 +150,7 @@ def _happenings(plan: Plan, dice: random.Random, gap_us: float) -> Iterator[tupl
 
 def _life(person: Person, population: Population, dice: random.Random) -> _Life:
     habits = [habit for habit in HABITS if habit.possible(person)]
-    ahead = milestones(person, population.people, dice)[::-1]
+    ahead = milestones(person, population, dice)[::-1]
     return _Life(person, ahead, [habit.act for habit in habits], list(accumulate(habit.weight for habit in habits)))
 
 
@@ -157,8 +166,8 @@ def _twice_told(person: Person) -> list[Draft]:
     """Two systems that tell of one move at the same moment and disagree: the higher rank must win."""
     identifiers = {"account": person.account}
     return [
-        Draft(source, channel, "address.changed", {"identifiers": identifiers, "traits": {"city": city}})
-        for source, channel, city in (("shop-web", "web", "Delft"), ("chat-desk", "chat", "Delfzijl"))
+        Draft(source, channel, "address.changed", {"identifiers": identifiers, "traits": {"moved_to": city}})
+        for source, channel, city in (("shop-web", "web", "Delft"), ("billing", "billing", "Delfzijl"))
     ]
 
 

@@ -8,24 +8,22 @@ import random
 from typing import Any, Final
 
 from bench.behaviour import Draft, written_email, written_phone
-from bench.population import PLACEHOLDER_CRM, Person
+from bench.population import Person, Population
 
 # A forger types the address of a person this many places further on.
 _VICTIM_DISTANCE: Final = 3
 
 
-def milestones(person: Person, people: tuple[Person, ...], dice: random.Random) -> list[Draft]:
+def milestones(person: Person, world: Population, dice: random.Random) -> list[Draft]:
     """What happens to the person, first to last."""
     drafts = _first_visits(person)
     if person.sort == "anonymous" and person.cookies and person.number % 3 == 0:
-        victim = people[(person.number + _VICTIM_DISTANCE) % len(people)]
+        victim = world.people[(person.number + _VICTIM_DISTANCE) % len(world.people)]
         drafts += _forged(person, victim)
     if person.emails and person.cookies:
         drafts += _typed(person, dice)
     if person.crm:
         drafts += _recorded(person, dice)
-    if person.sort == "prospect" and person.emails:
-        drafts += _placeholder(person)
     if person.account:
         drafts += _online(person, dice)
     if person.device:
@@ -65,7 +63,13 @@ def _typed(person: Person, dice: random.Random) -> list[Draft]:
         "summary": "Subscribed to the newsletter",
         "direction": "in",
     }
-    return [Draft("shop-web", "web", "newsletter.subscribed", data)]
+    drafts = [Draft("shop-web", "web", "newsletter.subscribed", data)]
+    if person.borrowed_cookie:
+        identifiers = {"cookie": person.borrowed_cookie, "email": person.emails[0]}
+        drafts.append(
+            Draft("shop-web", "web", "form.sent", {"identifiers": identifiers, "summary": "Asked for a quote"})
+        )
+    return drafts
 
 
 def _recorded(person: Person, dice: random.Random) -> list[Draft]:
@@ -96,23 +100,15 @@ def _recorded(person: Person, dice: random.Random) -> list[Draft]:
     return drafts
 
 
-def _placeholder(person: Person) -> list[Draft]:
-    data = {
-        "identifiers": {"crm": PLACEHOLDER_CRM, "email": person.emails[0]},
-        "traits": {"first_name": person.first_name},
-        "summary": "Lead imported",
-    }
-    return [Draft("crm", "crm", "lead.imported", data)]
-
-
 def _online(person: Person, dice: random.Random) -> list[Draft]:
     registered: dict[str, Any] = {
-        "identifiers": {"account": person.account, "cookie": person.cookies[-1]},
+        "identifiers": {"account": person.account, "cookie": person.cookies[-1], "email": person.emails[0]},
         "traits": {"email": written_email(person.emails[0], dice), "language": "nl"},
         "summary": "Registered an account",
         "direction": "in",
     }
-    logged_in = {"identifiers": registered["identifiers"], "summary": "Logged in", "direction": "in"}
+    identifiers = {"account": person.account, "cookie": person.cookies[-1]}
+    logged_in = {"identifiers": identifiers, "summary": "Logged in", "direction": "in"}
     drafts = [
         Draft("shop-web", "web", "account.registered", registered),
         Draft("shop-web", "web", "account.logged_in", logged_in),

@@ -60,6 +60,8 @@ class Person:
     #: What a login proves about this person though it is another's: an e-mail of the household, a recycled number.
     borrowed_email: str = ""
     borrowed_phone: str = ""
+    #: A cookie of the other one's browser, at which this person once typed an address.
+    borrowed_cookie: str = ""
     #: How often this person acts, relative to the others.
     activity: float = 1.0
 
@@ -75,6 +77,8 @@ class Population:
 
     people: tuple[Person, ...]
     kiosk_cookies: tuple[str, ...]
+    #: A screen in the lobby: one member of the staff logs in at it, very many visitors type their address.
+    lobby_cookie: str
     tablet_device: str
 
 
@@ -123,7 +127,7 @@ def make_population(customers: int, seed: int) -> Population:
             people.append(_person(number, _sort(dice), dice))
     people = _two_of_one_name(_recycled_numbers(people))
     kiosks = tuple(f"kiosk-{place}" for place in range(1 + customers // 100))
-    return Population(tuple(people), kiosks, _uuid(dice))
+    return Population(tuple(people), kiosks, "lobby", _uuid(dice))
 
 
 def _sort(dice: random.Random) -> str:
@@ -169,6 +173,7 @@ def _partner(first: Person, second: Person, dice: random.Random) -> Person:
         last_name=first.last_name,
         landline=landline,
         emails=(*second.emails, first.emails[0]) if habit == "email on two records" else second.emails,
+        borrowed_cookie=first.cookies[-1] if habit == "landline" else "",
         borrowed_email=first.emails[0] if habit == "login with the other's email" else "",
     )
 

@@ -167,6 +167,24 @@ def test_an_attached_member_adds_counts_and_fills_only_what_nobody_else_says() -
     }
 
 
+def test_only_the_newest_days_groups_and_references_are_shown() -> None:
+    events = [
+        event(
+            f"{n:02d}",
+            "shop-web",
+            {"phone": "+31612345678"},
+            f"2026-{10 + n // 28}-{n % 28 + 1:02d}T10:00:00Z",
+            groups={"list": f"l-{n:02d}"},
+            refs=[{"kind": "order", "id": f"o-{n:02d}"}],
+        )
+        for n in range(40)
+    ]
+    document = document_of("phone:+31612345678", *events)
+    assert (len(document["days"]), min(document["days"])) == (32, "2026-10-09")
+    assert document["groups"] == {"list": [f"l-{n}" for n in range(24, 40)]}
+    assert [ref["id"] for ref in document["refs"]] == [f"o-{n}" for n in range(39, 19, -1)]
+
+
 def test_levels() -> None:
     cookie = event("1", "shop-web", {"cookie": "c"})
     login = event("2", "shop-web", {"account": "n", "cookie": "d"}, type="account.logged_in")

@@ -7,7 +7,7 @@ import phonenumbers
 import pytest
 
 from bench.behaviour import HABITS
-from bench.demo import EXAMPLE_CRM, EXAMPLE_EMAIL, EXAMPLE_PHONE, demo_events
+from bench.demo import EXAMPLE_COOKIE, EXAMPLE_CRM, EXAMPLE_EMAIL, EXAMPLE_PHONE, demo_events
 from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load_sources
 from bench.oracle import expect
 from bench.oracle.reading import read_time
@@ -124,6 +124,7 @@ def test_the_demo_ends_now_and_shows_ann(now_us: int) -> None:
     ann = next(customer for customer in expectation.customers if ["crm", EXAMPLE_CRM] in customer.members)
     assert ["email", EXAMPLE_EMAIL] in ann.members
     assert ["phone", EXAMPLE_PHONE] in ann.members
+    assert ["cookie", EXAMPLE_COOKIE] in ann.members
     (home,) = ann.homes.values()
     assert home.level == "identified"
     assert len(home.document["channels"]) >= 6

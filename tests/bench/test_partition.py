@@ -120,6 +120,13 @@ def test_the_later_sorting_link_of_a_chain_between_two_records_is_vetoed() -> No
     assert shared(parts) == set()
 
 
+def test_a_record_joins_before_a_login_of_stronger_kinds() -> None:
+    parts = of(
+        seen("account:n", "crm:1", LOGIN), seen("account:n", "email:a", RECORD), seen("crm:2", "email:a", RECORD)
+    )
+    assert together(parts) == sets("crm:1", "crm:2 account:n email:a")
+
+
 def test_a_placeholder_with_more_than_twenty_emails_is_shared() -> None:
     few = [seen("crm:0000", f"email:{number}", RECORD) for number in range(15)]
     many = [seen("crm:0000", f"email:{number}", RECORD) for number in range(25)]
