@@ -22,7 +22,7 @@ from schemas.mapping import Mapping, load_mapping
 from schemas.sources import SourceRegistry
 from schemas.times import parse_time
 from schemas.topics import Catalogue
-from streams.producer import Record
+from streams.producer import Record, RecordProducer
 from streams.recording_producer import RecordingProducer
 
 ROOT = Path(__file__).parents[2]
@@ -52,15 +52,15 @@ def mapping(layout: str = "csv", encoding: str = "utf-8") -> Mapping:
     return Mapping(MAPPING.replace("FORMAT", layout).replace("ENCODING", encoding).encode(), "shop.yaml")
 
 
-def destination(producer: RecordingProducer, channel: str | None = None) -> Destination:
+def destination(producer: RecordProducer, channel: str | None = None, catalogue: Catalogue = CATALOGUE) -> Destination:
     cleaner = Cleaner(
         policy=DEFAULT_POLICY,
         registry=SourceRegistry(),
         keyring=Keyring(b"a secret of enough bytes"),
-        channels=CATALOGUE.channels,
+        channels=catalogue.channels,
     )
     clock = ManualClock(parse_time("2026-11-22T10:00:00Z"))
-    return Destination(producer, CATALOGUE, cleaner, clock, channel)
+    return Destination(producer, catalogue, cleaner, clock, channel)
 
 
 def row(number: int, note: str = "", customer: str = "8812") -> str:
