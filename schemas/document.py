@@ -194,8 +194,8 @@ class FieldChange(msgspec.Struct, omit_defaults=True):
 
     #: A JSON pointer into the context document; entries of lists by their kind and id: `/refs/order/o-12`.
     field: str
-    old: msgspec.Raw | None = None
-    new: msgspec.Raw | None = None
+    old: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    new: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     #: The event that caused it, where one did: source and id.
     source: str | None = None
     event: str | None = None

@@ -134,18 +134,16 @@ def _tell(joined: Joined, resting: list[Part], attached: list[Part], rules: Join
     limits = rules.limits
     joined.identifiers = _identifiers([*resting, *attached], rules)
     sources: list[_Source] = [(part.content, None) for part in resting]
-    joined.traits = _traits(sources, rules)
+    sources_attached: list[_Source] = [(part.content, part.identifier.kind) for part in attached]
+    joined.traits = _traits(sources, sources_attached, rules)
     joined.permissions = _permissions(sources)
     refs = _refs(sources)
     joined.groups = _groups(sources)
     if attached:
-        sources_attached: list[_Source] = [(part.content, part.identifier.kind) for part in attached]
-        joined.traits = _traits(sources_attached, rules) | joined.traits
         joined.permissions = _permissions(sources_attached) | joined.permissions
         refs = _refs(sources_attached) | refs
         joined.groups = _groups(sources_attached) | joined.groups
         sources += sources_attached
-    joined.traits = _newest_facts(joined.traits, limits.traits)
     joined.permissions = _newest_facts(joined.permissions, limits.permissions)
     joined.refs = sorted(refs.values(), key=_mention_key, reverse=True)[: limits.refs]
     joined.groups = _newest_groups(joined.groups, limits.groups)
@@ -181,32 +179,45 @@ def _identifiers(parts: list[Part], rules: JoinRules) -> list[Part]:
     return shown[: rules.limits.identifiers]
 
 
-def _traits(sources: list[_Source], rules: JoinRules) -> dict[str, Fact]:
+def _traits(resting: list[_Source], attached: list[_Source], rules: JoinRules) -> dict[str, Fact]:
+    facts = _newest_traits(resting)
+    if attached:
+        facts = _newest_traits(attached) | facts
+    facts = _newest_facts(facts, rules.limits.traits)
+    if any(content.trusted for content, _ in (*resting, *attached)):
+        for name in rules.trusted_traits:
+            fact = _trusted(name, resting) or _trusted(name, attached)
+            if fact is not None:
+                facts[name] = fact
+    return facts
+
+
+def _newest_traits(sources: list[_Source]) -> dict[str, Fact]:
     if len(sources) == 1:
         content, via = sources[0]
-        facts = {name: Fact(register, via) for name, register in content.traits.items()}
-    else:
-        facts = {}
-        for content, via in sources:
-            for name, register in content.traits.items():
-                held = facts.get(name)
-                if held is None or register.age_key > held.register.age_key:
-                    facts[name] = Fact(register, via)
-    if not any(content.trusted for content, _ in sources):
-        return facts
-    for name in rules.trusted_traits:
-        best: Fact | None = facts.get(name)
-        newest = best.register if best else None
-        for content, via in sources:
-            # A fragment's newest register may be the best of all, when none is graded above `claimed`.
-            register_or_none = content.trusted_register(name)
-            if register_or_none is not None and (best is None or register_or_none.trust_key > best.register.trust_key):
-                best = Fact(register_or_none, via)
-        if best is not None:
-            outdone = newest is not None and newest.age_key > best.register.age_key
-            claim = newest if newest is not None and outdone and newest.value != best.register.value else None
-            facts[name] = Fact(best.register, best.via, claim)
+        return {name: Fact(register, via) for name, register in content.traits.items()}
+    facts: dict[str, Fact] = {}
+    for content, via in sources:
+        for name, register in content.traits.items():
+            held = facts.get(name)
+            if held is None or register.age_key > held.register.age_key:
+                facts[name] = Fact(register, via)
     return facts
+
+
+def _trusted(name: str, sources: list[_Source]) -> Fact | None:
+    """The best graded value of a trait, and the newest one where that is another; None if nobody says any."""
+    said = [
+        Fact(register, via)
+        for content, via in sources
+        for register in (content.traits.get(name), content.trusted_register(name))
+        if register is not None
+    ]
+    if not said:
+        return None
+    newest = max(said, key=lambda fact: fact.register.age_key).register
+    best = max(said, key=lambda fact: fact.register.trust_key)
+    return best if newest.value == best.register.value else best._replace(claim=newest)
 
 
 def _permissions(sources: list[_Source]) -> dict[tuple[str, str], Fact]:

@@ -39,8 +39,8 @@ def compare(before: Joined | None, after: Joined) -> list[FieldChange]:
     return changes
 
 
-def _raw(value: bytes | None) -> msgspec.Raw | None:
-    return None if value is None else msgspec.Raw(value)
+def _raw(value: bytes | None) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if value is None else msgspec.Raw(value)
 
 
 def _statements(joined: Joined) -> dict[str, _Statement]:

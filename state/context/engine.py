@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.errors import DeadCode, SecretError
+from schemas.errors import DeadCode, EventError, SecretError
 from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed
 from schemas.times import MICROSECONDS_PER_DAY, format_day
 from schemas.topics import Topic
@@ -191,13 +191,13 @@ class ContextEngine:
         entry.record.kind, entry.record.sealed = kind, sealed
 
     def _refuse_event(self, event: RoutedEvent, code: DeadCode, message: str, offset: int) -> None:
-        self._dead.append(dead_event(event, code, message, self._origin(offset)))
+        self._dead.append(dead_event(event, EventError(code, message), self._origin(offset)))
         self.counts[code] += 1
 
     def _refuse_record(self, value: bytes, key: bytes | None, message: str, offset: int) -> None:
-        code = DeadCode.UNREADABLE_MESSAGE
-        self._dead.append(dead_record(value, key, code, message, self._origin(offset)))
-        self.counts[code] += 1
+        error = EventError(DeadCode.UNREADABLE_MESSAGE, message)
+        self._dead.append(dead_record(value, key, error, self._origin(offset)))
+        self.counts[error.code] += 1
 
     def _origin(self, offset: int) -> Origin:
         return Origin(self._origin_topic, self._partition, offset)

@@ -4,15 +4,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from schemas.dead_letters import dead_letter
 from schemas.document import Interaction
-from schemas.errors import DeadCode
+from schemas.errors import EventError
 from schemas.messages import RoutedEvent
 from schemas.times import format_time
-from schemas.topics import DeadHeader, Topic
+from schemas.topics import Topic
 from state.context.document import grade_label
 from state.engine import Output
 
-STAGE: Final = b"context"
+STAGE: Final = "context"
 
 _JSON = msgspec.json.Encoder()
 
@@ -55,22 +56,23 @@ def interaction(event: RoutedEvent, customer: str) -> Output:
     return Output(Topic.INTERACTIONS, customer.encode(), _JSON.encode(shown))
 
 
-def dead_event(event: RoutedEvent, code: DeadCode, message: str, origin: Origin) -> Output:
+def dead_event(event: RoutedEvent, error: EventError, origin: Origin) -> Output:
     """An event that the context stage refuses, as the CloudEvent that it was."""
     original = _CloudEvent(
         "1.0", event.id, event.source, event.type, format_time(event.time), event.channel, msgspec.Raw(event.data)
     )
-    return dead_record(_JSON.encode(original), event.target.encode(), code, message, origin)
+    return dead_record(_JSON.encode(original), event.target.encode(), error, origin)
 
 
-def dead_record(value: bytes, key: bytes | None, code: DeadCode, message: str, origin: Origin) -> Output:
+def dead_record(value: bytes, key: bytes | None, error: EventError, origin: Origin) -> Output:
     """A record that the context stage refuses."""
-    headers = (
-        (DeadHeader.CODE.value, code.value.encode()),
-        (DeadHeader.MESSAGE.value, message.encode()),
-        (DeadHeader.STAGE.value, STAGE),
-        (DeadHeader.TOPIC.value, origin.topic.encode()),
-        (DeadHeader.PARTITION.value, b"%d" % origin.partition),
-        (DeadHeader.OFFSET.value, b"%d" % origin.offset),
+    letter = dead_letter(
+        error,
+        stage=STAGE,
+        key=key,
+        value=value,
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=origin.offset,
     )
-    return Output(Topic.DEAD, key, value, headers)
+    return Output(Topic.DEAD, *letter)

@@ -1,0 +1,254 @@
+"""A small world around the real context engine: partitions with logs, workers that crash, an identity that speaks.
+
+Workers read their partition's log, apply, and commit outputs, rows and position at once, as one Kafka transaction
+does. They crash before the commit (all since the last one is lost), after it, or come back with a position that lies
+further back. Identity regroups the identifiers at random, with rising epochs, and repeats itself.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from schemas.document import ContextChange
+from schemas.identifiers import Identifier
+from schemas.identity_policy import DEFAULT_POLICY
+from schemas.messages import Add, Drop, Own, Ref, RoutedEvent, encode
+from schemas.topics import Topic, partition_of
+from state.context.engine import ContextEngine
+from state.dedupe import Dedupe
+from state.engine import MemoryRows, Output
+from state.join import JoinRules
+from tests.state.builders import MINUTE, MORNING, RING, fragment_of, routed, sealed
+from tests.state.reference import Place
+
+PARTITIONS: Final = 3
+IDENTIFIERS: Final = tuple(
+    Identifier(kind, value)
+    for kind, value in (
+        ("crm", "1"),
+        ("crm", "2"),
+        ("email", "ann@example.com"),
+        ("email", "bob@example.com"),
+        ("phone", "+31201234567"),
+        ("cookie", "c-1"),
+        ("cookie", "c-2"),
+    )
+)
+#: Two entries fill a row of this size.
+DEDUPE_ROW_SIZE_BYTES: Final = 30
+_HOUR: Final = 60 * MINUTE
+_CHANGE = msgspec.json.Decoder(ContextChange)
+
+
+class Worker:
+    """One partition: its committed rows and position, and the engine that may be lost at any time."""
+
+    def __init__(self) -> None:
+        self.rows = MemoryRows()
+        self.committed = 0
+        self.position = 0
+        self.engine = self._engine()
+
+    def _engine(self) -> ContextEngine:
+        dedupe = Dedupe(self.rows, row_size_bytes_max=DEDUPE_ROW_SIZE_BYTES)
+        # The smallest cache there is, so that rows are read back all the time.
+        return ContextEngine(self.rows, RING.unseal, JoinRules(DEFAULT_POLICY), cached_rows_max=1, dedupe=dedupe)
+
+    def apply(self, log: list[bytes], records: int) -> None:
+        """Read on."""
+        for offset in range(self.position, min(self.position + records, len(log))):
+            self.engine.apply(log[offset], offset)
+            self.position = offset + 1
+
+    def commit(self) -> list[Output]:
+        """Drain, and write rows and position; the outputs are the caller's to write in the same breath."""
+        drained = self.engine.drain()
+        self.rows.write(drained.rows)
+        self.committed = self.position
+        self.engine.settled()
+        return drained.outputs
+
+    def crash(self, rewound: int = 0) -> None:
+        """Lose the engine; go on from the committed position, or from before it."""
+        self.committed = self.position = max(0, self.committed - rewound)
+        self.engine = self._engine()
+
+
+class World:
+    """All partitions, what identity last said, and what was published."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.logs: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+        self.workers = [Worker() for _ in range(PARTITIONS)]
+        self.places: dict[Identifier, Place] = {}
+        self.events: dict[Identifier, list[RoutedEvent]] = defaultdict(list)
+        #: The latest value per key of `context`, and the number of documents ever published under it.
+        self.contexts: dict[str, bytes | None] = {}
+        self.versions: dict[str, int] = defaultdict(int)
+        self.interactions: list[bytes] = []
+        #: Per customer the fields that the changes add up to.
+        self.said: dict[str, dict[str, object]] = defaultdict(dict)
+        self._epochs: dict[Identifier, int] = defaultdict(int)
+        #: What identity and fragments said, to be repeated at any time.
+        self._spoken: list[tuple[str, bytes]] = []
+
+    def run(self, steps: int) -> None:
+        """Let anything happen, then let everything come to rest."""
+        for _ in range(steps):
+            action = self.random.choices(
+                (self.receive, self.receive_again, self.regroup, self.speak_again, self.see_again, self.work),
+                (5, 1, 2, 4, 1, 12),
+            )[0]
+            action()
+        self.settle()
+
+    def settle(self) -> None:
+        """Nothing crashes any more, and every log is read to its end."""
+        while any(worker.committed < len(log) for worker, log in zip(self.workers, self.logs, strict=True)):
+            for worker, log in zip(self.workers, self.logs, strict=True):
+                worker.apply(log, len(log))
+                self._write(worker.commit())
+
+    def work(self) -> None:
+        """One worker reads, commits or crashes."""
+        partition = self.random.randrange(PARTITIONS)
+        worker = self.workers[partition]
+        worker.apply(self.logs[partition], self.random.randrange(6))
+        fate = self.random.random()
+        if fate < 0.15:
+            worker.crash()
+        elif fate < 0.7:
+            self._write(worker.commit())
+            if fate < 0.25:
+                worker.crash(rewound=self.random.randrange(4))
+
+    def receive(self) -> None:
+        """An event comes, and sometimes with it another one of the same name but other content."""
+        identifier = self.random.choice(IDENTIFIERS)
+        event = self._event(identifier, len(self.events[identifier]))
+        self.events[identifier].append(event)
+        self._append(event)
+        if self.random.random() < 0.1:
+            self._append(msgspec.structs.replace(event, content=b"other...", channel="chat", traits={"city": b'"X"'}))
+
+    def receive_again(self) -> None:
+        """A copy of an event comes."""
+        events = self.events[self.random.choice(IDENTIFIERS)]
+        if events:
+            self._append(self.random.choice(events))
+
+    def regroup(self) -> None:
+        """Identity changes its mind about some identifiers, and tells all whom it concerns."""
+        pick = self.random
+        homes = pick.sample(IDENTIFIERS, pick.randint(1, 4))
+        messages: list[Own | Add | Drop] = []
+        for identifier in IDENTIFIERS:
+            if identifier not in self.places and pick.random() < 0.4:
+                # Identity has not heard of it, and nobody else may rest on it.
+                homes = [home for home in homes if home != identifier]
+        for identifier in IDENTIFIERS:
+            grade = pick.randint(1, 3)
+            if identifier in homes:
+                messages += self._place(identifier, identifier, "home", grade)
+            elif homes and pick.random() < 0.8:
+                messages += self._place(identifier, pick.choice(homes), pick.choice(("joined", "attached")), grade)
+            elif identifier in self.places:
+                messages += self._place(identifier, identifier, pick.choice(("shared", "home")), grade)
+        pick.shuffle(messages)
+        for message in messages:
+            self._append(message)
+            self._spoken.append((message.target, encode(message)))
+
+    def speak_again(self) -> None:
+        """Something that identity or a fragment said at any time comes once more."""
+        if self._spoken:
+            target, message = self.random.choice(self._spoken)
+            self.logs[partition_of(target.encode(), PARTITIONS)].append(message)
+
+    def see_again(self) -> None:
+        """Identity saw an identifier earlier or later than it knew, and says so under the same epoch."""
+        if self.places:
+            identifier = self.random.choice(list(self.places))
+            place = self.places[identifier]
+            self._append(self._own(identifier, place.owner, place.state, place.grade))
+
+    def members_of(self, owner: Identifier) -> list[Place]:
+        """Where identity put those that are the owner's."""
+        return [place for place in self.places.values() if place.owner == owner != place.identifier]
+
+    def place_of(self, identifier: Identifier) -> Place:
+        """Where the identifier is at last; one that identity never named is its own."""
+        return self.places.get(identifier, Place(identifier, identifier, "home", 0, -1, -1))
+
+    def _place(self, identifier: Identifier, owner: Identifier, state: str, grade: int) -> Iterable[Own | Add | Drop]:
+        former = self.places.get(identifier)
+        if former is not None and (former.owner, former.state, former.grade) == (owner, state, grade):
+            return
+        self._epochs[identifier] += 1
+        epoch, fragment = self._epochs[identifier], fragment_of(identifier)
+        yield self._own(identifier, owner, state, grade)
+        if former is not None and former.owner not in (identifier, owner):
+            yield Drop(fragment_of(former.owner), fragment, epoch)
+        if owner != identifier:
+            yield Add(fragment_of(owner), fragment, identifier.kind, sealed(identifier), state, grade, epoch)
+
+    def _own(self, identifier: Identifier, owner: Identifier, state: str, grade: int) -> Own:
+        first = MORNING + self.random.randint(-50, 50) * _HOUR
+        last = MORNING + self.random.randint(-50, 50) * _HOUR
+        former = self.places.get(identifier)
+        known = (former.first, former.last) if former is not None else (first, last)
+        self.places[identifier] = Place(identifier, owner, state, grade, min(first, known[0]), max(last, known[1]))
+        epoch, fragment = self._epochs[identifier], fragment_of(identifier)
+        return Own(fragment, identifier.kind, sealed(identifier), fragment_of(owner), state, grade, epoch, first, last)
+
+    def _event(self, identifier: Identifier, number: int) -> RoutedEvent:
+        pick = self.random
+        return routed(
+            identifier,
+            source=pick.choice(("web", "crm")),
+            id=f"{identifier.kind}-{identifier.value}-{number}",
+            type=pick.choice(("page.viewed", "order.completed")),
+            time=MORNING + pick.randint(-40, 40) * _HOUR,
+            channel=pick.choice(("web", "chat")),
+            rank=pick.randrange(2),
+            grade=pick.randint(1, 3),
+            direction=pick.choice(("in", "out", "")),
+            summary=pick.choice(("", "A line")),
+            traits={name: pick.choice((b'"x"', b'"y"', b"null")) for name in pick.sample(("email", "city", "name"), 1)},
+            permissions={"email": {"marketing": pick.random() < 0.5}} if pick.random() < 0.3 else {},
+            refs=(Ref("order", f"o-{pick.randrange(3)}", pick.choice(("", "paid"))),) if pick.random() < 0.4 else (),
+            groups={"company": (pick.choice(("acme", "globex")),)} if pick.random() < 0.3 else {},
+        )
+
+    def _append(self, message: RoutedEvent | Own | Add | Drop) -> None:
+        self.logs[partition_of(message.target.encode(), PARTITIONS)].append(encode(message))
+
+    def _write(self, outputs: list[Output]) -> None:
+        for topic, key, value, _ in outputs:
+            name = (key or b"").decode()
+            if topic == Topic.ROUTED and value is not None:
+                self.logs[partition_of(name.encode(), PARTITIONS)].append(value)
+                self._spoken.append((name, value))
+            elif topic == Topic.CONTEXT:
+                self.contexts[name] = value
+                if value is None:
+                    self.said.pop(name, None)
+                else:
+                    self.versions[name] += 1
+            elif topic == Topic.INTERACTIONS and value is not None:
+                self.interactions.append(value)
+            elif topic == Topic.CONTEXT_CHANGES and value is not None:
+                self._hear(name, _CHANGE.decode(value))
+
+    def _hear(self, customer: str, change: ContextChange) -> None:
+        said = self.said[customer]
+        for each in change.changes:
+            old, new = (None if raw is msgspec.UNSET else msgspec.json.decode(raw) for raw in (each.old, each.new))
+            assert old != new
+            assert said.pop(each.field, None) == old
+            if new is not None:
+                said[each.field] = new

@@ -1,0 +1,84 @@
+"""Ownership converges: whatever crashes, repeats or comes late, at rest the contexts say what the events say."""
+
+import time
+from typing import Final
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.document import UNSTABLE_FIELDS, Interaction
+from tests.state.builders import fragment_of
+from tests.state.context.simulation import IDENTIFIERS, World
+from tests.state.reference import expected_document
+
+#: The worlds that one test run tries, if the time is enough for them.
+WORLDS: Final = 300
+TIME_S_MAX: Final = 15.0
+STEPS: Final = 90
+
+_INTERACTION = msgspec.json.Decoder(Interaction)
+
+
+def verify(world: World) -> None:
+    """At rest every latest context is the one that events and places give, computed in another way."""
+    for identifier in IDENTIFIERS:
+        fragment = fragment_of(identifier)
+        place = world.place_of(identifier)
+        value = world.contexts.get(fragment)
+        expected = None
+        if place.owner == identifier:
+            expected = expected_document(place, world.members_of(identifier), world.events)
+        if expected is None:
+            assert value is None
+            continue
+        assert value is not None
+        document = msgspec.json.decode(value)
+        assert document["customer"] == fragment
+        assert document["settling"] is False
+        assert document["version"] == world.versions[fragment]
+        assert {name: held for name, held in document.items() if name not in UNSTABLE_FIELDS} == expected
+        verify_changes(world.said[fragment], document)
+    shown = [_INTERACTION.decode(each) for each in world.interactions]
+    assert sorted((each.source, each.id) for each in shown) == sorted(
+        (event.source, event.id) for events in world.events.values() for event in events
+    )
+
+
+def verify_changes(said: dict[str, object], document: dict[str, object]) -> None:
+    """All changes ever published of a customer add up to what its document says."""
+    traits = document["traits"]
+    assert isinstance(traits, dict)
+    assert {field: value for field, value in said.items() if field.startswith("/traits/")} == {
+        f"/traits/{name}": trait["value"] for name, trait in traits.items()
+    }
+    identity = document["identity"]
+    assert isinstance(identity, dict)
+    assert said["/identity/level"] == identity["level"]
+    groups = document["groups"]
+    assert isinstance(groups, dict)
+    assert {field: value for field, value in said.items() if field.startswith("/groups/")} == {
+        f"/groups/{kind}": values for kind, values in groups.items()
+    }
+
+
+def test_contexts_converge_over_crashes_rewinds_repeats_merges_and_splits() -> None:
+    end = time.monotonic() + TIME_S_MAX
+    for seed in range(WORLDS):
+        world = World(seed)
+        world.run(STEPS)
+        verify(world)
+        if time.monotonic() > end:
+            break
+
+
+@settings(max_examples=30)
+@given(st.integers(1_000_000, 2_000_000))
+def test_a_quiet_world_has_nothing_more_to_say(seed: int) -> None:
+    world = World(seed)
+    world.run(STEPS)
+    before = dict(world.contexts)
+    for worker in world.workers:
+        worker.crash(rewound=len(world.logs[0]))
+    world.settle()
+    assert world.contexts == before
