@@ -6,6 +6,7 @@ import typer
 
 from goldenthread.commands.config import config, version
 from goldenthread.commands.data import customer, import_, send, tail
+from goldenthread.commands.dead import dead
 from goldenthread.commands.output import ERR
 from goldenthread.commands.services import collect, init, lookup, worker
 from goldenthread.commands.up import up
@@ -27,6 +28,7 @@ application.command("import")(import_)
 application.command()(send)
 application.command()(tail)
 application.add_typer(customer, name="customer")
+application.add_typer(dead, name="dead")
 application.add_typer(config, name="config")
 application.command()(version)
 

@@ -2,9 +2,11 @@
 
 Owns everything that talks to Kafka: the batch transport under Faust's agents, producers, the transactional checkpoint,
 restore and followers (one bulk reader), the topics, freshness, the local broker, metrics and logs. Knows nothing of
-what events mean: it moves records, and gives them to engines. Imports `state` and `schemas`, never `agents` or `connectors`.
+what events mean: it moves records, and gives them to engines. Imports `state` and `schemas`, never `agents` or
+`connectors`.
 
 Read in this order: `kafka` (how every client is made), `transport` (batches through Faust), `checkpoint` (the commit,
 step by step), `partition` (a stateful partition from assignment to revocation), `bulk` and `follower` (restore and
-followers), `application` (the Faust app), `topics`, `freshness`, `broker/`, `metrics`, `logs`.
+followers), `stage` and `stateless` (what an agent does with its partitions), `application` (the Faust app), `producer`,
+`topics`, `freshness`, `dead`, `broker/`, `metrics`, `logs`.
 """

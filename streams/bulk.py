@@ -30,7 +30,7 @@ _TRANSIENT_CODES: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROK
 
 
 class Record(NamedTuple):
-    """A record as our readers see it; `topic` is the full name."""
+    """A record as our readers see it; `topic` is the full name. Headers are there where the reader asked for them."""
 
     topic: str
     partition: int
@@ -38,6 +38,7 @@ class Record(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Chunk(NamedTuple):
@@ -47,17 +48,31 @@ class Chunk(NamedTuple):
     ends: dict[tuple[str, int], int]
 
 
-def record_of(message: Message) -> Record:
+def record_of(message: Message, with_headers: bool = False) -> Record:
     """Our record of librdkafka's message."""
+    headers = tuple((name, value or b"") for name, value in message.headers() or ()) if with_headers else ()
     return Record(
-        message.topic(), message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value()
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        headers,
     )
 
 
 class BulkReader:
     """Reads partitions that it assigned to itself; belongs to one thread."""
 
-    def __init__(self, kafka: KafkaOptions, positions: Mapping[tuple[str, int], int]) -> None:
+    def __init__(
+        self,
+        kafka: KafkaOptions,
+        positions: Mapping[tuple[str, int], int],
+        *,
+        with_headers: bool = False,
+    ) -> None:
+        self._with_headers = with_headers
         self._consumer = Consumer(kafka.reader())
         self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()])
 
@@ -82,7 +97,7 @@ class BulkReader:
                 return low, high
 
     def read(self, timeout_s: float) -> Chunk:
-        """What came within the time, at most `RECORDS_PER_READ_MAX` records.
+        """What is there, at most `RECORDS_PER_READ_MAX` records; waits for the first of it.
 
         Raises:
             StateError: an offset is no longer, or not yet, in the log.
@@ -90,10 +105,13 @@ class BulkReader:
         """
         records: list[Record] = []
         ends: dict[tuple[str, int], int] = {}
-        for message in self._consumer.consume(num_messages=RECORDS_PER_READ_MAX, timeout=timeout_s):
+        # `consume` waits until its time is over unless it gets all that it asks for; so it is asked for what is there.
+        first = self._consumer.poll(timeout_s)
+        rest = [] if first is None else self._consumer.consume(num_messages=RECORDS_PER_READ_MAX - 1, timeout=0)
+        for message in rest if first is None else (first, *rest):
             error = message.error()
             if error is None:
-                records.append(record_of(message))
+                records.append(record_of(message, self._with_headers))
                 ends.pop((message.topic(), message.partition()), None)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - see _GAP_CODES.
                 ends[message.topic(), message.partition()] = message.offset()

@@ -180,7 +180,7 @@ def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
         _table(
             ("identifier", "value", "grade", "role", "first", "last"),
             [
-                (one["kind"], one["value"], one["grade"], one["role"], one.get("first"), one.get("last"))
+                (one["kind"], one["value"], one["grade"], one["role"], _second(one["first"]), _second(one["last"]))
                 for one in context["identifiers"]
             ],
         )
@@ -189,7 +189,10 @@ def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
     OUT.print(
         _table(
             ("trait", "value", "source", "time", "via"),
-            [(name, _text(trait["value"]), trait["source"], trait["time"], trait.get("via")) for name, trait in traits],
+            [
+                (name, _text(trait["value"]), trait["source"], _second(trait["time"]), trait.get("via"))
+                for name, trait in traits
+            ],
         )
     )
     interactions = context["interactions"]
@@ -197,7 +200,7 @@ def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
         _table(
             ("recent", "channel", "type", "summary", "via"),
             [
-                (one["time"], one["channel"], one["type"], one.get("summary"), one.get("via"))
+                (_second(one["time"]), one["channel"], one["type"], one.get("summary"), one.get("via"))
                 for one in interactions["recent"]
             ],
         )
@@ -213,6 +216,11 @@ def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
     for row in rows:
         table.add_row(*("" if cell is None else str(cell).replace("[", r"\[") for cell in row))
     return table
+
+
+def _second(time: str | None) -> str:
+    """The time, without the digits of a second that people don't read."""
+    return "" if time is None else f"{time[:19]}Z"
 
 
 def _text(value: Any) -> str:
