@@ -148,7 +148,8 @@ class Attaching:
         for other in sorted(self._graph.forbidden(fragment)):
             if not customer or other in group or self._graph.kind(other) != kind or _is_joined(places(other)):
                 continue
-            if set(self.point(other, places).customers) == {customer}:
+            alone = self.point(other, places)
+            if not alone.shared and set(alone.customers) == {customer}:
                 return True
             others = self.group(other, places, size_max=self.group_limit)
             pointings = {member: self.point(member, places) for member in others}

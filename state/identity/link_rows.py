@@ -42,8 +42,8 @@ class CacheBounds:
     identifiers_max: int = 50_000
     #: Identifiers whose neighbours are kept.
     neighbourhoods_max: int = 50_000
-    #: Identifiers with very many neighbours, whose few of their own kind are kept.
-    crowds_max: int = 5_000
+    #: Identifiers known to have very many neighbours; what few of their own kind they have is kept.
+    crowds_max: int = 10_000
     #: Of an identifier with more neighbours than this, rows are read each time, as few as a decision needs.
     neighbours_max: int = 64
 
@@ -64,6 +64,7 @@ class LinkRows:
         self._fresh_keys: dict[str, list[bytes]] = {}
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
         self._neighbourhoods: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.neighbourhoods_max)
+        self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
         self._peers: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.crowds_max)
 
     # Rows
@@ -182,8 +183,11 @@ class LinkRows:
         neighbourhood = self._neighbourhoods.get(fragment)
         if neighbourhood is None:
             links = self._read_links(fragment)
+            if self._crowds.get(fragment):
+                return links
             first = list(islice(links, self._neighbours_max + 1))
             if len(first) > self._neighbours_max:
+                self._crowds.put(fragment, True)
                 return chain(first, links)
             neighbourhood = {link.neighbour: link for link in first}
             self._neighbourhoods.put(fragment, neighbourhood)

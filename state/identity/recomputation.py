@@ -166,10 +166,14 @@ class Recomputation:
                 self._mark(other)
 
     def _mark_weaker_end(self, pair: ChangedPair) -> None:
-        """Only the weaker end looks at the other; both do when they are of one kind or new."""
+        """Only the weaker end looks at the other; both do when they are of one kind or new.
+
+        What stands apart from its own kind already can only do so more.
+        """
         one, other = self._rank(pair.one), self._rank(pair.other)
         for fragment, mine, theirs in ((pair.one, one, other), (pair.other, other, one)):
-            if mine >= theirs or self._place(fragment) is None:
+            looks = mine > theirs or (mine == theirs and not self._stands_apart(fragment))
+            if looks or self._place(fragment) is None:
                 self._mark(fragment)
 
     def _mark(self, fragment: str) -> None:
@@ -198,12 +202,10 @@ class Recomputation:
             fragment = queue.pop()
             if fragment in decided:
                 continue
-            limit = self._attaching.group_limit
-            group = self._attaching.group(fragment, self._place, size_max=limit)
-            apart = len(group) > limit
+            group = self._attaching.group(fragment, self._place, size_max=self._attaching.group_limit)
+            apart = len(group) > self._attaching.group_limit
             if apart:
-                # The rest of a group that was too large before stands by itself already.
-                group = self._attaching.group(fragment, self._place, skip=self._stands_apart)
+                group = self._newly_apart(fragment)
             settled = self._attaching.settle(group, self._place, apart=apart)
             decided.update(settled)
             self._fresh.update(settled)
@@ -216,6 +218,16 @@ class Recomputation:
             )
         for fragment, place in decided.items():
             self._spread(fragment, place)
+
+    def _newly_apart(self, fragment: str) -> list[str]:
+        """What of a group that is too large is to be placed: the identifier, and what was not apart before.
+
+        Whatever stands by itself already stays so, unless it is due for another reason. A smaller group that a new
+        link has brought in is reached from the link's end in it, which is due.
+        """
+        if self._stands_apart(fragment):
+            return [fragment]
+        return self._attaching.group(fragment, self._place, skip=self._stands_apart)
 
     def _stands_apart(self, fragment: str) -> bool:
         place = self._place(fragment)
