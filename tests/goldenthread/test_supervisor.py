@@ -193,7 +193,9 @@ async def test_children_wait_for_a_missing_broker(stage: Stage) -> None:
         sys.exit({EXIT_USAGE})
     """
     supervisor = stage.supervisor(
-        stage.server("broker", ready=exists(gate)), child("worker", give_up, needs=("broker",))
+        stage.server("broker", ready=exists(gate)),
+        exiting("init", EXIT_DONE, needs=("broker",), one_shot=True),
+        child("worker", give_up, needs=("init",)),
     )
     running = asyncio.create_task(supervisor.run())
     assert await supervisor.wait_ready()
@@ -230,6 +232,13 @@ async def test_a_child_that_never_gets_ready_stops_all(stage: Stage) -> None:
     assert supervisor.failure is not None
     assert supervisor.failure.reason == "was not ready within 0.3 s"
     assert supervisor.status()[0].state is ChildState.FAILED
+
+
+async def test_a_one_shot_that_hangs_stops_all(stage: Stage) -> None:
+    supervisor = stage.supervisor(stage.server("init", one_shot=True, ready_deadline_s=0.3))
+    assert await supervisor.run() == EXIT_RESTART
+    assert supervisor.failure is not None
+    assert supervisor.failure[:2] == ("init", "was not ready within 0.3 s")
 
 
 async def test_a_ready_check_that_raises_stops_all_and_is_raised(stage: Stage) -> None:

