@@ -10,13 +10,11 @@ Stateless: what it repeats after a crash the fold removes. Per record:
 from collections import Counter
 from typing import Any, Final
 
-import msgspec
-
 from agents.known_evidence import KnownEvidence
 from schemas.cleaning import Cleaner
 from schemas.dead_letters import dead_letter
 from schemas.errors import EventError
-from schemas.event import CloudEvent, read_record
+from schemas.event import CloudEvent, is_cloud_event, read_record
 from schemas.mapping import MappingSet
 from schemas.messages import encode
 from schemas.sources import SourceRegistry
@@ -79,7 +77,9 @@ class Intake:
         mapping = None if named is None else self._mappings.for_source(named)
         if mapping is None and named is None:
             default = self._registry.default_for(channel)
-            mapping = None if default is None or _is_cloud_event(record) else self._mappings.for_source(default)
+            mapping = (
+                None if default is None or is_cloud_event(record.value, headers) else self._mappings.for_source(default)
+            )
         if mapping is None:
             return read_record(record.value, headers)
         return mapping.read(record.value or b"")
@@ -98,14 +98,3 @@ class Intake:
             original=record.headers or (),
         )
         return Output(Topic.DEAD, *letter)
-
-
-def _is_cloud_event(record: Any) -> bool:
-    """Whether a record says of itself that it is a CloudEvent, well made or not."""
-    if any(name.startswith("ce_") for name, _ in record.headers or ()):
-        return True
-    try:
-        decoded = msgspec.json.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return isinstance(decoded, dict) and "specversion" in decoded

@@ -29,4 +29,6 @@ def demo_events(now_us: int) -> list[dict[str, Any]]:
         start_us=now_us - _SPAN_SECONDS * 1_000_000,
         events_per_second=_EVENTS / _SPAN_SECONDS,
     )
-    return list(generate(plan))
+    # Every run happens at its own time, so its events are others than those of the run before.
+    run = now_us // 1_000_000
+    return [event | {"id": f"{event['id']}-{run}"} for event in generate(plan)]

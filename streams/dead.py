@@ -42,7 +42,7 @@ def read_dead(kafka: KafkaOptions, catalogue: Catalogue, start: int = 0) -> Iter
     position = max(low, start)
     if position >= end:
         return
-    seen: set[tuple[str, str, int, int]] = set()
+    seen: set[tuple[object, ...]] = set()
     reader = BulkReader(kafka, {(topic, 0): position}, with_headers=True)
     try:
         while position < end:
@@ -50,7 +50,7 @@ def read_dead(kafka: KafkaOptions, catalogue: Catalogue, start: int = 0) -> Iter
             for record in chunk.records:
                 position = record.offset + 1
                 letter = _letter(record)
-                place = None if letter.origin is None else (letter.stage, *letter.origin)
+                place = None if letter.origin is None else (letter.stage, *letter.origin, letter.value)
                 if place is None or place not in seen:
                     yield letter
                 if place is not None:

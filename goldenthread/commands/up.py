@@ -186,7 +186,7 @@ def _welcome(settings: Settings) -> str:
     started_as_module = program.name == "__main__.py"
     shown = f"{sys.executable} -m goldenthread" if started_as_module else os.path.relpath(program)
     event = (
-        '{"specversion":"1.0","id":"try-1","source":"shop-web","type":"page.viewed","time":"'
+        f'{{"specversion":"1.0","id":"try-{int(time.time())}","source":"shop-web","type":"page.viewed","time":"'
         + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         + '","channel":"web","data":{"identifiers":{"email":"you@example.com"},"summary":"Tried Goldenthread"}}'
     )
