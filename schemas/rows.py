@@ -4,6 +4,7 @@ Every value starts with one byte, the format version, so that a reader refuses w
 `context.state` start with the fragment id (32 hexadecimal digits), so that a fragment's rows lie side by side.
 """
 
+import functools
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -40,7 +41,13 @@ def day_of_key(key: bytes) -> int:
 
 def day_prefix(fragment: str, day: int) -> bytes:
     """What the keys of a fragment's dedupe rows of one day start with."""
-    return fragment.encode() + _DAY + f"{day:06d}".encode() + b"/"
+    return fragment.encode() + _day_part(day)
+
+
+# Events of few days come at a time, each asking for its key.
+@functools.lru_cache(maxsize=4096)
+def _day_part(day: int) -> bytes:
+    return _DAY + f"{day:06d}".encode() + b"/"
 
 
 def member_prefix(owner: str) -> bytes:

@@ -47,6 +47,8 @@ def parse_time(text: str, pointer: str = "/time") -> int:
     return whole
 
 
+# An event's time is written about six times around its checkpoint: as an interaction, and as the last of its counts.
+@functools.lru_cache(maxsize=32_768)
 def format_time(time_us: int) -> str:
     """RFC 3339 in UTC with as many digits of the second as are needed: none, three or six."""
     day, within = divmod(time_us, MICROSECONDS_PER_DAY)

@@ -11,7 +11,7 @@ strictly greater register wins, so the join is commutative even where one event 
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ JOINED: Final = "joined"
 ATTACHED: Final = "attached"
 SHARED: Final = "shared"
 
+_JSON = msgspec.json.Encoder()
+
 # Where a register comes from: a fragment, and its kind where it is attached.
 _Source = tuple[Fragment, str | None]
 
@@ -39,7 +41,7 @@ class JoinRules(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
 
 
-class Part(NamedTuple):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """One fragment of a customer."""
 
     identifier: Identifier
@@ -53,7 +55,7 @@ class Part(NamedTuple):
     settling: bool = False
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """A register that is shown; `claim` is a newer one of a lower grade."""
 
     register: Register
@@ -61,7 +63,7 @@ class Fact(NamedTuple):
     claim: Register | None = None
 
 
-class Mention(NamedTuple):
+class Mention(msgspec.Struct, frozen=True, gc=False):
     """A reference that is shown."""
 
     kind: str
@@ -70,14 +72,14 @@ class Mention(NamedTuple):
     via: str | None
 
 
-class Group(NamedTuple):
+class Group(msgspec.Struct, frozen=True, gc=False):
     """Groups of one kind that are shown, and the newest event that told each."""
 
     values: dict[str, tuple[int, str, str]]
     via: str | None
 
 
-class Contact(NamedTuple):
+class Contact(msgspec.Struct, frozen=True, gc=False):
     """An interaction that is shown."""
 
     touch: Touch
@@ -106,16 +108,18 @@ class Joined(msgspec.Struct):
     days: dict[str, dict[str, int]] = {}
     last_in: Contact | None = None
     last_out: Contact | None = None
-    #: Newest first.
-    recent: list[Contact] = []
+    #: Newest first, as JSON.
+    recent: list[msgspec.Raw] = []
 
 
 def join(home: Part, members: Iterable[Part], rules: JoinRules) -> Joined:
     """One customer's fragments as one; `members` are those besides the home, in any order."""
+    resting: list[Part] = [home]
+    attached: list[Part] = []
     others = sorted(members, key=attrgetter("identifier"))
-    resting = [home, *(part for part in others if part.role != ATTACHED)]
-    attached = [part for part in others if part.role == ATTACHED]
-    contents = [part.content for part in (*resting, *attached)]
+    for part in others:
+        (attached if part.role == ATTACHED else resting).append(part)
+    parts = [*resting, *attached]
     shared = home.role == SHARED
     joined = Joined(
         settling=any(part.settling for part in others),
@@ -123,7 +127,7 @@ def join(home: Part, members: Iterable[Part], rules: JoinRules) -> Joined:
         level=SHARED if shared else _level(resting, rules.policy),
         strongest=_strongest(resting, rules.policy),
     )
-    _count(joined, contents, rules.limits)
+    _count(joined, [part.content for part in parts], rules.limits)
     if not shared:
         _tell(joined, resting, attached, rules)
     return joined
@@ -217,7 +221,7 @@ def _trusted(name: str, sources: list[_Source]) -> Fact | None:
         return None
     newest = max(said, key=lambda fact: fact.register.age_key).register
     best = max(said, key=lambda fact: fact.register.trust_key)
-    return best if newest.value == best.register.value else best._replace(claim=newest)
+    return best if newest.value == best.register.value else Fact(best.register, best.via, newest)
 
 
 def _permissions(sources: list[_Source]) -> dict[tuple[str, str], Fact]:
@@ -276,15 +280,22 @@ def _newest_groups(groups: dict[str, Group], limit: int) -> dict[str, Group]:
     return newest
 
 
-def _recent(sources: list[_Source], limit: int) -> list[Contact]:
+def _recent(sources: list[_Source], limit: int) -> list[msgspec.Raw]:
     if len(sources) == 1:
-        content, via = sources[0]
-        return [Contact(touch, via) for touch in content.recent[:limit]]
+        content, _ = sources[0]
+        return [msgspec.Raw(touch.shown) for touch in content.recent[:limit]]
     contacts = [Contact(touch, via) for content, via in sources for touch in content.recent]
     distinct = len({contact.touch.time for contact in contacts}) == len(contacts)
     # The whole key costs a look into the JSON, and times alone nearly always tell.
     contacts.sort(key=_contact_time if distinct else _contact_key, reverse=True)
-    return contacts[:limit]
+    return [_shown(contact) for contact in contacts[:limit]]
+
+
+def _shown(contact: Contact) -> msgspec.Raw:
+    shown = contact.touch.shown
+    if contact.via is None:
+        return msgspec.Raw(shown)
+    return msgspec.Raw(b"%b,%b" % (shown[:-1], _JSON.encode({"via": contact.via})[1:]))
 
 
 def _contact_time(contact: Contact) -> int:

@@ -16,7 +16,6 @@ from schemas.document import (
     Tally,
     Touch,
     Trait,
-    encode_document,
 )
 from schemas.identifiers import DEFAULT_NAMESPACE
 from schemas.identity_policy import Grade
@@ -30,26 +29,39 @@ DOCUMENT_SIZE_BYTES_MAX: Final = 900_000
 GRADE_LABELS: Final = {int(grade): grade.label for grade in Grade}
 _STATUS: Final = "current"
 _RECENT = msgspec.json.Decoder(RecentInteraction)
-_JSON = msgspec.json.Encoder()
 _YES: Final = b"true"
 
 
-def show(customer: str, joined: Joined) -> ContextDocument | None:
-    """The document, with version 0; None for a customer without events, who has no context."""
+class Written:
+    """Counts of one fragment as they were last written: most are the same at the next checkpoint."""
+
+    __slots__ = ("channels", "types")
+
+    def __init__(self) -> None:
+        self.channels: dict[str, Tally] = {}
+        self.types: dict[str, Tally] = {}
+
+
+def show(customer: str, joined: Joined, version: int = 0, written: Written | None = None) -> ContextDocument | None:
+    """The document; None for a customer without events, who has no context.
+
+    `written` may be given where the counts are those of one fragment, and always of the same.
+    """
     total = joined.total
     if total is None:
         return None
+    written = written or Written()
     return ContextDocument(
         customer=customer,
-        version=0,
+        version=version,
         settling=joined.settling,
         realm=joined.realm,
         identity=Identity(joined.level, joined.strongest),
         identifiers=[_identifier(part) for part in joined.identifiers],
         traits={name: _trait(fact) for name, fact in joined.traits.items() if not is_withdrawn(fact)},
         permissions=_permissions(joined),
-        channels=_tallies(joined.channels),
-        types=_tallies(joined.types),
+        channels=_tallies(joined.channels, written.channels),
+        types=_tallies(joined.types, written.types),
         days=joined.days,
         refs=[
             ShownRef(
@@ -71,22 +83,18 @@ def show(customer: str, joined: Joined) -> ContextDocument | None:
             total.count,
             format_time(total.first),
             format_time(total.last),
-            [_recent(contact) for contact in joined.recent],
+            joined.recent,
         ),
     )
 
 
-def encode_versionless(document: ContextDocument) -> tuple[bytes, bytes]:
-    """The document's JSON before and after the number of its version, so that it is written once."""
-    head = b'{"customer":"%b","version":' % document.customer.encode()
-    encoded = encode_document(document)
-    return head, encoded[len(head) + 1 :]
-
-
-def _tallies(counts: dict[str, Count]) -> dict[str, Tally]:
-    return {
-        name: Tally(count.count, format_time(count.first), format_time(count.last)) for name, count in counts.items()
-    }
+def _tallies(counts: dict[str, Count], written: dict[str, Tally]) -> dict[str, Tally]:
+    for name, count in counts.items():
+        held = written.get(name)
+        # A count that is the same counted no event, and so has the same times.
+        if held is None or held.interactions != count.count:
+            written[name] = Tally(count.count, format_time(count.first), format_time(count.last))
+    return written if len(written) == len(counts) else {name: written[name] for name in counts}
 
 
 def sight(part: Part) -> tuple[int | None, int | None]:
@@ -94,10 +102,12 @@ def sight(part: Part) -> tuple[int | None, int | None]:
 
     Identity keeps the last one by the start of a 30-day bucket, which may lie before the first.
     """
-    total = part.content.total
-    firsts = [time for time in (part.first, total.first if total else None) if time is not None]
-    lasts = [time for time in (part.last, total.last if total else None) if time is not None]
-    return min(firsts, default=None), max(firsts + lasts, default=None)
+    total, first, last = part.content.total, part.first, part.last
+    if total is None:
+        return first, last if first is None or last is None else max(first, last)
+    if first is None:
+        return total.first, total.last
+    return min(first, total.first), max(first, total.last, last or 0)
 
 
 def _identifier(part: Part) -> ShownIdentifier:
@@ -133,18 +143,12 @@ def _said(register: Register, via: str | None) -> Trait:
 
 def _permissions(joined: Joined) -> dict[str, dict[str, Permission]]:
     shown: dict[str, dict[str, Permission]] = {}
-    for (channel, purpose), (register, via, _) in joined.permissions.items():
+    for (channel, purpose), fact in joined.permissions.items():
+        register = fact.register
         shown.setdefault(channel, {})[purpose] = Permission(
-            register.value == _YES, format_time(register.time), register.source, register.event, via
+            register.value == _YES, format_time(register.time), register.source, register.event, fact.via
         )
     return shown
-
-
-def _recent(contact: Contact) -> msgspec.Raw:
-    touch, via = contact
-    if via is None:
-        return msgspec.Raw(touch.shown)
-    return msgspec.Raw(b"%b,%b" % (touch.shown[:-1], _JSON.encode({"via": via})[1:]))
 
 
 def _last(contact: Contact | None) -> Touch | None:

@@ -5,12 +5,12 @@ from typing import Final
 
 import msgspec
 
-from schemas.document import ContextChange, ContextDocument
+from schemas.document import ContextChange, encode_document
 from schemas.identifiers import Identifier
 from schemas.messages import Snapshot, encode
 from schemas.topics import Topic
 from state.context.changes import compare
-from state.context.document import DOCUMENT_SIZE_BYTES_MAX, encode_versionless, show
+from state.context.document import DOCUMENT_SIZE_BYTES_MAX, show
 from state.context.entries import Entries, Entry
 from state.engine import Output
 from state.fragment import encode_fragment
@@ -50,35 +50,37 @@ class Publication:
         3. A customer whose document differs from the one that stands gets the new one, and its changes.
         """
         record = entry.record
+        # Step 1.
         if record.owner and (entry.folded or entry.spoken):
             self.snapshots.append(_snapshot(entry))
-        written = None if record.owner or not record.kind else self._write(entry)
-        if written is not None:
-            self._replace(entry, *written)
-        elif record.published:
-            self.contexts.append(Output(Topic.CONTEXT, entry.fragment.encode(), None))
-            record.published = False
-
-    def _replace(self, entry: Entry, joined: Joined, head: bytes, tail: bytes) -> None:
-        record, changes = entry.record, None
+        # Step 2.
+        version = record.version + 1
+        written = None if record.owner or not record.kind else self._write(entry, version)
+        if written is None:
+            if record.published:
+                self.contexts.append(Output(Topic.CONTEXT, entry.fragment.encode(), None))
+                record.published = False
+            return
+        # Step 3.
+        joined, document = written
+        changes = None
         if not record.published:
             changes = compare(None, joined)
         elif entry.told or not entry.counted:
             # What stands is what the committed rows say, since each drain publishes all that differs.
-            before = self._write(self._entries.committed(entry.fragment))
-            if before is not None and before[1:] == (head, tail):
+            before = self._write(self._entries.committed(entry.fragment), version)
+            if before is not None and before[1] == document:
                 return
             changes = compare(before[0] if before is not None else None, joined)
-        record.version += 1
-        record.published = True
+        record.version, record.published = version, True
         key = entry.fragment.encode()
         if changes:
-            change = ContextChange(entry.fragment, record.version, changes)
+            change = ContextChange(entry.fragment, version, changes)
             self.changes.append(Output(Topic.CONTEXT_CHANGES, key, _JSON.encode(change)))
-        self.contexts.append(Output(Topic.CONTEXT, key, b"%b%d%b" % (head, record.version, tail)))
+        self.contexts.append(Output(Topic.CONTEXT, key, document))
 
-    def _write(self, entry: Entry) -> tuple[Joined, bytes, bytes] | None:
-        """The joined customer and its document around the version; None for one without events.
+    def _write(self, entry: Entry, version: int) -> tuple[Joined, bytes] | None:
+        """The joined customer and the encoded document; None for one without events.
 
         A document that no record could carry is written again with half of every limit, until it fits.
         """
@@ -91,7 +93,20 @@ class Publication:
             record.last,
             record.content,
         )
-        members = [
+        members = self._members(entry) if record.members else []
+        for _ in range(_HALVINGS_MAX):
+            joined = join(home, members, rules)
+            document = show(entry.fragment, joined, version, None if members else entry.written)
+            if document is None:
+                return None
+            encoded = encode_document(document)
+            if len(encoded) <= self._document_size_bytes_max:
+                break
+            rules = msgspec.structs.replace(rules, limits=rules.limits.halved())
+        return joined, encoded
+
+    def _members(self, entry: Entry) -> list[Part]:
+        return [
             Part(
                 self._unseal(member.sealed, fragment),
                 member.role,
@@ -101,19 +116,9 @@ class Publication:
                 member.content,
                 member.settling,
             )
-            for fragment, member in (self._entries.members(entry).items() if record.members else ())
+            for fragment, member in self._entries.members(entry).items()
             if member.wanted
         ]
-        for _ in range(_HALVINGS_MAX):
-            joined = join(home, members, rules)
-            document: ContextDocument | None = show(entry.fragment, joined)
-            if document is None:
-                return None
-            head, tail = encode_versionless(document)
-            if len(head) + len(tail) <= self._document_size_bytes_max:
-                break
-            rules = msgspec.structs.replace(rules, limits=rules.limits.halved())
-        return joined, head, tail
 
 
 def _snapshot(entry: Entry) -> Output:

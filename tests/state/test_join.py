@@ -64,8 +64,10 @@ def test_the_document_is_what_the_members_events_say(
     ]
     home = part(ANN, "home", anns)
     members = [
-        part(place.identifier, place.state, histories_by_identifier[place.identifier], place.grade)._replace(
-            first=place.first, last=place.last
+        msgspec.structs.replace(
+            part(place.identifier, place.state, histories_by_identifier[place.identifier], place.grade),
+            first=place.first,
+            last=place.last,
         )
         for place in places[1:]
     ]
@@ -238,5 +240,5 @@ def test_a_customer_without_events_has_no_context() -> None:
 
 
 def test_a_context_is_settling_while_a_members_snapshot_is_on_the_way() -> None:
-    cookie = part(ANNS_COOKIE, "attached", [])._replace(settling=True)
+    cookie = msgspec.structs.replace(part(ANNS_COOKIE, "attached", []), settling=True)
     assert shown(part(ANN, "home", [routed()]), cookie)["settling"] is True
