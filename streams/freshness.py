@@ -12,11 +12,11 @@ can't be asked, the lag grows from what was known last; it never says 0.
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas.clock import Clock, SystemClock
@@ -125,7 +125,7 @@ class Freshness:
         self._findings: dict[Partition, _Finding] = {}
         self._pass_began_us: int | None = None
         self._waiting_since_us: int | None = None
-        self._reading: dict[bool, Consumer] = {}
+        self._consumers: dict[str, Consumer] = {}
         self._admin_client: AdminClient | None = None
         self._failing = False
         self._stopping = threading.Event()
@@ -186,7 +186,6 @@ class Freshness:
             if not self._failing:
                 log.warning("freshness can't be probed, lag grows until it can", reason=str(error))
             self._failing = True
-            self._close_clients()
             lag = self.lag()
         else:
             self._failing = False
@@ -226,12 +225,12 @@ class Freshness:
         self._pass_began_us = began_us
 
     def _worker_positions(self) -> dict[Partition, int]:
-        group = self._options.group_id
         wanted = [TopicPartition(*partition) for partition in self._consumed_partitions]
-        request = ConsumerGroupTopicPartitions(group, wanted)
-        futures = self._admin().list_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT_SECONDS)
-        committed = _answer(futures[group], f"offsets of group {group}").topic_partitions
         positions = {}
+        try:
+            committed = self._group_member().committed(wanted, timeout=REQUEST_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise BrokerUnreachable(f"offsets of group {self._options.group_id}: {error}") from error
         for found in committed:
             if found.error is not None:
                 raise BrokerUnreachable(f"offset of {found.topic}/{found.partition}: {found.error.str()}")
@@ -252,14 +251,13 @@ class Freshness:
             answers.append(
                 self._admin().list_offsets(asked, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_SECONDS)
             )
-        found: list[dict[Partition, int]] = [
-            {
-                (place.topic, place.partition): _answer(future, f"offsets of {place.topic}/{place.partition}").offset
-                for place, future in answer.items()
-            }
+        # All are waited for before the first failure is told: a client may not go away with answers under way.
+        futures = [future for answer in answers for future in answer.values()]
+        wait(futures, REQUEST_TIMEOUT_SECONDS)
+        low, stable, high = (
+            {(place.topic, place.partition): _offset(future, place) for place, future in answer.items()}
             for answer in answers
-        ]
-        low, stable, high = found
+        )
         # The stable end was asked for first, so it may be past a high one of another moment only by a new record.
         return {name: Ends(low[name], stable[name], max(high[name], stable[name])) for name in names}
 
@@ -297,37 +295,39 @@ class Freshness:
         consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()])
         found: dict[Partition, int | None] = {}
         deadline = time.monotonic() + READ_TIMEOUT_SECONDS
-        while len(found) < len(positions):
-            left = deadline - time.monotonic()
-            if left <= 0 or self._stopping.is_set():
-                raise BrokerUnreachable(f"no answer from {len(positions) - len(found)} partitions in time")
-            message = consumer.poll(left)
-            if message is None:
-                continue
-            error = message.error()
-            partition = (message.topic(), message.partition())
-            if error is None:
-                found.setdefault(partition, message.timestamp()[1])
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes have no other names.
-                end = ends[partition].stable if committed_only else ends[partition].high
-                if message.offset() >= end:
-                    found.setdefault(partition, None)
-            elif not error.retriable():
-                raise BrokerUnreachable(f"{message.topic()}/{message.partition()}: {error.str()}")
-        consumer.unassign()
+        try:
+            while len(found) < len(positions):
+                left = deadline - time.monotonic()
+                if left <= 0 or self._stopping.is_set():
+                    raise BrokerUnreachable(f"no answer from {len(positions) - len(found)} partitions in time")
+                message = consumer.poll(left)
+                if message is not None:
+                    _take(message, ends, found, committed_only=committed_only)
+        finally:
+            consumer.unassign()
         return found
 
+    def _group_member(self) -> Consumer:
+        """A consumer that knows the group's offsets and never joins it.
+
+        An AdminClient could be asked, too, but librdkafka 2.16 crashes when the group's coordinator is just moving.
+        """
+        return self._client("group", lambda: Consumer(self._options.kafka.reader(group_id=self._options.group_id)))
+
     def _reader(self, committed_only: bool) -> Consumer:
-        if committed_only not in self._reading:
-            self._reading[committed_only] = Consumer(
-                self._options.kafka.reader(committed_only=committed_only)
-                | {
-                    "fetch.message.max.bytes": _FETCH_SIZE_BYTES,
-                    "queued.max.messages.kbytes": _QUEUE_SIZE_KIB,
-                    "queued.min.messages": 1,
-                }
-            )
-        return self._reading[committed_only]
+        options = self._options.kafka.reader(committed_only=committed_only) | {
+            "fetch.message.max.bytes": _FETCH_SIZE_BYTES,
+            "queued.max.messages.kbytes": _QUEUE_SIZE_KIB,
+            "queued.min.messages": 1,
+            # A full queue of the last pass would otherwise hold up the next one for a second.
+            "fetch.queue.backoff.ms": 5,
+        }
+        return self._client("committed" if committed_only else "all", lambda: Consumer(options))
+
+    def _client(self, name: str, make: Callable[[], Consumer]) -> Consumer:
+        if name not in self._consumers:
+            self._consumers[name] = make()
+        return self._consumers[name]
 
     def _admin(self) -> AdminClient:
         if self._admin_client is None:
@@ -335,10 +335,9 @@ class Freshness:
         return self._admin_client
 
     def _close_clients(self) -> None:
-        for consumer in self._reading.values():
+        for consumer in self._consumers.values():
             consumer.close()
-        self._reading.clear()
-        self._admin_client = None
+        self._consumers.clear()
 
 
 def _partitions(topics: Mapping[str, int]) -> list[Partition]:
@@ -354,8 +353,25 @@ def _age_seconds(now_us: int, since_us: int) -> float:
     return max(_LEAST_SECONDS, (now_us - since_us) / MICROSECONDS_PER_SECOND)
 
 
-def _answer(future: "Future[Any]", what: str) -> Any:
+def _take(
+    message: Message, ends: Mapping[Partition, Ends], found: dict[Partition, int | None], *, committed_only: bool
+) -> None:
+    """Note what a message says of its partition: the first record counts, and the end only where no record came."""
+    partition = (message.topic(), message.partition())
+    error = message.error()
+    if error is None:
+        found.setdefault(partition, message.timestamp()[1])
+    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes have no other names.
+        end = ends[partition].stable if committed_only else ends[partition].high
+        if message.offset() >= end:
+            found.setdefault(partition, None)
+    elif not error.retriable():
+        raise BrokerUnreachable(f"{message.topic()}/{message.partition()}: {error.str()}")
+
+
+def _offset(future: "Future[Any]", place: TopicPartition) -> int:
     try:
-        return future.result(REQUEST_TIMEOUT_SECONDS)
-    except Exception as error:
-        raise BrokerUnreachable(f"{what}: {error}") from error
+        offset: int = future.result(0).offset
+    except (KafkaException, TimeoutError) as error:
+        raise BrokerUnreachable(f"offsets of {place.topic}/{place.partition}: {error}") from error
+    return offset

@@ -3,6 +3,7 @@ r"""The rows of the lookup's copy: their keys, and what is packed into them. Val
 | key | value |
 | --- | --- |
 | `c/<customer>` | the context document |
+| `n` | how many contexts there are |
 | `l/<fragment>` | its row of `identity.links` |
 | `m/<owner>/<fragment>` | nothing: the fragment is the owner's |
 | `r/<fragment>` | its record of `context.state` |
@@ -28,6 +29,7 @@ _SEPARATOR: Final = b"\0"
 _NO_TIME: Final = -1
 DAY_PREFIX: Final = b"d/"
 LINKS_PREFIX: Final = b"l/"
+CONTEXTS_KEY: Final = b"n"
 
 
 class LookupRows(Rows, Protocol):
@@ -83,6 +85,16 @@ class Tally(NamedTuple):
 def context_key(customer: str) -> bytes:
     """The row of a customer's context."""
     return b"c/" + customer.encode()
+
+
+def pack_count(count: int) -> bytes:
+    """The value of the row that counts contexts."""
+    return _TIME.pack(count)
+
+
+def unpack_count(packed: bytes | None) -> int:
+    """How many contexts such a row says there are; none without one."""
+    return 0 if packed is None else int.from_bytes(packed, "big")
 
 
 def link_key(fragment: str) -> bytes:

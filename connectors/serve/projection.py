@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from connectors.serve.layout import (
+    CONTEXTS_KEY,
     DAY_PREFIX,
     Moment,
     Tally,
@@ -21,12 +22,14 @@ from connectors.serve.layout import (
     link_key,
     member_key,
     moment_of,
+    pack_count,
     pack_interaction,
     position_key,
     published_day_of,
     record_row_key,
     split_day_key,
     tally_key,
+    unpack_count,
 )
 from schemas.clock import Clock
 from schemas.errors import EventError
@@ -118,7 +121,11 @@ class Projection:
         return batch.changes
 
     def _context(self, record: Record, key: bytes, batch: _Batch) -> None:
-        batch.changes[context_key(key.decode())] = record.value
+        row_key = context_key(key.decode())
+        more = (record.value is not None) - (batch.get(row_key) is not None)
+        if more:
+            batch.changes[CONTEXTS_KEY] = pack_count(unpack_count(batch.get(CONTEXTS_KEY)) + more)
+        batch.changes[row_key] = record.value
 
     def _state(self, record: Record, key: bytes, batch: _Batch) -> None:
         if key == POSITION_KEY:

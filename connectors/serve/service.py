@@ -16,7 +16,7 @@ from connectors.serve.answers import Answers
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
 from connectors.serve.handlers import CONFIRM_TIMEOUT_SECONDS, Handlers
-from connectors.serve.layout import LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key
+from connectors.serve.layout import CONTEXTS_KEY, LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key, unpack_count
 from connectors.serve.operations import DESCRIPTION, operations
 from connectors.serve.projection import FOLLOWED, Projection, Retention
 from connectors.serve.timeline import Timeline
@@ -216,6 +216,7 @@ class Lookup:
                 if secret_verified and self._reasons and self._freshness.known:
                     self._reasons = ()
                     log.info("lookup ready")
+                self._metrics.contexts.set(unpack_count(self._store.get(CONTEXTS_KEY)))
                 await asyncio.sleep(_WATCH_SECONDS)
             raise self._follower.failure
         finally:

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.serve.layout import position_key
+from connectors.serve.layout import CONTEXTS_KEY, position_key, unpack_count
 from connectors.serve.service import applied_positions
 from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key
 from schemas.topics import POSITION_KEY, Topic
@@ -55,6 +55,19 @@ def test_the_same_records_in_other_batches_give_the_same_rows(
     for fragment in (batched.fragment("cookie", value) for value in VALUES):
         owner = batched.finder.place(fragment).owner
         assert fragment in [place.fragment for place in batched.finder.members(owner)]
+
+
+def test_contexts_are_counted_whatever_is_published_again_or_taken_back() -> None:
+    copy = Copy()
+    counts = []
+    for step in ("a", "b", "a", "-b", "-b", "-c", "b"):
+        customer = step[-1] * 32
+        if step.startswith("-"):
+            copy.forget_context(customer)
+        else:
+            copy.context(customer)
+        counts.append(unpack_count(copy.rows.get(CONTEXTS_KEY)))
+    assert counts == [1, 2, 2, 1, 1, 1, 2]
 
 
 def test_evidence_and_other_rows_of_state_are_left_out() -> None:
