@@ -16,6 +16,8 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _DURATION_BUCKETS: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+#: The service that measures how far everything is behind.
+LAG_SERVICE: Final = "lookup"
 STAGES: Final = ("collect", "import", "intake", "identity", "context")
 
 
@@ -75,10 +77,16 @@ class Metrics:
             "goldenthread_lag_records", "Records that wait to be processed, by topic and partition.",
             ("topic", "partition"), registry=registry,
         )  # fmt: skip
+        # Without labels a gauge shows 0 from its start; only the process that measures this may show it.
+        measured = registry if service == LAG_SERVICE else None
         self.lag_seconds = Gauge(
-            "goldenthread_lag_seconds", "Age of the oldest record not yet in a context; 0 when nothing waits.",
-            registry=registry,
-        )  # fmt: skip
+            "goldenthread_lag_seconds",
+            "Age of the oldest record not yet in a context; 0 when nothing waits.",
+            registry=measured,
+        )
+        self.contexts = Gauge(
+            "goldenthread_contexts", "Customers that have a context in the lookup's copy.", registry=measured
+        )
         self.follower_ready = Gauge(
             "goldenthread_follower_ready", "1 when the follower has caught up once.",
             ("follower",), registry=registry,

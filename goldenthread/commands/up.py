@@ -23,7 +23,7 @@ from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState
 from goldenthread.supervisor.fetch_reporter import FetchReporter
 from goldenthread.supervisor.supervisor import Supervisor
 from schemas.clock import SystemClock
-from schemas.errors import GoldenthreadError
+from schemas.errors import EXIT_USAGE, GoldenthreadError
 from streams.broker.directory_lock import DirectoryLock
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions, default_cache_dir
@@ -100,7 +100,11 @@ async def _run(settings: Settings, demo: bool, broker: LocalBroker | None) -> in
     else:
         code = await running
     if supervisor.failure is not None:
-        ERR.print(f"[bold red]Stopped:[/] {supervisor.failure}")
+        ERR.print("[bold red]Stopped:[/] ", end="")
+        ERR.print(str(supervisor.failure), markup=False)
+        if supervisor.failure.exit_code == EXIT_USAGE:
+            # The child's setting is ours as well: whoever started us is who can correct it.
+            return EXIT_USAGE
     else:
         ERR.print("Stopped.")
     return code

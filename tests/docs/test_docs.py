@@ -1,0 +1,111 @@
+"""The documentation says what the program has: tables are held to the code, links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from goldenthread.cli import application
+from goldenthread.commands.config import settings_table
+from schemas.errors import DeadCode
+from schemas.identity_policy import DEFAULT_POLICY
+from schemas.topics import Catalogue, DeadHeader, Topic
+from streams.metrics import LAG_SERVICE, Metrics
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+
+
+def table_rows(page: str) -> list[list[str]]:
+    """The cells of every table row of a page, headings included."""
+    lines = (DOCS / page).read_text().splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+
+
+def test_the_configuration_table_is_the_settings_class() -> None:
+    assert settings_table() in (DOCS / "configuration.md").read_text()
+
+
+def test_the_metrics_table_is_the_metrics_module() -> None:
+    # The lag's service has all metrics; the others leave out what only it measures.
+    metrics = Metrics(LAG_SERVICE, "0")
+    exported = set(re.findall(r"^# HELP (\S+)", metrics.exposition().decode(), re.MULTILINE))
+    exported = {name for name in exported if not name.endswith("_created")}
+    documented = {cells[0].strip("`") for cells in table_rows("metrics.md")} - {"metric", "---"}
+    assert documented == exported
+
+
+def test_every_code_of_a_dead_letter_is_explained_once() -> None:
+    cells = [cells[0] for cells in table_rows("dead-letters.md")]
+    explained = [code for cell in cells for code in re.findall(r"`([a-z0-9_]+)`", cell) if code in set(DeadCode)]
+    assert sorted(explained) == sorted(code.value for code in DeadCode)
+
+
+def test_every_header_of_a_dead_letter_is_explained() -> None:
+    text = (DOCS / "dead-letters.md").read_text()
+    assert not [header.value for header in DeadHeader if f"`{header.value}`" not in text]
+
+
+def test_the_topics_table_is_the_catalogue() -> None:
+    catalogue = Catalogue(channels=("<channel>",))
+    specs = {spec.name.removeprefix(catalogue.prefix): spec for spec in catalogue.specs()}
+    documented = {
+        cells[0].strip("`"): cells[3:6] for cells in table_rows("topics.md") if cells[0] not in {"topic", "---"}
+    }
+    expected = {
+        name: [
+            str(spec.partitions),
+            "compact" if spec.compact else "delete",
+            "LogAppendTime" if spec.log_append_time else "CreateTime",
+        ]
+        for name, spec in specs.items()
+    }
+    assert documented == expected
+    assert set(documented) == {"raw.<channel>", *Topic}
+
+
+def test_the_identity_table_names_every_kind_in_order() -> None:
+    cells = [cells[0] for cells in table_rows("identity.md")]
+    names = {kind.name for kind in DEFAULT_POLICY.kinds}
+    documented = [name for cell in cells for name in re.findall(r"`([a-z_]+)`", cell) if name in names]
+    assert documented == [kind.name for kind in DEFAULT_POLICY.kinds]
+
+
+def test_every_command_stands_in_the_docs() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    root = get_command(application)
+    missing = []
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        children = getattr(command, "commands", {})
+        names = [f"goldenthread {name} {child}" for child in children] or [f"goldenthread {name}"]
+        missing += [full for full in names if full not in text]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+    broken = [
+        target
+        for target in targets
+        if not target.startswith(("http://", "https://")) and not (page.parent / target).exists()
+    ]
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:schemas|state|streams|agents|connectors|goldenthread|bench|tests)/[\w./]+)`", page.read_text()
+    )
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_functions_and_classes_of_the_map_exist() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    for path, name in re.findall(r"`((?:\w+/)+\w+\.py)` `([\w.]+)`", text):
+        source = (ROOT / path).read_text()
+        for part in name.split("."):
+            assert re.search(rf"^\s*(?:class|def|async def) {part}\b", source, re.MULTILINE), f"{path} has no {name}"
