@@ -160,6 +160,24 @@ def test_a_forgers_cookie_with_a_customers_email_is_attached_by_a_claim_and_says
     assert told.place("cookie:forger").grade == CLAIMED
 
 
+def test_the_grade_is_the_weakest_link_on_the_best_path_to_the_home() -> None:
+    told = tell(
+        (CLAIMED, ["crm:1", "email:ann@example.com"]),
+        (LOGIN, ["email:ann@example.com", "cookie:c"]),
+    )
+    assert told.customer("crm:1", "email:ann@example.com", "cookie:c")
+    assert told.place("cookie:c").grade == CLAIMED
+    assert told.place("crm:1").grade == CLAIMED
+    told = tell(
+        (CLAIMED, ["crm:1", "email:ann@example.com"]),
+        (LOGIN, ["email:ann@example.com", "cookie:c"]),
+        (LOGIN, ["crm:1", "cookie:c"]),
+    )
+    assert told.place("cookie:c").grade == LOGIN
+    assert told.place("email:ann@example.com").grade == CLAIMED
+    assert told.place("crm:1").grade == LOGIN
+
+
 def test_a_claim_never_joins_two_customers() -> None:
     told = tell(
         (RECORD, ["crm:1", "email:ann@example.com"]),
