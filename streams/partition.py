@@ -86,10 +86,12 @@ class PartitionRunner:
         self._metrics = metrics
         self._fatal = fatal
         self._fault = fault
-        self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE_BATCHES_MAX)
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(QUEUE_BATCHES_MAX)
         self._task: asyncio.Task[None] | None = None
         self._generation = -1
+        # Set while everything applied is committed; before the first batch, and so while restoring, that is nothing.
         self._idle = asyncio.Event()
+        self._idle.set()
         self._draining = False
         self._applied = 0
         self._next_offset = 0
@@ -116,10 +118,8 @@ class PartitionRunner:
         """
         self._draining = True
         self._generation = -1
-        if self._task is None:
-            return
         deadline = time.monotonic() + timeout_s
-        while True:
+        while self._task is not None and not self._task.done():
             while not self._queue.empty():
                 self._queue.get_nowait()
             if self._idle.is_set() and self._queue.empty():
@@ -148,18 +148,23 @@ class PartitionRunner:
             # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
             self._acknowledge(self._checkpoint.partition, self._next_offset)
             while True:
-                self._idle.set()
                 batch = await self._queue.get()
-                self._idle.clear()
-                await self._process(engine, batch)
+                if self._is_current(batch):
+                    self._idle.clear()
+                    await self._process(engine, batch)
+                    self._idle.set()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
             self._fatal(error)
 
-    async def _process(self, engine: Engine, first: Batch | None) -> None:
+    def _is_current(self, batch: Batch) -> bool:
+        """Whether nothing before the batch was dropped: one that waited for room gets it when a drain makes some."""
+        return batch.generation == self._generation
+
+    async def _process(self, engine: Engine, first: Batch) -> None:
         """Apply the batch and what follows it until a checkpoint is due, then commit."""
-        batch = first
+        batch: Batch | None = first
         self._first_applied_s = time.monotonic()
         while batch is not None:
             await self._apply(engine, batch)
@@ -187,15 +192,17 @@ class PartitionRunner:
         remaining_s = self._policy.interval_ms / 1000 - (now - self._first_applied_s)
         if self._draining or self._applied >= self._policy.events_max or remaining_s <= 0:
             return None
-        if not self._queue.empty():
-            return self._queue.get_nowait()
         pause_s = self._policy.pause_ms / 1000 - (now - self._last_commit_s)
-        if pause_s <= 0:
+        if not self._queue.empty():
+            batch = self._queue.get_nowait()
+        elif pause_s <= 0:
             return None
-        try:
-            return await asyncio.wait_for(self._queue.get(), min(pause_s, remaining_s))
-        except TimeoutError:
-            return None
+        else:
+            try:
+                batch = await asyncio.wait_for(self._queue.get(), min(pause_s, remaining_s))
+            except TimeoutError:
+                return None
+        return batch if self._is_current(batch) else None
 
     async def _commit(self, engine: Engine) -> None:
         started = time.monotonic()

@@ -109,11 +109,16 @@ class StatelessStage:
                 self._idle.set()
                 batch = await self._queue.get()
                 self._idle.clear()
-                await self._process(batch)
+                if self._is_current(batch):
+                    await self._process(batch)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
             self._fatal(error)
+
+    def _is_current(self, batch: Batch) -> bool:
+        """Whether nothing before the batch was dropped: one that waited for room gets it when a drain makes some."""
+        return batch.generation == self._generation
 
     async def _process(self, first: Batch) -> None:
         started = time.monotonic()
@@ -127,6 +132,8 @@ class StatelessStage:
             done[batch.topic, batch.partition] = batch.records[-1].offset + 1
             more = handled < RECORDS_PER_FLUSH_MAX and not self._queue.empty()
             batch = self._queue.get_nowait() if more else None
+            if batch is not None and not self._is_current(batch):
+                batch = None
         self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
         # Step 2.
         await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
