@@ -76,18 +76,16 @@ class BulkReader:
         self._consumer = Consumer(kafka.reader())
         self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()])
 
-    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+    def watermarks(self, topic: str, partition: int, *, timeout_s: float = REQUEST_TIMEOUT_SECONDS) -> tuple[int, int]:
         """The first offset of a partition and its last stable offset.
 
         Raises:
             BrokerUnreachable: no answer in time.
         """
-        deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
+        deadline = time.monotonic() + timeout_s
         while True:
             try:
-                low, high = self._consumer.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_SECONDS
-                )
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
             except KafkaException as error:
                 # Right after a topic is made, or its leader moved, the client asks a broker that is not its leader.
                 if error.args[0].code() not in _MOVING_CODES or time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from typing import Final
 
 from rocksdict import Cache
 
-from schemas.errors import StateError
+from schemas.errors import RestartNeeded, StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, TOMBSTONE_RETENTION_MS, Catalogue, partition_of
 from state.engine import Drained, Output
@@ -58,6 +58,7 @@ class Checkpoint:
         self._changelog = options.catalogue.name(options.changelog_topic)
         self._store_path = options.data_dir / f"{options.stage}-{partition}"
         self._busy = threading.Lock()
+        self._closing = threading.Event()
         self._producer: TransactionalProducer | None = None
         self._store: Store | None = None
         self._ids: dict[str, str] = {}
@@ -148,7 +149,11 @@ class Checkpoint:
                 self._options.metrics.bytes_written.labels(topic).inc(size_bytes)
 
     def close(self) -> None:
-        """Release store and producer; an open transaction is left to the next owner, who aborts it."""
+        """Release store and producer; an open transaction is left to the next owner, who aborts it.
+
+        A restore that is under way ends at its next batch: the partition went to another worker meanwhile.
+        """
+        self._closing.set()
         with self._busy:
             if self._store is not None:
                 self._store.close()
@@ -191,6 +196,8 @@ class Checkpoint:
 
         def apply(records: list[Record]) -> None:
             nonlocal restored
+            if self._closing.is_set():
+                raise RestartNeeded(f"{self._changelog}/{self.partition} was closed while it was restored")
             restored += len(records)
             rows = {record.key: record.value for record in records if record.key is not None}
             store.write(rows, self._changelog_position(records[-1].offset + 1))

@@ -4,13 +4,14 @@ Rows and positions are written together, so a restart goes on where the copy sta
 differs), or one that slept past half of the tombstones' retention, is thrown away and built again.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from schemas.clock import Clock, SystemClock
-from schemas.errors import GoldenthreadError, RestartNeeded, StateError
+from schemas.errors import BrokerUnreachable, GoldenthreadError, RestartNeeded, StateError
 from schemas.topics import TOMBSTONE_RETENTION_MS
 from state.engine import Rows
 from state.store import Store, StoredPosition
@@ -28,6 +29,8 @@ Projection = Callable[[Sequence[Record], Rows], Mapping[bytes, bytes | None]]
 READ_TIMEOUT_SECONDS: Final = 0.1
 # Without new records the moment of the last catch-up is still written now and then; it bounds what a crash forgets.
 IDLE_WRITE_SECONDS: Final = 30.0
+# How long the broker may take to say that the end is still where it was.
+CONFIRM_TIMEOUT_SECONDS: Final = 2.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
 # A broker that is away is asked again after this long.
 RETRY_SECONDS: Final = 1.0
@@ -126,6 +129,8 @@ class Follower:
             while not self._stopping.is_set():
                 chunk = reader.read(READ_TIMEOUT_SECONDS)
                 idle = time.monotonic() - last_write > IDLE_WRITE_SECONDS
+                if idle:
+                    self._confirm_ends(reader)
                 if chunk.records or chunk.ends or idle:
                     self._apply(chunk, write=bool(chunk.records) or idle)
                     last_write = time.monotonic() if chunk.records or idle else last_write
@@ -133,8 +138,17 @@ class Follower:
                     self._ready.set()
                     self._ready_gauge.set(1)
                     log.info("follower caught up", follower=self.name)
+            # The moment of the last catch-up goes on disk too, or the next start would take the copy for an old one.
+            self._apply(Chunk([], {}), write=True)
         finally:
             reader.close()
+
+    def _confirm_ends(self, reader: BulkReader) -> None:
+        """An end is told once; while nothing is written to a topic, only the broker knows that it is the end still."""
+        with contextlib.suppress(BrokerUnreachable):
+            for partition in self._ends_seen:
+                if self._next_offsets[partition] >= reader.watermarks(*partition, timeout_s=CONFIRM_TIMEOUT_SECONDS)[1]:
+                    self._at_end_us[partition] = self._clock.now_us()
 
     def _reached(self, ends: Mapping[Partition, int]) -> bool:
         return all(

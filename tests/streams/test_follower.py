@@ -1,0 +1,261 @@
+"""Goal: a copy that calls itself ready is complete, and stays so. Method: the real broker, a store, a clock by hand."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from agents.known_evidence import project_evidence
+from schemas.clock import Clock, ManualClock, SystemClock
+from schemas.errors import StateError
+from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
+from state.engine import Rows
+from state.store import Store, StoredPosition
+from streams import follower as follower_module
+from streams import topics as topics_module
+from streams.bulk import Record
+from streams.follower import Follower
+from streams.kafka import KafkaOptions
+from streams.metrics import Metrics
+from streams.topics import create_topics, topic_ids
+from tests.streams.feeding import open_transaction, send, send_aborted, send_committed
+
+pytestmark = pytest.mark.kafka
+DEADLINE_S = 30.0
+FINGERPRINT = "f"
+NOW_US = 1_795_341_600_000_000
+HALF_RETENTION_S = TOMBSTONE_RETENTION_MS / 2 / 1000
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition, to a deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.01)
+
+
+class _Copy:
+    """A follower of `context` over a store in a folder, and what it was given."""
+
+    def __init__(self, kafka: KafkaOptions, topic: str, path: Path, clock: Clock) -> None:
+        self.store = Store.open(path, secret_fingerprint=FINGERPRINT)
+        self.seen: list[tuple[int, int]] = []
+        self.metrics = Metrics("test", "1")
+        self.follower = Follower(
+            "copy",
+            kafka=kafka,
+            topics={topic: 2},
+            store=self.store,
+            project=self._project,
+            metrics=self.metrics,
+            clock=clock,
+        )
+
+    def _project(self, records: Sequence[Record], _rows: Rows) -> Mapping[bytes, bytes | None]:
+        self.seen += [(record.partition, record.offset) for record in records]
+        return {record.key: record.value for record in records if record.key is not None}
+
+    @property
+    def rows(self) -> dict[bytes, bytes]:
+        return dict(self.store.rows())
+
+
+Following = Callable[..., Any]
+
+
+@pytest.fixture
+def topic(catalogue: Catalogue) -> str:
+    return catalogue.name(Topic.CONTEXT)
+
+
+@pytest.fixture
+def following(kafka: KafkaOptions, topic: str, tmp_path: Path) -> Following:
+    """A function that runs a follower over the same folder each time."""
+
+    @contextmanager
+    def run(clock: Clock | None = None, *, wait: bool = True) -> Iterator[_Copy]:
+        copy = _Copy(kafka, topic, tmp_path / "copy", clock or SystemClock())
+        copy.follower.start()
+        try:
+            if wait:
+                assert copy.follower.wait_ready(DEADLINE_S)
+            yield copy
+        finally:
+            copy.follower.stop()
+            copy.store.close()
+
+    return run
+
+
+def test_ready_means_that_everything_is_in_the_store(kafka: KafkaOptions, topic: str, following: Following) -> None:
+    send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
+    send_committed(kafka, topic, [(b"c", b"1")], partition=1)
+    with following() as copy:
+        assert copy.rows == {b"a": b"1", b"b": b"1", b"c": b"1"}
+        assert copy.follower.ready
+        assert copy.follower.waiting_since_us() is None
+        # After the marker, not after the record.
+        assert (copy.follower.next_offset(topic, 0), copy.follower.next_offset(topic, 1)) == (2, 2)
+        assert copy.metrics.registry.get_sample_value("goldenthread_follower_ready", {"follower": "copy"}) == 1
+        assert copy.metrics.registry.get_sample_value("goldenthread_follower_records_total", {"follower": "copy"}) == 3
+
+
+def test_an_aborted_tail_holds_nobody_up(kafka: KafkaOptions, topic: str, following: Following) -> None:
+    send_aborted(kafka, topic, [(b"a", b"never")])
+    with following() as copy:
+        assert copy.rows == {}
+        assert copy.follower.waiting_since_us() is None
+
+
+def test_later_records_follow_and_tombstones_delete(kafka: KafkaOptions, topic: str, following: Following) -> None:
+    send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
+    with following() as copy:
+        send(kafka, topic, [(b"a", b"2"), (b"b", None)])
+        until(lambda: copy.rows == {b"a": b"2"})
+        producer = open_transaction(kafka, topic, [(b"c", b"1")])
+        assert b"c" not in copy.rows
+        producer.commit_transaction(20)
+        until(lambda: copy.rows == {b"a": b"2", b"c": b"1"})
+
+
+def test_a_restart_goes_on_where_the_copy_stands(kafka: KafkaOptions, topic: str, following: Following) -> None:
+    send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
+    with following() as copy:
+        assert copy.seen == [(0, 0), (0, 1)]
+    send(kafka, topic, [(b"a", None), (b"c", b"1")])
+    with following() as copy:
+        assert copy.seen == [(0, 2), (0, 3)]
+        assert copy.rows == {b"b": b"1", b"c": b"1"}
+
+
+def test_a_copy_of_a_topic_that_was_made_again_is_built_anew(
+    kafka: KafkaOptions, catalogue: Catalogue, topic: str, following: Following
+) -> None:
+    send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
+    with following():
+        pass
+    former = topic_ids(kafka, [topic])[topic]
+    admin = AdminClient(kafka.admin())
+    for future in admin.delete_topics([topic]).values():
+        future.result(20)
+    until(lambda: create_topics(kafka, catalogue) == [topic])
+    assert topic_ids(kafka, [topic])[topic] != former
+    send(kafka, topic, [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")])
+    with following() as copy:
+        assert copy.rows == {b"x": b"1", b"y": b"1", b"z": b"1"}
+
+
+def test_a_copy_that_slept_past_half_of_the_tombstones_retention_is_built_anew(
+    kafka: KafkaOptions, topic: str, following: Following
+) -> None:
+    clock = ManualClock(NOW_US)
+    send(kafka, topic, [(b"a", b"1")])
+    with following(clock) as copy:
+        # Stands for a row whose tombstone is gone from the topic.
+        copy.store.write({b"ghost": b"1"}, {})
+    clock.advance(HALF_RETENTION_S - 60)
+    with following(clock) as copy:
+        assert copy.rows == {b"a": b"1", b"ghost": b"1"}
+        assert copy.seen == []
+    clock.advance(HALF_RETENTION_S + 60)
+    with following(clock) as copy:
+        assert copy.rows == {b"a": b"1"}
+        assert copy.seen == [(0, 0)]
+
+
+def test_a_copy_of_a_quiet_topic_does_not_count_as_asleep(
+    kafka: KafkaOptions, topic: str, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "IDLE_WRITE_SECONDS", 0.05)
+    clock = ManualClock(NOW_US)
+    send(kafka, topic, [(b"a", b"1")])
+    with following(clock) as copy:
+        clock.advance(2 * HALF_RETENTION_S)
+        now_ms = clock.now_us() // 1000
+        until(lambda: all(copy.store.position(topic, number).caught_up_ms == now_ms for number in (0, 1)))
+    with following(clock) as copy:
+        assert copy.seen == []
+
+
+def test_a_log_that_lost_its_tail_stops_the_follower(
+    kafka: KafkaOptions, topic: str, following: Following, tmp_path: Path
+) -> None:
+    send(kafka, topic, [(b"a", b"1")])
+    with following():
+        pass
+    store = Store.open(tmp_path / "copy", secret_fingerprint=FINGERPRINT)
+    position = store.position(topic, 0)
+    assert position is not None
+    store.write({}, {(topic, 0): StoredPosition(position.topic_id, 99, position.caught_up_ms)})
+    store.close()
+    with following(wait=False) as copy:
+        until(lambda: copy.follower.failure is not None)
+        assert isinstance(copy.follower.failure, StateError)
+        assert f"{topic}/0 ends at 1, the copy is at 99" in str(copy.follower.failure)
+        assert not copy.follower.ready
+        assert copy.follower.waiting_since_us() is not None
+
+
+def test_a_log_that_lost_its_head_stops_the_follower(kafka: KafkaOptions, topic: str, following: Following) -> None:
+    send(kafka, topic, [(b"a", b"1")])
+    with following():
+        pass
+    send(kafka, topic, [(b"b", b"1"), (b"c", b"1"), (b"d", b"1")])
+    admin = AdminClient(kafka.admin())
+    _allow_deletion(admin, topic)
+    for deletion in admin.delete_records([TopicPartition(topic, 0, 3)]).values():
+        deletion.result(20)
+    with following(wait=False) as copy:
+        until(lambda: copy.follower.failure is not None)
+        assert f"{topic}/0 begins at 3, the copy is at 1: delete {copy.store.path}" in str(copy.follower.failure)
+
+
+def _allow_deletion(admin: AdminClient, topic: str) -> None:
+    """Records of a topic that is compacted alone can't be deleted on purpose."""
+    entry = ConfigEntry("cleanup.policy", "compact,delete", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(20)
+
+
+def test_a_projection_that_fails_stops_the_follower_and_is_kept(
+    kafka: KafkaOptions, topic: str, tmp_path: Path
+) -> None:
+    send(kafka, topic, [(b"a", b"1")])
+
+    def project(_records: Sequence[Record], _rows: Rows) -> Mapping[bytes, bytes | None]:
+        raise ZeroDivisionError
+
+    store = Store.open(tmp_path / "copy", secret_fingerprint=FINGERPRINT)
+    follower = Follower(
+        "copy", kafka=kafka, topics={topic: 2}, store=store, project=project, metrics=Metrics("test", "1")
+    )
+    follower.start()
+    until(lambda: follower.failure is not None)
+    assert "follower copy failed: ZeroDivisionError()" in str(follower.failure)
+    assert not follower.ready
+    follower.stop()
+    store.close()
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics_module, "ADMIN_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
+    store = Store.open(tmp_path / "copy", secret_fingerprint=FINGERPRINT)
+    # Port 9 is discard: nobody listens there.
+    kafka = KafkaOptions("127.0.0.1:9")
+    follower = Follower(
+        "copy", kafka=kafka, topics={"t": 1}, store=store, project=project_evidence, metrics=Metrics("test", "1")
+    )
+    follower.start()
+    assert not follower.wait_ready(1)
+    assert follower.failure is None
+    assert follower.waiting_since_us() is not None
+    follower.stop()
+    store.close()

@@ -1,0 +1,141 @@
+"""Goal: all of a transaction is seen or none of it, and one owner writes. Method: the real broker, two owners."""
+
+import uuid
+
+import pytest
+
+from schemas.errors import DeliveryFailed, Fenced
+from schemas.topics import Catalogue, Topic
+from streams.bulk import read_all
+from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
+from streams.transaction import TransactionalProducer
+
+pytestmark = pytest.mark.kafka
+
+
+def _owner(kafka: KafkaOptions, transactional_id: str) -> TransactionalProducer:
+    owner = TransactionalProducer(kafka, transactional_id)
+    owner.fence()
+    return owner
+
+
+def _values(kafka: KafkaOptions, catalogue: Catalogue, topic: str) -> list[bytes | None]:
+    return [record.value for record in read_all(kafka, catalogue.name(topic), 2)]
+
+
+@pytest.fixture
+def transactional_id() -> str:
+    """An id that no other test has."""
+    return uuid.uuid4().hex
+
+
+def test_all_topics_of_a_transaction_are_visible_together(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    state, interactions = catalogue.name(Topic.STATE), catalogue.name(Topic.INTERACTIONS)
+    owner = _owner(kafka, transactional_id)
+    owner.begin()
+    owner.produce(interactions, 1, b"k", b"out", [("h", b"1")])
+    owner.produce_batch(state, 0, [(b"a", b"1"), (b"b", None)])
+    assert _values(kafka, catalogue, Topic.INTERACTIONS) == []
+    assert _values(kafka, catalogue, Topic.STATE) == []
+    owner.commit()
+    assert _values(kafka, catalogue, Topic.INTERACTIONS) == [b"out"]
+    assert _values(kafka, catalogue, Topic.STATE) == [b"1", None]
+    assert owner.offsets == {(interactions, 1): 0, (state, 0): 1}
+    assert owner.sizes == {interactions: (1, 4), state: (2, 3)}
+    owner.close()
+
+
+def test_offsets_and_sizes_are_those_of_the_running_transaction(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    state = catalogue.name(Topic.STATE)
+    owner = _owner(kafka, transactional_id)
+    for _ in range(2):
+        owner.begin()
+        owner.produce_batch(state, 0, [(b"a", b"1")])
+        owner.commit()
+    # The first transaction's marker has offset 1.
+    assert owner.offsets == {(state, 0): 2}
+    assert owner.sizes == {state: (1, 2)}
+    owner.close()
+
+
+def test_a_second_owner_aborts_what_the_first_left_open_and_fences_it(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    state = catalogue.name(Topic.STATE)
+    first = _owner(kafka, transactional_id)
+    first.begin()
+    first.produce_batch(state, 0, [(b"a", b"first")])
+    second = _owner(kafka, transactional_id)
+    with pytest.raises(Fenced, match=f"another worker has {transactional_id} now"):
+        first.commit()
+    second.begin()
+    second.produce_batch(state, 0, [(b"a", b"second")])
+    second.commit()
+    # It can't write one record more, not even in a transaction of its own.
+    with pytest.raises((Fenced, DeliveryFailed)):  # noqa: PT012 - which call says it, and how, is the client's choice.
+        first.begin()
+        first.produce_batch(state, 0, [(b"a", b"zombie")])
+        first.commit()
+    assert _values(kafka, catalogue, Topic.STATE) == [b"second"]
+    second.close()
+
+
+def test_an_owner_that_was_idle_when_the_second_came_is_fenced(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    first = _owner(kafka, transactional_id)
+    _owner(kafka, transactional_id).close()
+    with pytest.raises((Fenced, DeliveryFailed)):  # noqa: PT012 - as above.
+        first.begin()
+        first.produce_batch(catalogue.name(Topic.STATE), 0, [(b"a", b"zombie")])
+        first.commit()
+    assert _values(kafka, catalogue, Topic.STATE) == []
+
+
+def test_a_record_that_the_client_refuses_fails_the_delivery(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    state = catalogue.name(Topic.STATE)
+    owner = _owner(kafka, transactional_id)
+    owner.begin()
+    with pytest.raises(DeliveryFailed, match=f"{state}/0: .*too large"):
+        owner.produce_batch(state, 0, [(b"a", b"1"), (b"b", b"x" * (MESSAGE_SIZE_BYTES_MAX + 1))])
+    with pytest.raises(DeliveryFailed, match=f"produce to {state} .*too large"):
+        owner.produce(state, 0, b"b", b"x" * (MESSAGE_SIZE_BYTES_MAX + 1), [])
+    owner.close()
+    _owner(kafka, transactional_id).close()
+    assert _values(kafka, catalogue, Topic.STATE) == []
+
+
+def test_a_record_that_the_broker_refuses_fails_the_commit(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    owner = _owner(kafka, transactional_id)
+    owner.begin()
+    owner.produce_batch(catalogue.name(Topic.STATE), 0, [(b"a", b"1")])
+    # A compacted topic takes no record without a key.
+    owner.produce_batch(catalogue.name(Topic.STATE), 1, [(None, b"1")])
+    with pytest.raises(DeliveryFailed, match=f"{catalogue.name(Topic.STATE)}/1"):
+        owner.commit()
+    owner.close()
+    _owner(kafka, transactional_id).close()
+    assert _values(kafka, catalogue, Topic.STATE) == []
+
+
+def test_a_full_queue_is_waited_for(kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str) -> None:
+    small = KafkaOptions(kafka.bootstrap_servers)
+    settings = small.transactional_producer(transactional_id) | {"queue.buffering.max.messages": 10}
+    owner = TransactionalProducer(small, transactional_id)
+    owner._producer = type(owner._producer)(settings)
+    owner.fence()
+    owner.begin()
+    owner.produce_batch(catalogue.name(Topic.STATE), 0, [(b"%d" % number, b"v") for number in range(200)])
+    for number in range(50):
+        owner.produce(catalogue.name(Topic.STATE), 1, b"%d" % number, b"v", [])
+    owner.commit()
+    assert len(_values(kafka, catalogue, Topic.STATE)) == 250
+    owner.close()
