@@ -35,6 +35,7 @@ PAUSE_SECONDS: Final = 0.02
 REQUEST_TIMEOUT_SECONDS: Final = 2.0
 READ_TIMEOUT_SECONDS: Final = 2.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
+FAILURES_TOLD: Final = 3
 # One record a partition is wanted, so little is fetched ahead.
 _FETCH_SIZE_BYTES: Final = 64 * 1024
 _QUEUE_SIZE_KIB: Final = 1024
@@ -127,7 +128,7 @@ class Freshness:
         self._waiting_since_us: int | None = None
         self._consumers: dict[str, Consumer] = {}
         self._admin_client: AdminClient | None = None
-        self._failing = False
+        self._failures = 0
         self._stopping = threading.Event()
         self._asked = threading.Event()
         self._lock = threading.Lock()
@@ -153,7 +154,7 @@ class Freshness:
     @property
     def waiting(self) -> bool:
         """Whether the last pass found a record waiting, or could not be made."""
-        return self._waiting_since_us is not None or self._failing
+        return self._waiting_since_us is not None or self._failures > 0
 
     def lag(self) -> Lag:
         """What is known without another pass: never 0, since something may have come after the last one."""
@@ -183,12 +184,13 @@ class Freshness:
         try:
             self.probe()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the probe, lag grows and it goes on.
-            if not self._failing:
+            self._failures += 1
+            # A group's coordinator that moves costs one pass; what lasts is told, once.
+            if self._failures == FAILURES_TOLD:
                 log.warning("freshness can't be probed, lag grows until it can", reason=str(error))
-            self._failing = True
             lag = self.lag()
         else:
-            self._failing = False
+            self._failures = 0
             lag = Lag(0.0) if self._waiting_since_us is None else self.lag()
         if lag.seconds is not None:
             self._metrics.lag_seconds.set(lag.seconds)

@@ -36,7 +36,7 @@ from streams.freshness import INTERVAL_SECONDS, Freshness, FreshnessOptions, Pos
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
-from streams.topics import verify_topics
+from streams.topics import verify_topics, wait_for_broker
 
 log = logger(__name__)
 
@@ -45,6 +45,7 @@ NAME: Final = "lookup"
 BODY_SIZE_BYTES_MAX: Final = 64 * 1024
 CACHE_SIZE_BYTES: Final = 128 * 1024 * 1024
 PORT_SETTING: Final = "GOLDENTHREAD_LOOKUP_PORT"
+_BROKER_WAIT_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 1.0
 _WATCH_SECONDS: Final = 0.2
 _LINK_ROW: Final = RowDecoder(LinkRow)
@@ -230,6 +231,8 @@ class Lookup:
         told = False
         while True:
             try:
+                # A stop waits for what a thread is at, so the long requests are for a broker that answers.
+                await asyncio.to_thread(wait_for_broker, self._options.kafka, _BROKER_WAIT_SECONDS)
                 await asyncio.to_thread(verify_topics, self._options.kafka, self._options.catalogue)
             except BrokerUnreachable as error:
                 if not told:
