@@ -67,7 +67,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of identifier.
 
     `shared_from` is the number of neighbours of one kind (identifying kinds) or of customers by claims (weak kinds)
-    from which on an identifier is shared; 0 is no limit. A `namespaced` kind means something within one system only.
+    past which an identifier is shared; 0 is no limit. A `namespaced` kind means something within one system only.
     """
 
     name: str

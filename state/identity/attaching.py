@@ -66,7 +66,7 @@ class Attaching:
             chains[place.owner] = max(chains.get(place.owner, 0), min(link.grade, place.chain))
             if len(candidates) < CANDIDATES_MAX:
                 candidates.setdefault(place.owner, link.neighbour)
-            over = best.authority == Authority.EVIDENCE and 0 < limit <= len(claimed)
+            over = best.authority == Authority.EVIDENCE and 0 < limit < len(claimed)
             shared = len(pointed) > 1 or over
             # The best links come first, so nothing further on changes a decision for shared.
             if shared and len(candidates) == CANDIDATES_MAX:
@@ -86,7 +86,12 @@ class Attaching:
         return barred
 
     def companions(self, fragment: str, places: Places) -> Iterator[Link]:
-        """Links to identifiers of the same kind that are not joined either."""
+        """Links to identifiers of the same kind that are not joined either; none where the kind is unique.
+
+        Two values of a unique kind are two customers: only an order unites them, and that joins them in stage 1.
+        """
+        if self._kinds.kind(self._graph.kind(fragment)).unique:
+            return iter(())
         return (link for link in self._graph.peers(fragment) if not _is_joined(places(link.neighbour)))
 
     def group(

@@ -71,7 +71,7 @@ class Joining:
         shared = False
         for link in self.links(fragment):
             neighbours[link.kind] += 1
-            shared = shared or 0 < limit <= neighbours[link.kind]
+            shared = shared or 0 < limit < neighbours[link.kind]
             exclusion, value = self._unique_value(link.neighbour, link.kind)
             if exclusion is not None:
                 shared = values.setdefault(exclusion, value) != value or shared

@@ -113,7 +113,7 @@ class Model:
         for name in self.identifiers:
             others = [next(iter(pair - {name})) for pair in pairs if name in pair]
             limit = self.policy.kind(self.kind(name)).shared_from
-            crowded = limit and any([self.kind(o) for o in others].count(self.kind(other)) >= limit for other in others)
+            crowded = limit and any([self.kind(o) for o in others].count(self.kind(other)) > limit for other in others)
             if crowded or any(self.exclusive(one, other) for one, other in combinations(others, 2)):
                 self.shared.add(name)
         sets = [{name} for name in self.identifiers if self.identifying(name) and name not in self.shared]
@@ -155,7 +155,7 @@ class Model:
         top = max(self.best(name, other) for other in seen)
         claimed = _distinct(self.customer_of[other] for other in seen if self.best(name, other) == 1)
         limit = self.policy.kind(self.kind(name)).shared_from
-        if top < 3 and limit and len(claimed) >= limit:
+        if top < 3 and limit and len(claimed) > limit:
             return None
         return _distinct(self.customer_of[other] for other in seen if self.best(name, other) == top)
 
@@ -176,7 +176,7 @@ class Model:
             names = [name for name in self.identifiers if self.rank(name) == rank and name not in self.joined]
             groups = [{name} for name in names]
             for one, other in combinations(names, 2):
-                if self.best(one, other):
+                if self.best(one, other) and not self.policy.kind(self.kind(one)).unique:
                     left, right = (_holding(groups, end) for end in (one, other))
                     if left is not right:
                         groups = [each for each in groups if each is not left and each is not right]

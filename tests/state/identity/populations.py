@@ -12,7 +12,7 @@ from state.identity.partition import Partition, partition
 
 CLUSTER_LIMIT = 4
 KINDS = ("crm", "account", "email", "national_id", "loyalty", "phone", "tablet", "wearable", "app", "device", "cookie")
-_LOW_LIMITS = {"crm": 3, "account": 3, "email": 3, "national_id": 2, "app": 2, "device": 2, "cookie": 2}
+_LOW_LIMITS = {"crm": 2, "account": 2, "email": 2, "national_id": 1, "app": 1, "device": 1, "cookie": 1}
 
 
 def low_policy() -> Policy:

@@ -214,11 +214,17 @@ def test_a_second_value_of_a_unique_kind_is_vetoed_over_a_chain_and_the_better_l
     assert told.customer("crm:1", "account:a")
 
 
-@pytest.mark.parametrize(("emails", "state"), [(19, HOME), (20, SHARED)])
-def test_an_account_is_shared_from_twenty_emails_on(emails: int, state: str) -> None:
+@pytest.mark.parametrize(("emails", "state"), [(20, HOME), (21, SHARED)])
+def test_an_account_is_shared_past_twenty_emails(emails: int, state: str) -> None:
     told = tell(*((LOGIN, ["account:a", f"email:{n}@example.com"]) for n in range(emails)))
     assert told.place("account:a").state == state
     assert len(told.customers()) == (1 if state == HOME else emails)
+
+
+def test_two_crm_ids_that_a_claim_shows_together_stay_two_customers() -> None:
+    told = tell((CLAIMED, ["crm:1", "crm:2"]))
+    assert told.place("crm:1").state == told.place("crm:2").state == HOME
+    assert len(told.customers()) == 2
 
 
 def test_no_more_than_a_hundred_identifiers_are_joined() -> None:
