@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from goldenthread.settings import Settings
+from goldenthread.settings import Settings, variable_name
 from schemas.cleaning import Cleaner
 from schemas.errors import SettingError
 from schemas.identity_policy import DEFAULT_POLICY, Policy
@@ -39,9 +39,10 @@ def kafka_of(settings: Settings, client: str) -> KafkaOptions:
     return KafkaOptions(settings.bootstrap_servers, client_id=f"{settings.application}-{client}")
 
 
-def _file(path: Path | None) -> Path | None:
+def _file(settings: Settings, name: str) -> Path | None:
+    path: Path | None = getattr(settings, name)
     if path is not None and not path.is_file():
-        raise SettingError(f"{path} is no file")
+        raise SettingError(f"{variable_name(name)}: {path} is no file")
     return path
 
 
@@ -52,8 +53,8 @@ def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:
         SettingError: a file, key or value is wrong; the message names it.
     """
     catalogue = catalogue_of(settings)
-    policy = DEFAULT_POLICY if (path := _file(settings.identity_file)) is None else load_policy(path)
-    registry = SourceRegistry() if (path := _file(settings.sources_file)) is None else load_sources(path)
+    policy = DEFAULT_POLICY if (path := _file(settings, "identity_file")) is None else load_policy(path)
+    registry = SourceRegistry() if (path := _file(settings, "sources_file")) is None else load_sources(path)
     registry.verify(catalogue.channels)
     cleaner = Cleaner(
         policy=policy,

@@ -16,6 +16,7 @@ from bench.generator import SOURCES_FILE
 from bench.play import play
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
+from goldenthread.parts import make_parts
 from goldenthread.secret import keyring
 from goldenthread.settings import Settings, load_settings, variable_name
 from goldenthread.supervisor.broker_child import BROKER, broker_child
@@ -48,7 +49,8 @@ def up(
     with (settings.data_dir / "logs" / "up.log").open("a") as log_file:
         configure_logs(settings.log_level, log_file)
         with DirectoryLock(settings.data_dir, setting=variable_name("data_dir")):
-            keyring(settings)
+            # A wrong file is told now, and not by a child once the broker runs.
+            make_parts(settings, "up", keyring(settings))
             code = _with_broker(settings, demo)
     sys.exit(code)
 
