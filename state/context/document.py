@@ -32,25 +32,11 @@ _RECENT = msgspec.json.Decoder(RecentInteraction)
 _YES: Final = b"true"
 
 
-class Written:
-    """Counts of one fragment as they were last written: most are the same at the next checkpoint."""
-
-    __slots__ = ("channels", "types")
-
-    def __init__(self) -> None:
-        self.channels: dict[str, Tally] = {}
-        self.types: dict[str, Tally] = {}
-
-
-def show(customer: str, joined: Joined, version: int = 0, written: Written | None = None) -> ContextDocument | None:
-    """The document; None for a customer without events, who has no context.
-
-    `written` may be given where the counts are those of one fragment, and always of the same.
-    """
+def show(customer: str, joined: Joined, version: int = 0) -> ContextDocument | None:
+    """The document; None for a customer without events, who has no context."""
     total = joined.total
     if total is None:
         return None
-    written = written or Written()
     return ContextDocument(
         customer=customer,
         version=version,
@@ -60,8 +46,8 @@ def show(customer: str, joined: Joined, version: int = 0, written: Written | Non
         identifiers=[_identifier(part) for part in joined.identifiers],
         traits={name: _trait(fact) for name, fact in joined.traits.items() if not is_withdrawn(fact)},
         permissions=_permissions(joined),
-        channels=_tallies(joined.channels, written.channels),
-        types=_tallies(joined.types, written.types),
+        channels=_tallies(joined.channels),
+        types=_tallies(joined.types),
         days=joined.days,
         refs=[
             ShownRef(
@@ -88,13 +74,10 @@ def show(customer: str, joined: Joined, version: int = 0, written: Written | Non
     )
 
 
-def _tallies(counts: dict[str, Count], written: dict[str, Tally]) -> dict[str, Tally]:
-    for name, count in counts.items():
-        held = written.get(name)
-        # A count that is the same counted no event, and so has the same times.
-        if held is None or held.interactions != count.count:
-            written[name] = Tally(count.count, format_time(count.first), format_time(count.last))
-    return written if len(written) == len(counts) else {name: written[name] for name in counts}
+def _tallies(counts: dict[str, Count]) -> dict[str, Tally]:
+    return {
+        name: Tally(count.count, format_time(count.first), format_time(count.last)) for name, count in counts.items()
+    }
 
 
 def sight(part: Part) -> tuple[int | None, int | None]:

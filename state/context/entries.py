@@ -4,7 +4,6 @@ from itertools import islice
 from typing import Final
 
 from schemas.rows import encode_row, member_key, member_prefix, record_key
-from state.context.document import Written
 from state.context.rows import MEMBERS, RECORDS, MemberRow, Record
 from state.engine import Rows
 
@@ -15,14 +14,13 @@ CACHED_ROWS_MAX: Final = 100_000
 class Entry:
     """A fragment's record and members, and what happened to them since the last drain."""
 
-    __slots__ = ("changed_members", "counted", "folded", "fragment", "members", "record", "spoken", "told", "written")
+    __slots__ = ("changed_members", "counted", "folded", "fragment", "members", "record", "spoken", "told")
 
     def __init__(self, fragment: str, record: Record, members: dict[str, MemberRow] | None = None) -> None:
         self.fragment = fragment
         self.record = record
         #: None until asked for.
         self.members = members
-        self.written = Written()
         self.changed_members: set[str] = set()
         self.forget()
 

@@ -96,7 +96,7 @@ class Publication:
         members = self._members(entry) if record.members else []
         for _ in range(_HALVINGS_MAX):
             joined = join(home, members, rules)
-            document = show(entry.fragment, joined, version, None if members else entry.written)
+            document = show(entry.fragment, joined, version)
             if document is None:
                 return None
             encoded = encode_document(document)
