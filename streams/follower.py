@@ -32,6 +32,7 @@ IDLE_WRITE_SECONDS: Final = 30.0
 # How long the broker may take to say that the end is still where it was.
 CONFIRM_TIMEOUT_SECONDS: Final = 2.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
+FORGOTTEN_ROWS_PER_WRITE: Final = 10_000
 # A broker that is away is asked again after this long.
 RETRY_SECONDS: Final = 1.0
 
@@ -120,10 +121,14 @@ class Follower:
 
     def _follow(self) -> None:
         positions = self._starting_positions()
+        marks = BulkReader(self._kafka, {})
+        try:
+            ends = {partition: marks.watermarks(*partition)[1] for partition in positions}
+            positions = self._within_log(marks, positions)
+        finally:
+            marks.close()
         reader = BulkReader(self._kafka, positions)
         try:
-            ends = {partition: reader.watermarks(*partition)[1] for partition in positions}
-            self._refuse_gaps(reader, positions)
             self._next_offsets.update(positions)
             last_write = time.monotonic()
             while not self._stopping.is_set():
@@ -194,21 +199,34 @@ class Follower:
                     self._at_end_us[topic, number] = stored.caught_up_ms * 1000
         if foreign:
             log.warning("follower builds its copy anew", follower=self.name)
-            self._forget()
-            return dict.fromkeys(positions, 0)
+            self._ready.clear()
+            self._ready_gauge.set(0)
+            positions = dict.fromkeys(positions, 0)
+            self._forget(positions)
         return positions
 
-    def _forget(self) -> None:
-        """Delete every row, in bounded batches, before reading from the start."""
+    def _forget(self, positions: Mapping[Partition, int]) -> None:
+        """Delete every row, in bounded batches; the new positions come last, so that a crash begins this again."""
         batch: dict[bytes, bytes | None] = {}
         for key, _ in self._store.rows():
             batch[key] = None
-            if len(batch) >= 10_000:
+            if len(batch) >= FORGOTTEN_ROWS_PER_WRITE:
                 self._store.write(batch, {})
                 batch = {}
-        self._store.write(batch, {})
+        self._at_end_us.clear()
+        stored = {
+            (topic, number): StoredPosition(self._topic_ids[topic], offset, self._clock.now_us() // 1000)
+            for (topic, number), offset in positions.items()
+        }
+        self._store.write(batch, stored)
 
-    def _refuse_gaps(self, reader: BulkReader, positions: Mapping[Partition, int]) -> None:
+    def _within_log(self, reader: BulkReader, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+        """The positions, moved up to where retention has cut a log off: what is gone is gone for a new copy too.
+
+        Raises:
+            StateError: a log ends before the position.
+        """
+        within = {}
         for (topic, number), offset in positions.items():
             low, high = reader.watermarks(topic, number)
             if offset > high:
@@ -216,8 +234,9 @@ class Follower:
                     f"{topic}/{number} ends at {high}, the copy is at {offset}: the broker lost its tail; delete "
                     f"{self._store.path} to build the copy anew"
                 )
-            if offset < low and offset > 0:
-                raise StateError(
-                    f"{topic}/{number} begins at {low}, the copy is at {offset}: delete {self._store.path} to build "
-                    "the copy anew"
+            if 0 < offset < low:
+                log.warning(
+                    "retention cut off what was not read", follower=self.name, topic=topic, begins=low, at=offset
                 )
+            within[topic, number] = max(offset, low)
+        return within

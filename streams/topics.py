@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -35,16 +35,16 @@ def _admin(kafka: KafkaOptions) -> AdminClient:
     return AdminClient(kafka.admin())
 
 
-def _result(future: "Future[Any]", what: str, timeout_s: float = ADMIN_TIMEOUT_SECONDS) -> Any:
+def _result(future: "Future[Any]", what: str) -> Any:
     try:
         # librdkafka ends each request itself, at its own timeout: a client that goes away before that crashes.
-        return future.result(timeout_s + _ANSWER_GRACE_SECONDS)
+        return future.result(ADMIN_TIMEOUT_SECONDS + _ANSWER_GRACE_SECONDS)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicError(f"{what} does not exist: run `goldenthread init`") from error
         raise BrokerUnreachable(f"{what}: {error}") from error
     except TimeoutError as error:
-        raise BrokerUnreachable(f"{what}: no answer within {timeout_s:.0f} s") from error
+        raise BrokerUnreachable(f"{what}: no answer within {ADMIN_TIMEOUT_SECONDS:.0f} s") from error
 
 
 def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
@@ -99,7 +99,7 @@ def create_topics(kafka: KafkaOptions, catalogue: Catalogue, replication: int = 
     created = []
     for name, future in admin.create_topics(missing, request_timeout=ADMIN_TIMEOUT_SECONDS).items():
         try:
-            future.result(ADMIN_TIMEOUT_SECONDS)
+            future.result(ADMIN_TIMEOUT_SECONDS + _ANSWER_GRACE_SECONDS)
             created.append(name)
         except KafkaException as error:
             # Another process may have been faster; the verification that follows looks at what is there.
@@ -180,23 +180,29 @@ def group_offsets(
 ) -> dict[tuple[str, int], int | None]:
     """The committed offset of each partition, None where there is none.
 
+    A consumer asks, since librdkafka's admin client crashes on an answer of a coordinator that is not ready.
+
     Raises:
         BrokerUnreachable: no answer in time.
     """
-    request = ConsumerGroupTopicPartitions(group_id, [TopicPartition(topic, number) for topic, number in partitions])
-    admin = _admin(kafka)
-    future = admin.list_consumer_group_offsets([request], request_timeout=timeout_s)[group_id]
-    answer = _result(future, f"offsets of group {group_id}", timeout_s)
-    return {
-        (found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer.topic_partitions
-    }
+    asking = Consumer(kafka.reader(group_id=group_id))
+    try:
+        answer = asking.committed([TopicPartition(*partition) for partition in partitions], timeout=timeout_s)
+    except KafkaException as error:
+        raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
+    finally:
+        asking.close()
+    failed = next((found for found in answer if found.error is not None), None)
+    if failed is not None:
+        raise BrokerUnreachable(f"offset of {failed.topic}/{failed.partition}: {failed.error.str()}")
+    return {(found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer}
 
 
 def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
     """Commit offset 0 where a group has no offset, for topics just made: from then on a missing one was lost.
 
-    The first offsets of a broker's life make the offsets topic; meanwhile requests are left without an answer, and
-    the coordinator takes offsets that it can't store. So tries are short, and what counts is that offsets read back.
+    The first offsets of a broker's life make the offsets topic, and for a while its coordinator does not answer, or
+    takes offsets that it can't store. So tries are short, and what counts is that offsets read back.
 
     Raises:
         BrokerUnreachable: the group's coordinator did not take the offsets in time.
@@ -218,10 +224,13 @@ def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, 
 
 
 def _commit_zero(kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[str, int]]) -> None:
-    request = ConsumerGroupTopicPartitions(group_id, [TopicPartition(*partition, 0) for partition in partitions])
-    admin = _admin(kafka)
-    future = admin.alter_consumer_group_offsets([request], request_timeout=_COORDINATOR_TRY_SECONDS)[group_id]
-    _result(future, f"offsets of group {group_id}", _COORDINATOR_TRY_SECONDS)
+    committing = Consumer(kafka.reader(group_id=group_id))
+    try:
+        committing.commit(offsets=[TopicPartition(*partition, 0) for partition in partitions], asynchronous=False)
+    except KafkaException as error:
+        raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
+    finally:
+        committing.close()
 
 
 def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
