@@ -221,10 +221,10 @@ class Follower:
         self._store.write(batch, stored)
 
     def _within_log(self, reader: BulkReader, positions: Mapping[Partition, int]) -> dict[Partition, int]:
-        """The positions, moved up to where retention has cut a log off: what is gone is gone for a new copy too.
+        """The positions; a new copy begins where retention has left a log's head.
 
         Raises:
-            StateError: a log ends before the position.
+            StateError: a log ends before the position, or begins after it.
         """
         within = {}
         for (topic, number), offset in positions.items():
@@ -235,8 +235,9 @@ class Follower:
                     f"{self._store.path} to build the copy anew"
                 )
             if 0 < offset < low:
-                log.warning(
-                    "retention cut off what was not read", follower=self.name, topic=topic, begins=low, at=offset
+                raise StateError(
+                    f"{topic}/{number} begins at {low}, the copy is at {offset}: delete {self._store.path} to build "
+                    "the copy anew"
                 )
             within[topic, number] = max(offset, low)
         return within
