@@ -60,7 +60,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
 
     register: Register
     via: str | None
-    claim: Register | None = None
+    claim: "Fact | None" = None
 
 
 class Mention(msgspec.Struct, frozen=True, gc=False):
@@ -219,9 +219,9 @@ def _trusted(name: str, sources: list[_Source]) -> Fact | None:
     ]
     if not said:
         return None
-    newest = max(said, key=lambda fact: fact.register.age_key).register
+    newest = max(said, key=lambda fact: fact.register.age_key)
     best = max(said, key=lambda fact: fact.register.trust_key)
-    return best if newest.value == best.register.value else Fact(best.register, best.via, newest)
+    return best if newest.register.value == best.register.value else Fact(best.register, best.via, newest)
 
 
 def _permissions(sources: list[_Source]) -> dict[tuple[str, str], Fact]:

@@ -65,7 +65,8 @@ class Documents:
                 one = edge.pop()
                 reached.add(one)
                 around = self.neighbours.get(one, {})
-                edge |= {other for other in around if around[other] >= grade and other in customer.members} - reached
+                nearer = {other for other in around if around[other] >= grade and _leads(other, one, customer)}
+                edge |= nearer - reached
             for one in reached:
                 grades.setdefault(one, grade)
         return grades | {home: self.seen_grade(home)}
@@ -96,6 +97,7 @@ class Documents:
             "days": {written_time(day)[:10]: counts for day, counts in fragments.days_of(events).items()},
             "refs": [_shown_ref(said) for said in whole.refs.values()],
             "groups": _shown_groups(whole.groups),
+            **_groups_via(whole.groups),
             "last": {direction: _touch(recent, direction, via) for direction in ("in", "out")},
             "interactions": {
                 "count": len(events),
@@ -138,7 +140,7 @@ class Documents:
         flat = {name: [one for said in lists for one in said] for name, lists in traits.items()}
         permissions = _latest(_filled([one.permissions for one in solid], [one.permissions for one in hanging]), _age)
         refs = _latest(_filled([one.refs for one in solid], [one.refs for one in hanging]), _order)
-        groups = _latest(_filled([one.groups for one in solid], [one.groups for one in hanging]), _order)
+        groups = _latest(_filled_groups([one.groups for one in solid], [one.groups for one in hanging]), _order)
         return PlainFragment(
             [],
             fragments.newest(flat, fragments.TRAITS_MAX, lambda said: max(one.age for one in said)),
@@ -173,6 +175,26 @@ def _filled(solid: list[dict[Key, Any]], hanging: list[dict[Key, Any]]) -> dict[
         key: [entries[key] for entries in solid if key in entries] or [one[key] for one in hanging if key in one]
         for key in keys
     }
+
+
+def _filled_groups(
+    solid: list[dict[tuple[str, str], Said]], hanging: list[dict[tuple[str, str], Said]]
+) -> dict[tuple[str, str], list[Said]]:
+    """Groups fill by kind: where a resting member names any group of a kind, attached ones add none."""
+    told = {kind for entries in solid for kind, _ in entries}
+    more = [{key: said for key, said in entries.items() if key[0] not in told} for entries in hanging]
+    return _filled(solid, more)
+
+
+def _leads(one: Identifier, to: Identifier, customer: Customer) -> bool:
+    """Whether a member's way to the home may go from it to the other.
+
+    Joined ones go by each other; whoever is attached goes to stronger kinds, or to its own kind.
+    """
+    if one not in customer.members:
+        return False
+    both_joined = one in customer.joined and to in customer.joined
+    return both_joined or row(to.kind).place < row(one.kind).place or to.kind == one.kind
 
 
 def _latest(entries: dict[Key, list[Said]], order: Callable[[Said], Any]) -> dict[Key, Said]:
@@ -225,6 +247,15 @@ def _shown_groups(groups: dict[tuple[str, str], Said]) -> dict[str, list[str]]:
     for kind, value in sorted(groups):
         shown.setdefault(kind, []).append(value)
     return shown
+
+
+def _groups_via(groups: dict[tuple[str, str], Said]) -> dict[str, dict[str, str]]:
+    """The kinds of groups that only attached members tell; of several members the first by its plain identifier."""
+    via: dict[str, str] = {}
+    for (kind, _), said in groups.items():
+        if said.via:
+            via[kind] = min(via.get(kind, said.via), said.via)
+    return {"groups_via": via} if via else {}
 
 
 def _touch(recent: list[PlainEvent], direction: str, via: dict[tuple[int, str, str], str]) -> dict[str, Any] | None:

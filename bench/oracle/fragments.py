@@ -69,6 +69,7 @@ def fragment_of(events: list[PlainEvent]) -> PlainFragment:
         for channel, purposes in event.data.get("permissions", {}).items():
             for purpose, value in purposes.items():
                 permissions.setdefault((channel, purpose), []).append(Said(value, event))
+        # Of a reference that one event names twice the first naming counts: it stands first, and `max` keeps it.
         for ref in event.data.get("refs", []):
             refs.setdefault((ref["kind"], ref["id"]), []).append(Said(ref, event))
         for group in event.groups:

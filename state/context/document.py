@@ -116,7 +116,7 @@ def grade_label(grade: int) -> str:
 def _trait(fact: Fact) -> Trait:
     trait = _said(fact.register, fact.via)
     if fact.claim is not None:
-        trait.newer_claim = _said(fact.claim, None)
+        trait.newer_claim = _said(fact.claim.register, fact.claim.via)
     return trait
 
 

@@ -146,7 +146,7 @@ def _traits(told: list[list[RoutedEvent]], via: Callable[[RoutedEvent], dict[str
                 continue
             shown[name] = _said(best, name) | via(best)
             if newest is not best and newest.traits[name] != best.traits[name]:
-                shown[name]["newer_claim"] = _said(newest, name)
+                shown[name]["newer_claim"] = _said(newest, name) | via(newest)
     return shown
 
 
