@@ -127,8 +127,8 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
     )
-    restarts_max: int = Field(5, ge=0, le=100, description="Restarts of one process within restart_window_s.")
-    restart_window_s: int = Field(60, ge=1, le=86_400, description="The time in which restarts_max counts, seconds.")
+    restarts_max: int = Field(15, ge=0, le=100, description="Restarts of one process within restart_window_s.")
+    restart_window_s: int = Field(120, ge=1, le=86_400, description="The time in which restarts_max counts, seconds.")
     fault: str | None = Field(None, description="For drills: POINT or POINT:COUNT, kills the worker there.")
 
     @field_validator("channels", "trusted_traits", mode="before")

@@ -171,8 +171,9 @@ def _say(event: ChildEvent) -> None:
     name, state = event.status.name, event.status.state
     if state is ChildState.READY and name == BROKER:
         ERR.print("Kafka is ready.")
-    elif state in (ChildState.BACKING_OFF, ChildState.FAILED):
-        ERR.print(f"[yellow]{time.strftime('%H:%M:%S')} {name}: {state}[/] {event.detail}")
+    elif state is ChildState.BACKING_OFF:
+        # A failure stops everything, and is told with its reason at the end.
+        ERR.print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {name} {event.detail}")
 
 
 async def _play(settings: Settings) -> None:
