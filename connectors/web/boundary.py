@@ -4,6 +4,7 @@ Paths and queries can hold identifiers of people, so metrics and logs name the r
 """
 
 import time
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -75,7 +76,9 @@ def _account(request: web.Request, status: int, seconds: float) -> None:
     method = request.method if request.method in hdrs.METH_ALL else "other"
     service = request.app[SERVICE_NAME]
     request.app[METRICS].http_seconds.labels(service, method, route, str(status)).observe(seconds)
-    level = _log.debug if route in _PROBES and status < 400 else _log.info
+    # "Not yet" is what a probe is for: a long start would fill the log with it.
+    expected = status < 400 or status == HTTPStatus.SERVICE_UNAVAILABLE
+    level = _log.debug if route in _PROBES and expected else _log.info
     level("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
 
 
