@@ -42,6 +42,7 @@ class ApplicationOptions:
 
 def make_app(options: ApplicationOptions) -> faust.App:
     """The Faust app with the batch transport; must be called inside of the running event loop."""
+    options.data_dir.mkdir(parents=True, exist_ok=True)
     urls = ";".join(f"kafka://{address}" for address in options.kafka.bootstrap_servers.split(","))
     app = faust.App(
         options.group_id,
@@ -83,6 +84,8 @@ class Application:
     def __init__(self, app: faust.App) -> None:
         self.app = app
         self._stages: list[Stage] = []
+        # Set while every stage knows which partitions are this worker's.
+        self._assignment_known = asyncio.Event()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def acknowledge(self, topic: str, partition: int, next_offset: int) -> None:
@@ -102,9 +105,18 @@ class Application:
 
         async def agent(stream: Any) -> None:
             async for event in stream.noack().events():
-                await stage.offer(_batch(event))
+                await self._offer(stage, _batch(event))
 
         self.app.agent(channel, name=stage.name, concurrency=1)(agent)
+
+    async def _offer(self, stage: Stage, batch: Batch) -> None:
+        """Hand a batch over once the stage can tell whose it is.
+
+        Faust fetches again before it has told everybody of the new assignment. A stage would drop such a batch as one
+        of another generation, and what follows it would be applied with a hole before it.
+        """
+        await self._assignment_known.wait()
+        await stage.offer(batch)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Start, and return after an orderly end once `stopping` is set.
@@ -117,7 +129,7 @@ class Application:
         self.app.in_worker = True
         self.app.finalize()
         waiter = asyncio.create_task(stopping.wait())
-        starter = asyncio.create_task(self.app.start())
+        starter = asyncio.create_task(self._start())
         crashed = asyncio.create_task(self._wait_crashed())
         try:
             ends: set[asyncio.Future[Any]] = {waiter, self._ended, crashed}
@@ -131,6 +143,13 @@ class Application:
             for task in (waiter, crashed, starter):
                 task.cancel()
         await self._close()
+
+    async def _start(self) -> None:
+        """Start Faust; what keeps it from starting ends the application, which would wait for ever otherwise."""
+        try:
+            await self.app.start()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing runs without it.
+            self.fatal(error)
 
     async def _wait_crashed(self) -> BaseException:
         """The reason why Faust itself gave up, when it does."""
@@ -148,8 +167,10 @@ class Application:
         generation = self.app.consumer_generation_id
         log.info("partitions assigned", partitions=len(partitions), generation=generation)
         await asyncio.gather(*(stage.assigned(partitions, generation) for stage in self._stages))
+        self._assignment_known.set()
 
     async def _revoked(self, _app: Any, revoked: Iterable[TP], **_kwargs: Any) -> None:
+        self._assignment_known.clear()
         log.info("partitions revoked", partitions=len(set(revoked)))
         await self._drain_and_commit()
 

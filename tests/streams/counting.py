@@ -72,12 +72,13 @@ def batch_of(offsets: Iterable[int], **fields: Any) -> list[InputRecord]:
 
 def counted(kafka: KafkaOptions, catalogue: Catalogue) -> tuple[dict[bytes, int], Counter[bytes]]:
     """What a committed reader sees: counts by key as in the changelog, and how often each output is there."""
+    # Outputs first: once they are complete, so are the counts, which are of the same transactions.
+    outputs = Counter(
+        record.value or b"" for record in read_all(kafka, catalogue.name(Topic.INTERACTIONS), catalogue.partitions)
+    )
     counts: dict[bytes, int] = {}
     for record in read_all(kafka, catalogue.name(Topic.STATE), catalogue.partitions):
         if record.key is not None and record.key.startswith(ROW_PREFIX):
             assert record.value is not None
             counts[record.key.removeprefix(ROW_PREFIX)] = int(record.value)
-    outputs = Counter(
-        record.value or b"" for record in read_all(kafka, catalogue.name(Topic.INTERACTIONS), catalogue.partitions)
-    )
     return counts, outputs

@@ -1,0 +1,229 @@
+"""Goal: partitions move between workers and nothing is lost or doubled. Method: real broker, real worker processes."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from faust.types import TP
+
+from schemas.errors import EXIT_OPERATOR, EXIT_RESTART, EXIT_USAGE, BrokerUnreachable, StateError
+from schemas.topics import Catalogue, Topic, partition_of
+from streams.application import Application, exit_code_of
+from streams.kafka import KafkaOptions
+from streams.partition import Batch
+from streams.topics import group_offsets, record_new_partitions
+from tests.streams.counting import counted
+
+pytestmark = [pytest.mark.kafka, pytest.mark.crash]
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 60.0
+KEYS = 37
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for a condition, to a deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+class _Load(threading.Thread):
+    """Sends records all the time, until it is stopped; knows what it sent."""
+
+    def __init__(self, kafka: KafkaOptions, catalogue: Catalogue) -> None:
+        super().__init__(daemon=True)
+        self.sent: list[bytes] = []
+        self.pausing = threading.Event()
+        self._producer = Producer(kafka.producer())
+        self._catalogue = catalogue
+
+    def run(self) -> None:
+        topic = self._catalogue.name(Topic.ROUTED)
+        while not self.pausing.is_set():
+            for _ in range(10):
+                key = b"key-%d" % (len(self.sent) % KEYS)
+                value = b"%s|%d" % (key, len(self.sent))
+                self._producer.produce(topic, value, key, partition_of(key, self._catalogue.partitions))
+                self.sent.append(value)
+            self._producer.poll(0)
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        """Stop, and wait until the broker has all."""
+        self.pausing.set()
+        self.join(DEADLINE_S)
+        assert self._producer.flush(20) == 0
+
+
+class _Workers:
+    """Worker processes of one group."""
+
+    def __init__(self, kafka: KafkaOptions, catalogue: Catalogue, folder: Path) -> None:
+        self.kafka = kafka
+        self.catalogue = catalogue
+        self.folder = folder
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, plan: str = "") -> "subprocess.Popen[bytes]":
+        """A worker with a disk of its own."""
+        arguments = [self.kafka.bootstrap_servers, self.catalogue.prefix, self.catalogue.partitions, self.folder / name]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.streams.counting_worker", *map(str, arguments), plan],
+                cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def log(self, name: str) -> str:
+        """All that a worker has logged."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def opened(self, name: str) -> int:
+        """How many partitions a worker has opened so far."""
+        return self.log(name).count('"partition restored"')
+
+
+@pytest.fixture
+def workers(kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path) -> Iterator[_Workers]:
+    record_new_partitions(kafka, catalogue.prefix, {catalogue.name(Topic.ROUTED): catalogue.partitions})
+    made = _Workers(kafka, catalogue, tmp_path)
+    yield made
+    for process in made.running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def load(kafka: KafkaOptions, catalogue: Catalogue) -> Iterator[_Load]:
+    made = _Load(kafka, catalogue)
+    yield made
+    made.pausing.set()
+
+
+def _is_exact(workers: _Workers, load: _Load) -> bool:
+    """Whether all that was sent is counted; fails at once when something was counted twice."""
+    counts, outputs = counted(workers.kafka, workers.catalogue)
+    assert outputs.total() == len(outputs)
+    if outputs.total() < len(load.sent):
+        return False
+    assert outputs == Counter(load.sent)
+    assert counts == Counter(value.split(b"|")[0] for value in load.sent)
+    return True
+
+
+def test_partitions_move_to_a_second_worker_and_back(workers: _Workers, load: _Load) -> None:
+    load.start()
+    first = workers.start("first")
+    until(lambda: workers.opened("first") == 2, "the first worker did not open both partitions")
+    second = workers.start("second")
+    until(lambda: workers.opened("second") == 1, "no partition moved to the second worker")
+    moved = len(load.sent)
+    until(lambda: len(load.sent) > moved + 200, "no load")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(DEADLINE_S) == 0, workers.log("second")
+    until(lambda: workers.opened("first") == 3, "the partition did not come back")
+    load.end()
+    until(lambda: _is_exact(workers, load), "records were lost")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(DEADLINE_S) == 0, workers.log("first")
+    # Both ended in order, so the group knows that all is done; lag shows 0.
+    topic = workers.catalogue.name(Topic.ROUTED)
+    offsets = group_offsets(workers.kafka, workers.catalogue.prefix, [(topic, 0), (topic, 1)])
+    partitions = Counter(partition_of(value.split(b"|")[0], 2) for value in load.sent)
+    assert offsets == {(topic, number): partitions[number] for number in (0, 1)}
+
+
+def test_a_killed_workers_partitions_go_to_the_other_and_a_paused_one_is_fenced(workers: _Workers, load: _Load) -> None:
+    load.start()
+    first = workers.start("first", "after_rows:6")
+    until(lambda: first.poll() is not None, "the fault point was not passed")
+    assert first.returncode == -signal.SIGKILL
+    second = workers.start("second")
+    until(lambda: workers.opened("second") == 2, "the dead worker's partitions were not taken over")
+    # A worker that is away for longer than its session, and comes back while another has its partitions.
+    second.send_signal(signal.SIGSTOP)
+    third = workers.start("third")
+    until(lambda: workers.opened("third") == 2, "the paused worker's partitions were not taken over")
+    second.send_signal(signal.SIGCONT)
+    load.end()
+    until(lambda: _is_exact(workers, load), "records were lost")
+    for process in (second, third):
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(DEADLINE_S)
+    assert third.returncode == 0, workers.log("third")
+    assert _is_exact(workers, load)
+
+
+def test_a_broker_that_is_away_ends_the_worker_with_a_reason(
+    tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> None:
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    workers = _Workers(KafkaOptions(nobody), Catalogue(prefix="t."), tmp_path)
+    process = workers.start("first")
+    try:
+        assert process.wait(DEADLINE_S) == EXIT_RESTART, workers.log("first")
+    finally:
+        process.kill()
+        process.wait()
+    assert "ended by" in workers.log("first")
+
+
+async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
+    offered: list[Batch] = []
+    assigned = asyncio.Event()
+
+    class _Stage:
+        name = "stage"
+        topics: tuple[str, ...] = ("gt.routed",)
+
+        async def assigned(self, _partitions: Any, _generation: int) -> None:
+            await assigned.wait()
+
+        async def offer(self, batch: Batch) -> None:
+            offered.append(batch)
+
+        async def drain(self) -> None: ...
+
+        async def close(self) -> None: ...
+
+    class _Consumer:
+        async def commit(self) -> None: ...
+
+    application = Application(SimpleNamespace(consumer=_Consumer(), consumer_generation_id=1))
+    stage = _Stage()
+    application._stages.append(stage)
+    batch = Batch("gt.routed", 0, 1, [])
+    offering = asyncio.create_task(application._offer(stage, batch))
+    assigning = asyncio.create_task(application._assigned(None, [TP("gt.routed", 0)]))
+    await asyncio.sleep(0.05)
+    assert offered == []
+    assigned.set()
+    await asyncio.gather(offering, assigning)
+    assert offered == [batch]
+    # And again with each rebalance.
+    await application._revoked(None, [TP("gt.routed", 0)])
+    offering = asyncio.create_task(application._offer(stage, batch))
+    await asyncio.sleep(0.05)
+    assert offered == [batch]
+    await application._assigned(None, [TP("gt.routed", 0)])
+    await offering
+    assert offered == [batch, batch]
+
+
+def test_exit_codes_say_whether_a_restart_helps() -> None:
+    assert exit_code_of(StateError("gone")) == EXIT_OPERATOR
+    assert exit_code_of(BrokerUnreachable("away")) == EXIT_USAGE
+    assert exit_code_of(ValueError("bug")) == EXIT_RESTART
