@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -27,6 +28,8 @@ from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
 PREFIX: Final = "GOLDENTHREAD_"
 TOML_FILE: Final = "goldenthread.toml"
 ENV_FILE: Final = ".env"
+# Settings that are known by the name that other Kafka programs give them, too.
+_BY_ANOTHER_NAME: Final = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "kafka_home": "KAFKA_HOME"}
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -164,6 +167,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature.
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The order of precedence: arguments, environment, `.env`, TOML."""
+        if isinstance(dotenv_settings, DotEnvSettingsSource):
+            # Other programs, such as Docker Compose, keep their variables in the same file.
+            ours = {PREFIX.lower() + field for field in settings_cls.model_fields} | _BY_ANOTHER_NAME.keys()
+            given = dotenv_settings.env_vars
+            dotenv_settings.env_vars = {name: value for name, value in given.items() if name.lower() in ours}
         return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
@@ -179,9 +187,7 @@ class Settings(BaseSettings):
 
 def variable_name(field: str) -> str:
     """The environment variable of a setting."""
-    return {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "kafka_home": "KAFKA_HOME"}.get(
-        field, PREFIX + field.upper()
-    )
+    return _BY_ANOTHER_NAME.get(field, PREFIX + field.upper())
 
 
 def load_settings(**overrides: Any) -> Settings:

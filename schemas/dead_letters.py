@@ -44,7 +44,7 @@ def dead_letter(
     cut = value is not None and len(value) > VALUE_SIZE_BYTES_MAX
     if cut or len(key or b"") > KEY_SIZE_BYTES_MAX:
         headers += ((str(DeadHeader.CUT_FROM), str(len(value or b"")).encode()),)
-    if sum(len(name) + len(content or b"") for name, content in original) <= ORIGINAL_HEADERS_SIZE_BYTES_MAX:
+    if sum(len(name.encode()) + len(content or b"") for name, content in original) <= ORIGINAL_HEADERS_SIZE_BYTES_MAX:
         headers += tuple((name, content or b"") for name, content in original)
     return DeadLetter(
         None if key is None else key[:KEY_SIZE_BYTES_MAX],

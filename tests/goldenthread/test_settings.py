@@ -1,0 +1,142 @@
+"""Goal: settings come from where they should, and what is wrong is named. Method: a folder of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from goldenthread.settings import PREFIX, Settings, load_settings, variable_name
+from schemas.errors import SettingError
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith((PREFIX, "KAFKA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_setting_has_a_default_and_a_description() -> None:
+    load_settings()
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_arguments_precede_environment_precedes_env_file_precedes_toml(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "goldenthread.toml").write_text(
+        "partitions = 11\nlookup_port = 11\ncollect_port = 11\nworker_port = 11\n"
+    )
+    (tmp_path / ".env").write_text(
+        "GOLDENTHREAD_PARTITIONS=12\nGOLDENTHREAD_LOOKUP_PORT=12\nGOLDENTHREAD_COLLECT_PORT=12\n"
+    )
+    monkeypatch.setenv("GOLDENTHREAD_PARTITIONS", "13")
+    monkeypatch.setenv("GOLDENTHREAD_LOOKUP_PORT", "13")
+    settings = load_settings(partitions=14)
+    ports = (settings.lookup_port, settings.collect_port, settings.worker_port)
+    assert (settings.partitions, *ports) == (14, 13, 12, 11)
+
+
+def test_an_argument_that_was_not_given_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOLDENTHREAD_PARTITIONS", "13")
+    assert load_settings(partitions=None).partitions == 13
+
+
+@pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "GOLDENTHREAD_KAFKA_BOOTSTRAP_SERVERS"])
+def test_brokers_go_by_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert load_settings(broker_port=19092).bootstrap_servers == "127.0.0.1:19092"
+    monkeypatch.setenv(name, "kafka-1:9092,kafka-2:9092")
+    assert load_settings().bootstrap_servers == "kafka-1:9092,kafka-2:9092"
+
+
+def test_lists_are_words_between_commas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOLDENTHREAD_CHANNELS", "web, crm ,chat")
+    assert load_settings().channels == ("web", "crm", "chat")
+    monkeypatch.delenv("GOLDENTHREAD_CHANNELS")
+    (tmp_path / "goldenthread.toml").write_text('channels = ["voice", "web"]')
+    assert load_settings().channels == ("voice", "web")
+
+
+@pytest.mark.parametrize("source", ["environment", ".env", "toml"])
+def test_an_unknown_setting_is_refused_with_the_nearest_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    if source == "environment":
+        monkeypatch.setenv("GOLDENTHREAD_PARTITION", "3")
+    elif source == ".env":
+        (tmp_path / ".env").write_text("GOLDENTHREAD_PARTITION=3\n")
+    else:
+        (tmp_path / "goldenthread.toml").write_text("partition = 3\n")
+    with pytest.raises(SettingError, match=r"is no setting; did you mean GOLDENTHREAD_PARTITIONS\?"):
+        load_settings()
+
+
+def test_an_unknown_setting_that_is_near_to_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOLDENTHREAD_XYZZY", "3")
+    with pytest.raises(SettingError, match=r"^GOLDENTHREAD_XYZZY is no setting$"):
+        load_settings()
+
+
+def test_what_is_for_other_programs_is_let_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KAFKA_OPTS", "-Dx")
+    (tmp_path / ".env").write_text(
+        "COMPOSE_PROJECT_NAME=shop\nKAFKA_BOOTSTRAP_SERVERS=k:1\nGOLDENTHREAD_PARTITIONS=3\n"
+    )
+    settings = load_settings()
+    assert (settings.partitions, settings.bootstrap_servers) == (3, "k:1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("GOLDENTHREAD_PARTITIONS", "many", "valid integer"),
+        ("GOLDENTHREAD_PARTITIONS", "0", "greater than or equal to 1"),
+        ("GOLDENTHREAD_LOOKUP_PORT", "70000", "less than or equal to 65535"),
+        ("GOLDENTHREAD_HOST", "0.0.0.0", "only a loopback address is allowed"),  # noqa: S104 - it is refused.
+        ("GOLDENTHREAD_HOST", "192.168.1.5", "only a loopback address is allowed"),
+        ("GOLDENTHREAD_HOST", "shop.example.com", "does not appear to be"),
+        ("GOLDENTHREAD_CHANNELS", "web,web", "channels are distinct names"),
+        ("GOLDENTHREAD_CHANNELS", "web/1", "channels are distinct names"),
+        ("GOLDENTHREAD_CHANNELS", "", "channels are distinct names"),
+        ("GOLDENTHREAD_LOG_LEVEL", "LOUD", "pattern"),
+        ("GOLDENTHREAD_APPLICATION", "a b", "pattern"),
+        ("GOLDENTHREAD_SESSION_TIMEOUT_S", "0.1", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match=rf"^{name}: .*{reason}"):
+        load_settings()
+
+
+def test_several_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOLDENTHREAD_PARTITIONS", "many")
+    monkeypatch.setenv("GOLDENTHREAD_HOST", "8.8.8.8")
+    with pytest.raises(SettingError, match=r"GOLDENTHREAD_PARTITIONS: .*; GOLDENTHREAD_HOST: "):
+        load_settings()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_hosts_are_taken(host: str) -> None:
+    assert load_settings(host=host).host == host
+
+
+def test_a_toml_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "goldenthread.toml").write_text("partitions = = 3")
+    with pytest.raises(SettingError, match=r"goldenthread\.toml"):
+        load_settings()
+
+
+def test_the_secret_is_not_shown() -> None:
+    settings = load_settings(secret="correct horse battery staple")  # noqa: S106 - made up.
+    assert "horse" not in repr(settings)
+
+
+def test_each_worker_has_a_folder_of_its_own() -> None:
+    assert load_settings(data_dir=Path("d"), worker_index=2).worker_dir == Path("d/worker-2")
+
+
+def test_variables_are_named_after_their_settings() -> None:
+    assert variable_name("partitions") == "GOLDENTHREAD_PARTITIONS"
+    assert variable_name("kafka_home") == "KAFKA_HOME"
