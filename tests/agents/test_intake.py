@@ -1,0 +1,234 @@
+"""Goal: a raw record is routed, or is one dead letter that says why and where from. Method: records by hand, any."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.intake import Intake
+from agents.known_evidence import KnownEvidence
+from schemas.cleaning import Cleaner
+from schemas.errors import DeadCode
+from schemas.identity_policy import DEFAULT_POLICY
+from schemas.keys import Keyring
+from schemas.mapping import load_mappings
+from schemas.messages import RoutedEvent, decode_identity, decode_routed
+from schemas.sources import SourceRegistry, load_sources
+from schemas.topics import Catalogue, Topic
+from state.engine import MemoryRows, Output
+from streams.producer import RECORD_SIZE_BYTES_MAX
+
+CATALOGUE = Catalogue(channels=("web", "crm"))
+NOW_MS = 1_795_341_600_000
+NOW = "2026-11-22T10:00:00Z"
+MAPPING = """
+version: 1
+source: legacy-crm
+event:
+  id: id
+  type: "'ticket.created'"
+  time: at
+  data:
+    identifiers: {email: mail}
+"""
+
+
+class _Raw(NamedTuple):
+    """A record as aiokafka gives it."""
+
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = b"producer's key"
+    topic: str = "gt.raw.web"
+    partition: int = 1
+    offset: int = 42
+    timestamp: int = NOW_MS
+
+
+def _event(**changes: Any) -> dict[str, Any]:
+    event = {
+        "specversion": "1.0", "id": "e-1", "source": "shop-web", "type": "page.viewed", "time": NOW, "channel": "web",
+        "data": {"identifiers": {"email": "ann@example.com", "cookie": "c-77"}},
+    }  # fmt: skip
+    return {name: value for name, value in (event | changes).items() if value is not None}
+
+
+def _raw(**changes: Any) -> _Raw:
+    return _Raw(json.dumps(_event(**changes)).encode())
+
+
+def _intake(registry: SourceRegistry | None = None) -> Intake:
+    registry = registry or SourceRegistry()
+    cleaner = Cleaner(
+        policy=DEFAULT_POLICY,
+        registry=registry,
+        keyring=Keyring(b"a secret that tests share"),
+        channels=CATALOGUE.channels,
+    )
+    return Intake(
+        catalogue=CATALOGUE,
+        cleaner=cleaner,
+        registry=registry,
+        mappings=load_mappings(registry),
+        known=KnownEvidence(MemoryRows()),
+    )
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Intake:
+    """An intake with one source whose records are no CloudEvents, the default of the channel crm."""
+    (tmp_path / "legacy.yaml").write_text(MAPPING)
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources: {legacy-crm: {channel: crm, mapping: legacy.yaml, default_for: crm}}")
+    return _intake(load_sources(sources))
+
+
+def _routed(outputs: list[Output]) -> RoutedEvent:
+    message = decode_routed(outputs[0].value or b"")
+    assert isinstance(message, RoutedEvent)
+    return message
+
+
+def _headers(outputs: list[Output]) -> dict[str, bytes]:
+    (letter,) = outputs
+    assert letter.topic == Topic.DEAD
+    return dict(reversed(letter.headers))
+
+
+def test_an_event_is_routed_under_its_fragment_and_its_pairs_are_said() -> None:
+    intake = _intake()
+    routed, evidence = intake.handle(_raw())
+    assert (routed.topic, evidence.topic) == (Topic.ROUTED, Topic.EVIDENCE)
+    message = _routed([routed])
+    assert routed.key == message.target.encode()
+    assert (message.kind, message.id, message.source, message.channel) == ("email", "e-1", "shop-web", "web")
+    said = decode_identity(evidence.value or b"")
+    assert evidence.key is None
+    assert [identifier.kind for identifier in said.identifiers] == ["email", "cookie"]
+    assert said.pairs == ((0, 1),)
+    assert intake.counts == {"routed": 1, "evidence": 1}
+
+
+def test_evidence_is_said_for_news_only() -> None:
+    intake = _intake()
+    assert len(intake.handle(_raw())) == 2
+    intake.acknowledged()
+    assert [output.topic for output in intake.handle(_raw(id="e-2"))] == [Topic.ROUTED]
+    assert [output.topic for output in intake.handle(_raw(id="e-3", source="other"))] == [Topic.ROUTED, Topic.EVIDENCE]
+
+
+def test_one_identifier_is_no_evidence() -> None:
+    assert len(_intake().handle(_raw(data={"identifiers": {"email": "ann@example.com"}}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "pointer"),
+    [
+        (_Raw(None), DeadCode.NOT_AN_OBJECT, ""),
+        (_Raw(b""), DeadCode.NOT_JSON, ""),
+        (_Raw(b"{"), DeadCode.NOT_JSON, ""),
+        (_Raw(b"\xff\xfe"), DeadCode.INVALID_UTF8, ""),
+        (_Raw(b"[1]"), DeadCode.NOT_AN_OBJECT, ""),
+        (_raw(id=None), DeadCode.MISSING_ATTRIBUTE, "/id"),
+        (_raw(id="x" * 300), DeadCode.ID_TOO_LONG, "/id"),
+        (_raw(specversion="0.3"), DeadCode.WRONG_ATTRIBUTE, "/specversion"),
+        (_raw(time="yesterday"), DeadCode.INVALID_TIME, "/time"),
+        (_raw(time="2026-11-22T10:06:00Z"), DeadCode.FUTURE_TIME, "/time"),
+        (_raw(channel="fax"), DeadCode.UNKNOWN_CHANNEL, "/channel"),
+        (_raw(channel="crm"), DeadCode.CHANNEL_MISMATCH, "/channel"),
+        (_raw(data={}), DeadCode.NO_USABLE_IDENTIFIER, "/data/identifiers"),
+        (_raw(data={"identifiers": {"email": "anonymous"}}), DeadCode.NO_USABLE_IDENTIFIER, "/data/identifiers"),
+        (_raw(data={"identifiers": {"cookie": ["c"] * 17}}), DeadCode.TOO_MANY_IDENTIFIERS, "/data/identifiers"),
+        (_raw(data={"identifiers": {"cookie": "c"}, "traits": {"t": "x" * 2000}}), DeadCode.TRAIT_TOO_LARGE,
+         "/data/traits/t"),
+        (_raw(data="text"), DeadCode.NOT_AN_OBJECT, "/data"),
+        (_Raw(b"{}", (("ce_id", b"\xff"),)), DeadCode.INVALID_UTF8, "/id"),
+        (_Raw(b"x" * 300_000), DeadCode.RECORD_TOO_LARGE, ""),
+    ],
+)  # fmt: skip
+def test_a_bad_record_is_exactly_one_dead_letter(record: _Raw, code: DeadCode, pointer: str) -> None:
+    intake = _intake()
+    outputs = intake.handle(record._replace(headers=(*record.headers, ("trace", b"t-1"))))
+    headers = _headers(outputs)
+    assert outputs[0].key == record.key
+    assert outputs[0].value == record.value
+    assert (headers["gt-code"], headers["gt-pointer"]) == (code.encode(), pointer.encode())
+    assert headers["gt-message"]
+    assert headers["gt-stage"] == b"intake"
+    origin = [headers[f"gt-{name}"] for name in ("topic", "partition", "offset", "timestamp-ms")]
+    assert origin == [b"gt.raw.web", b"1", b"42", b"%d" % NOW_MS]
+    assert headers["trace"] == b"t-1"
+    assert "gt-cut-from-bytes" not in headers
+    assert intake.counts == {code.value: 1}
+
+
+def test_a_record_that_repeats_has_the_same_letter() -> None:
+    intake = _intake()
+    assert intake.handle(_Raw(b"{")) == intake.handle(_Raw(b"{"))
+
+
+def test_a_huge_record_is_cut_and_its_size_told() -> None:
+    outputs = _intake().handle(_Raw(b"x" * 3_000_000))
+    assert _headers(outputs)["gt-cut-from-bytes"] == b"3000000"
+    assert 500_000 < len(outputs[0].value or b"") < RECORD_SIZE_BYTES_MAX
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    value=st.none() | st.binary(max_size=200) | st.integers(0, 2_000_000).map(lambda size: b"{" * size),
+    key=st.none() | st.binary(max_size=20) | st.integers(0, 1_000_000).map(lambda size: b"k" * size),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(["ce_id", "ce_type", "content-type", "gt-source", "gt-code", "trace", "\U0001f600" * 8000]),
+            st.binary(max_size=20) | st.integers(0, 100_000).map(lambda size: b"h" * size),
+        ),
+        max_size=4,
+    ),
+)
+def test_no_record_crashes_intake_and_every_letter_fits(
+    value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    (letter,) = _intake().handle(_Raw(value, tuple(headers), key))
+    assert letter.topic == Topic.DEAD
+    size_bytes = len(letter.key or b"") + len(letter.value or b"")
+    size_bytes += sum(len(name.encode()) + len(content) for name, content in letter.headers)
+    assert size_bytes <= RECORD_SIZE_BYTES_MAX
+
+
+def test_a_header_without_a_value_becomes_an_empty_one() -> None:
+    record: Any = _Raw(b"{", (("trace", None),))  # type: ignore[arg-type]
+    assert _headers(_intake().handle(record))["trace"] == b""
+
+
+ROW = json.dumps({"id": 7, "at": NOW, "mail": "ann@example.com"}).encode()
+
+
+def test_the_source_header_finds_the_mapping(mapped: Intake) -> None:
+    event = _routed(mapped.handle(_Raw(ROW, (("gt-source", b"legacy-crm"),), topic="gt.raw.crm")))
+    assert (event.source, event.id, event.type, event.channel) == ("legacy-crm", "7", "ticket.created", "crm")
+
+
+def test_the_default_of_the_channel_finds_the_mapping(mapped: Intake) -> None:
+    assert _routed(mapped.handle(_Raw(ROW, topic="gt.raw.crm"))).source == "legacy-crm"
+    # Of this channel, and of no other.
+    assert _headers(mapped.handle(_Raw(ROW)))["gt-code"] == DeadCode.MISSING_ATTRIBUTE.encode()
+
+
+def test_a_cloud_event_needs_no_mapping_where_there_is_a_default(mapped: Intake) -> None:
+    raw = _raw(channel="crm")._replace(topic="gt.raw.crm")
+    assert _routed(mapped.handle(raw)).source == "shop-web"
+    # Badly made, it is judged as the CloudEvent that it says it is.
+    bad = _raw(channel="crm", id=None)._replace(topic="gt.raw.crm")
+    assert _headers(mapped.handle(bad))["gt-pointer"] == b"/id"
+
+
+def test_an_unknown_source_header_leaves_the_record_to_itself(mapped: Intake) -> None:
+    assert _routed(mapped.handle(_raw()._replace(headers=(("gt-source", b"nobody"),)))).source == "shop-web"
+
+
+def test_a_record_that_the_mapping_can_not_read_is_a_dead_letter(mapped: Intake) -> None:
+    headers = _headers(mapped.handle(_Raw(b'{"id": 7}', topic="gt.raw.crm")))
+    assert headers["gt-code"] == DeadCode.MAPPING_FAILED.encode()

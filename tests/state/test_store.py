@@ -1,0 +1,113 @@
+"""The store: whole checkpoints on disk, nothing past the last flush, and folders of others refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.errors import StateError
+from state import store as store_module
+from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta, shared_cache
+
+FINGERPRINT = "fingerprint"
+ROOT = Path(__file__).parents[2]
+POSITION = StoredPosition("topic-id", 7, 123)
+KILLED_AFTER_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from state.store import Store, StoredPosition
+store = Store.open(Path(sys.argv[1]), secret_fingerprint="fingerprint")
+store.write({b"flushed": b"1"}, {("t", 0): StoredPosition("id", 1)})
+store.flush()
+store.write({b"later": b"1"}, {("t", 0): StoredPosition("id", 2)})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _open(path: Path, fingerprint: str = FINGERPRINT) -> Store:
+    return Store.open(path, secret_fingerprint=fingerprint, cache=shared_cache(8 * 1024 * 1024))
+
+
+def test_rows_and_positions_are_read_back_after_a_restart(tmp_path: Path) -> None:
+    store = _open(tmp_path / "s")
+    store.write({b"a": b"1", b"b": b"2"}, {("t", 3): POSITION})
+    store.write({b"a": None, b"c": b"3"}, {})
+    store.close()
+    store = _open(tmp_path / "s")
+    assert dict(store.rows()) == {b"b": b"2", b"c": b"3"}
+    assert store.get(b"b") == b"2"
+    assert store.get(b"a") is None
+    assert store.get_many([b"c", b"a", b"b"]) == [b"3", None, b"2"]
+    assert store.position("t", 3) == POSITION
+    assert store.position("t", 4) is None
+    store.close()
+
+
+def test_a_kill_rewinds_rows_and_positions_together(tmp_path: Path) -> None:
+    code = subprocess.run(
+        [sys.executable, "-c", KILLED_AFTER_WRITING, str(tmp_path / "s")], cwd=ROOT, timeout=60, check=False
+    ).returncode
+    assert code == -9
+    store = _open(tmp_path / "s")
+    position = store.position("t", 0)
+    assert position is not None
+    assert dict(store.rows()) == (
+        {b"flushed": b"1"} if position.next_offset == 1 else {b"flushed": b"1", b"later": b"1"}
+    )
+    store.close()
+
+
+def test_scans_stay_within_their_prefix_and_order(tmp_path: Path) -> None:
+    store = _open(tmp_path / "s")
+    keys = [b"a/1", b"a/2", b"a/3", b"b/1", b"a0"]
+    store.write(dict.fromkeys(keys, b""), {("t", 0): POSITION})
+    assert [key for key, _ in store.scan(b"a/")] == [b"a/1", b"a/2", b"a/3"]
+    assert [key for key, _ in store.scan(b"a/", start=b"a/2")] == [b"a/2", b"a/3"]
+    assert [key for key, _ in store.scan(b"c")] == []
+    assert [key for key, _ in store.scan_reverse(b"a/")] == [b"a/3", b"a/2", b"a/1"]
+    assert [key for key, _ in store.scan_reverse(b"a/", before=b"a/3")] == [b"a/2", b"a/1"]
+    assert [key for key, _ in store.scan_reverse(b"b/")] == [b"b/1"]
+    # Positions are no rows.
+    assert [key for key, _ in store.rows()] == sorted(keys)
+    store.close()
+
+
+def test_a_folder_that_another_holds_is_refused(tmp_path: Path) -> None:
+    store = _open(tmp_path / "s")
+    with pytest.raises(StateError, match="stop the other process that uses it"):
+        _open(tmp_path / "s")
+    store.close()
+
+
+def test_a_folder_of_another_secret_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    _open(tmp_path / "s").close()
+    with pytest.raises(StateError, match="another GOLDENTHREAD_SECRET"):
+        _open(tmp_path / "s", "another")
+    _open(tmp_path / "s").close()
+
+
+def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    store = _open(tmp_path / "s")
+    store.write({store_module._META_KEY: msgspec.msgpack.encode(StoreMeta(FORMAT_VERSION + 1, FINGERPRINT))}, {})
+    store.close()
+    with pytest.raises(StateError, match=f"has format {FORMAT_VERSION + 1}, this version reads {FORMAT_VERSION}"):
+        _open(tmp_path / "s")
+
+
+def test_a_damaged_folder_says_what_to_do(tmp_path: Path) -> None:
+    _open(tmp_path / "s").close()
+    (tmp_path / "s" / "CURRENT").write_text("nonsense")
+    with pytest.raises(StateError, match="delete the folder to restore it from the changelog"):
+        _open(tmp_path / "s")
+
+
+def test_destroy_removes_everything(tmp_path: Path) -> None:
+    store = _open(tmp_path / "s")
+    store.write({b"a": b"1"}, {})
+    store.close()
+    Store.destroy(tmp_path / "s")
+    store = _open(tmp_path / "s", "another")
+    assert dict(store.rows()) == {}
+    store.close()

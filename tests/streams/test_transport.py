@@ -1,0 +1,179 @@
+"""The contract with faust-streaming and aiokafka: every private name that streams.transport overrides or touches."""
+
+import inspect
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiokafka
+import faust
+import pytest
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.application import ApplicationOptions, make_app
+from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
+from streams.transport import FETCH_MAX_WAIT_MS, BatchConsumer, BatchConsumerThread, BatchSchema, BatchTransport
+
+ZERO, ONE = TP("gt.routed", 0), TP("gt.routed", 1)
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> faust.App:
+    options = ApplicationOptions(KafkaOptions("127.0.0.1:9"), "group", tmp_path / "data", instance_id="worker-0")
+    return make_app(options)
+
+
+@pytest.fixture
+async def consumer(app: faust.App) -> AsyncIterator[BatchConsumer]:
+    made = app.consumer
+    assert isinstance(made, BatchConsumer)
+    yield made
+    # Its thread was not started, so nobody else closes its loop.
+    made._thread.thread_loop.close()
+
+
+def test_the_versions_are_those_that_were_read() -> None:
+    assert version("faust-streaming") == "0.15.3"
+    assert version("aiokafka") == "0.14.0"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [
+        (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"]),
+        (driver.AIOKafkaConsumerThread, "verify_event_path", ["self", "now", "tp"]),
+        (driver.Consumer, "_new_consumer_thread", ["self"]),
+        (driver.Consumer, "_to_message", ["self", "tp", "record"]),
+        (BaseConsumer, "getmany", ["self", "timeout"]),
+        (BaseConsumer, "_wait_next_records", ["self", "timeout"]),
+        (BaseConsumer, "perform_seek", ["self"]),
+        (BaseConsumer, "ack", ["self", "message"]),
+        (BaseConsumer, "_new_offset", ["self", "tp"]),
+        (BaseConsumer, "_filter_tps_with_pending_acks", ["self", "topics"]),
+        (BaseConsumer, "_add_gap", ["self", "tp", "offset_from", "offset_to"]),
+        (BaseConsumer, "_should_commit", ["self", "tp", "offset"]),
+        (faust.Schema, "compile", None),
+    ],
+)
+def test_what_is_overridden_or_called_is_there(owner: Any, name: str, parameters: list[str] | None) -> None:
+    found = list(inspect.signature(getattr(owner, name)).parameters)
+    assert parameters is None or found == parameters
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(BatchConsumer, driver.Consumer), (BatchConsumerThread, driver.AIOKafkaConsumerThread)]
+)
+def test_every_private_name_of_ours_overrides_one_of_theirs(ours: type, theirs: type) -> None:
+    own = {"_batch_message"}
+    private = {name for name in vars(ours) if name.startswith("_") and not name.startswith("__")} - own
+    assert private
+    assert all(hasattr(theirs, name) for name in private)
+
+
+def test_faust_asks_for_offsets_as_we_answer() -> None:
+    # The commit goes over the partitions with pending acknowledgements, and over the new offset of each.
+    assert "_filter_tps_with_pending_acks" in inspect.getsource(BaseConsumer.commit) + inspect.getsource(
+        BaseConsumer._commit_tps
+    ) + inspect.getsource(BaseConsumer.force_commit)
+    assert "self._new_offset(tp)" in inspect.getsource(BaseConsumer._filter_committable_offsets)
+
+
+def test_aiokafka_reads_what_is_set_when_it_starts() -> None:
+    source = inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+    for name in ("_isolation_level", "_fetch_max_wait_ms", "_partition_assignment_strategy", "_group_instance_id"):
+        assert f"self.{name}" in source
+
+
+async def test_the_consumer_is_made_with_what_correctness_needs(app: faust.App, consumer: BatchConsumer) -> None:
+    thread = consumer._thread
+    assert isinstance(thread, BatchConsumerThread)
+    made = thread._create_worker_consumer(app.transport)
+    assert isinstance(made, aiokafka.AIOKafkaConsumer)
+    assert made._isolation_level == "read_committed"
+    assert made._fetch_max_wait_ms == FETCH_MAX_WAIT_MS == 25
+    assert made._partition_assignment_strategy == [StickyPartitionAssignor]
+    assert made._group_instance_id == "worker-0"
+    assert made._auto_offset_reset == "none"
+    assert made._enable_auto_commit is False
+    assert made._max_partition_fetch_bytes == FETCH_SIZE_BYTES_MAX
+    assert made._session_timeout_ms == 10_000
+    await made.stop()
+
+
+async def test_the_app_opens_no_port_and_makes_no_topic(app: faust.App) -> None:
+    assert isinstance(app.transport, BatchTransport)
+    conf = app.conf
+    assert (conf.web_enabled, conf.topic_allow_declare, conf.stream_wait_empty) == (False, False, False)
+    assert conf.topic_disable_leader is True
+
+
+async def test_acknowledged_offsets_only_grow_until_they_are_committed(consumer: BatchConsumer) -> None:
+    consumer.acknowledge(ZERO, 10)
+    consumer.acknowledge(ZERO, 7)
+    consumer.acknowledge(ONE, 3)
+    assert set(consumer._filter_tps_with_pending_acks()) == {ZERO, ONE}
+    assert consumer._new_offset(ZERO) == 10
+    assert consumer._new_offset(ZERO) is None
+    consumer.forget({ONE})
+    assert consumer._filter_tps_with_pending_acks() == []
+
+
+async def test_an_acknowledgement_by_faust_commits_nothing(consumer: BatchConsumer) -> None:
+    message: Any = SimpleNamespace(acked=False, tp=ZERO, offset=5)
+    assert consumer.ack(message)
+    assert message.acked
+    assert consumer._filter_tps_with_pending_acks() == []
+
+
+def _record(tp: TP, offset: int) -> Any:
+    return aiokafka.ConsumerRecord(tp.topic, tp.partition, offset, 7, 0, b"k", b"v", None, 1, 1, ())
+
+
+async def _fetched(consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch, active: set[TP]) -> list[Any]:
+    async def wait(_timeout: float) -> tuple[Any, set[TP]]:
+        return {ZERO: [_record(ZERO, 3), _record(ZERO, 9)], ONE: [_record(ONE, 0)]}, active
+
+    monkeypatch.setattr(consumer, "_wait_next_records", wait)
+    messages: AsyncIterator[Any] = consumer.getmany(1.0)
+    return [message async for message in messages]
+
+
+async def test_a_message_is_a_batch_of_one_partition(
+    app: faust.App, consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer.flow_active = True
+    app.consumer_generation_id = 4
+    (first_tp, first), (second_tp, second) = await _fetched(consumer, monkeypatch, {ZERO, ONE})
+    assert (first_tp, second_tp) == (ZERO, ONE)
+    assert [record.offset for record in first.value] == [3, 9]
+    assert (first.topic, first.partition, first.offset, first.generation_id) == ("gt.routed", 0, 9, 4)
+    assert [record.offset for record in second.value] == [0]
+    event = await BatchSchema().compile(app)(first, propagate=False)
+    assert event.value is first.value
+    assert event.message is first
+
+
+async def test_batches_of_partitions_that_are_paused_are_left_out(
+    consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer.flow_active = True
+    assert [tp for tp, _ in await _fetched(consumer, monkeypatch, {ONE})] == [ONE]
+
+
+async def test_while_the_flow_is_stopped_nothing_comes_and_positions_are_taken_up_anew(
+    consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[bool] = []
+
+    async def seek() -> None:
+        sought.append(True)
+
+    monkeypatch.setattr(consumer, "perform_seek", seek)
+    consumer.flow_active = False
+    assert await _fetched(consumer, monkeypatch, {ZERO, ONE}) == []
+    assert sought == [True]
