@@ -13,12 +13,12 @@ import msgspec
 
 from schemas.errors import DeadCode, EventError, SettingError
 from schemas.event import RAW_DIGEST, SPEC_VERSION, TRANSPORT_FIELDS, CloudEvent, parse_structured
-from schemas.mapping_expression import Expression, Row, suggestion
+from schemas.mapping_expression import Expression, Row
 from schemas.mapping_functions import MappingFunctions, failed
 from schemas.sources import SourceRegistry
 from schemas.strict_json import canonical_json, read_json
+from schemas.yaml_files import decode_yaml, read_yaml_file, suggestion
 
-MAPPING_SIZE_BYTES_MAX: Final = 1024 * 1024
 MAPPING_DEPTH_MAX: Final = 16
 _DIGEST_LENGTH_BYTES: Final = 8
 _EVENT_KEYS: Final = ("id", "type", "time", "channel", "subject", "data")
@@ -51,7 +51,7 @@ class Mapping:
     """A loaded mapping; `apply` makes the event of one record."""
 
     def __init__(self, content: bytes, name: str = "mapping") -> None:
-        decoded = _decode(content, name)
+        decoded = decode_yaml(content, _MappingFile, name, {".input": InputFormat})
         self.source = decoded.source
         self.input = decoded.input
         #: Tells one mapping from another, also from its own former content.
@@ -148,12 +148,7 @@ def load_mapping(path: Path) -> Mapping:
     Raises:
         SettingError: it can't be read or is wrong; the message names file, key and place.
     """
-    try:
-        if path.stat().st_size > MAPPING_SIZE_BYTES_MAX:
-            raise SettingError(f"{path}: larger than {MAPPING_SIZE_BYTES_MAX} bytes")
-        return Mapping(path.read_bytes(), str(path))
-    except OSError as error:
-        raise SettingError(f"{path}: {error.strerror}") from error
+    return Mapping(read_yaml_file(path), str(path))
 
 
 def load_mappings(registry: SourceRegistry) -> MappingSet:
@@ -171,21 +166,6 @@ def load_mappings(registry: SourceRegistry) -> MappingSet:
             raise SettingError(f"source {name!r} is registered with {source.mapping}, which maps {mapping.source!r}")
         mappings[name] = mapping
     return MappingSet(mappings)
-
-
-def _decode(content: bytes, name: str) -> _MappingFile:
-    try:
-        return msgspec.yaml.decode(content, type=_MappingFile)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        word = message.partition("unknown field `")[2].rstrip("`")
-        if word:
-            shape = InputFormat if path.startswith(".input") else _MappingFile
-            message = f"unknown key {word!r}{suggestion(word, list(shape.__struct_fields__))}"
-        place = path.strip("`.")
-        raise SettingError(f"{name}: {place + ': ' if place else ''}{message}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise SettingError(f"{name}: {error}") from None
 
 
 def _check_input(given: InputFormat, name: str) -> None:

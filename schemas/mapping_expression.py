@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any, Final
 
 import jmespath
@@ -10,6 +9,7 @@ from jmespath.exceptions import JMESPathError
 
 from schemas.errors import EventError, SettingError
 from schemas.mapping_functions import MappingFunctions, failed, zone_of
+from schemas.yaml_files import suggestion
 
 #: The place of the argument that names a time zone, by function.
 _ZONE_ARGUMENT: Final = {"date": 1, "time": 2, "iso": 1}
@@ -19,12 +19,6 @@ _RELATIVE: Final = frozenset(
 )
 
 Row = dict[str, Any]
-
-
-def suggestion(word: str, words: list[str]) -> str:
-    """What the writer may have meant, as the end of a sentence."""
-    near = get_close_matches(word, words, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(words))}"
 
 
 class Expression:

@@ -1,14 +1,13 @@
 """Reads `identity.yaml`: what it leaves out is as in the default policy; what it gets wrong stops the start."""
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
 from schemas.errors import SettingError
 from schemas.identity_policy import DEFAULT_POLICY, Kind, Normaliser, Policy, Strength
-
-POLICY_FILE_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
+from schemas.yaml_files import decode_yaml, read_yaml_file
 
 
 class _KindEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,14 +40,7 @@ def load_policy(path: Path) -> Policy:
     Raises:
         SettingError: the file can't be read, or has an unknown key or a wrong value; the message says which.
     """
-    try:
-        if path.stat().st_size > POLICY_FILE_SIZE_BYTES_MAX:
-            raise SettingError(f"{path}: larger than {POLICY_FILE_SIZE_BYTES_MAX} bytes")
-        read = msgspec.yaml.decode(path.read_bytes(), type=_PolicyFile)
-    except OSError as error:
-        raise SettingError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise SettingError(f"{path}: {error}") from error
+    read = decode_yaml(read_yaml_file(path), _PolicyFile, str(path), {".kinds": _KindEntry})
     kinds = DEFAULT_POLICY.kinds if read.kinds is None else tuple(entry.kind() for entry in read.kinds)
     names = [kind.name for kind in kinds]
     if len(set(names)) != len(names):

@@ -13,10 +13,10 @@ import msgspec
 from schemas.errors import SettingError
 from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM
 from schemas.identity_policy import Grade
+from schemas.yaml_files import decode_yaml, read_yaml_file
 
 #: The key of `grades` that stands for every event type not named.
 ANY_TYPE: Final = "*"
-SOURCES_FILE_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,12 +99,5 @@ def load_sources(path: Path) -> SourceRegistry:
     Raises:
         SettingError: the file can't be read, is no YAML, or has an unknown key or a wrong value; it says which.
     """
-    try:
-        if path.stat().st_size > SOURCES_FILE_SIZE_BYTES_MAX:
-            raise SettingError(f"{path}: larger than {SOURCES_FILE_SIZE_BYTES_MAX} bytes")
-        decoded = msgspec.yaml.decode(path.read_bytes(), type=_SourcesFile)
-    except OSError as error:
-        raise SettingError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise SettingError(f"{path}: {error}") from error
+    decoded = decode_yaml(read_yaml_file(path), _SourcesFile, str(path), {".sources": Source})
     return SourceRegistry(decoded.sources, path.parent)
