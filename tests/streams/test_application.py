@@ -103,6 +103,9 @@ def workers(kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path) -> Iterat
     for process in made.running:
         process.kill()
         process.wait()
+    # Shown when the test failed.
+    for log in sorted(tmp_path.glob("*.log")):
+        sys.stdout.write(f"{log.name}:\n{log.read_text()}")
 
 
 @pytest.fixture
