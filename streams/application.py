@@ -84,6 +84,8 @@ class Application:
     def __init__(self, app: faust.App) -> None:
         self.app = app
         self._stages: list[Stage] = []
+        #: Set once this worker has taken its place in the group, with partitions or without.
+        self.joined = asyncio.Event()
         # Set while every stage knows which partitions are this worker's.
         self._assignment_known = asyncio.Event()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -167,6 +169,7 @@ class Application:
         generation = self.app.consumer_generation_id
         log.info("partitions assigned", partitions=len(partitions), generation=generation)
         await asyncio.gather(*(stage.assigned(partitions, generation) for stage in self._stages))
+        self.joined.set()
         self._assignment_known.set()
 
     async def _revoked(self, _app: Any, revoked: Iterable[TP], **_kwargs: Any) -> None:
@@ -185,7 +188,8 @@ class Application:
 
 def _batch(event: Any) -> Batch:
     message = event.message
-    return Batch(message.topic, message.partition, message.generation_id, event.value)
+    fetched = event.value
+    return Batch(message.topic, message.partition, message.generation_id, fetched.records, fetched.previous)
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -48,6 +48,19 @@ class Batch(NamedTuple):
     partition: int
     generation: int
     records: Sequence[Any]
+    #: The offset that was fetched just before; None at a partition's first fetch.
+    previous: int | None = None
+
+    def follow(self, next_offset: int | None) -> None:
+        """Hold the batch against the offset that is expected next (None: nothing was taken in yet).
+
+        Raises:
+            RestartNeeded: a batch before this one was lost on the way; a restart fetches it again.
+        """
+        if self.previous is not None and (next_offset is None or self.previous >= next_offset):
+            taken = "nothing" if next_offset is None else f"only what is below {next_offset}"
+            where = f"{self.topic}/{self.partition}@{self.records[0].offset}"
+            raise RestartNeeded(f"{where}: offset {self.previous} was fetched before it, but {taken} was taken in")
 
 
 def count_outcomes(metrics: Metrics, stage: str, counts: Counter[str]) -> None:
@@ -174,6 +187,7 @@ class PartitionRunner:
 
     async def _apply(self, engine: Engine, batch: Batch) -> None:
         started = time.monotonic()
+        batch.follow(self._next_offset)
         apply = engine.apply
         next_offset = self._next_offset
         records = [record for record in batch.records if record.offset >= next_offset]

@@ -68,10 +68,13 @@ class StatelessStage:
         self._generation = -1
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # The offset expected next of each partition, in this generation.
+        self._expected: dict[tuple[str, int], int] = {}
 
     async def assigned(self, partitions: Iterable[tuple[str, int]], generation: int) -> None:
         """Accept batches of this generation."""
         self._generation = generation
+        self._expected.clear()
         mine = sum(1 for topic, _ in partitions if topic in self.topics)
         self._metrics.assigned_partitions.labels(self.name).set(mine)
         if self._task is None:
@@ -147,6 +150,8 @@ class StatelessStage:
 
     async def _handle(self, batch: Batch) -> None:
         records = batch.records
+        batch.follow(self._expected.get((batch.topic, batch.partition)))
+        self._expected[batch.topic, batch.partition] = records[-1].offset + 1
         name_of = self._catalogue.name
         for start in range(0, len(records), SLICE_RECORDS):
             for record in records[start : start + SLICE_RECORDS]:

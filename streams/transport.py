@@ -7,29 +7,40 @@ aiokafka 0.14.0, which are pinned; tests/streams/test_transport.py holds them to
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiokafka
 import faust
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
 
+from streams.assignment import BalancedAssignor
+
 # aiokafka keeps one fetch in flight per broker: a fetch that waits on idle partitions holds up busy ones this long.
 FETCH_MAX_WAIT_MS: Final = 25
+
+
+class Fetched(NamedTuple):
+    """A message's value: the records of one fetch, and the last offset that was fetched before them.
+
+    Whoever takes batches in compares `previous` with what it has: a batch that was lost in between can't go unnoticed.
+    """
+
+    previous: int | None
+    records: list[Any]
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the aiokafka consumer with what Faust has no setting for."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        """The consumer as Faust makes it, but reading committed records only, sticky, and with short fetches."""
+        """The consumer as Faust makes it, but for committed records only, balanced by topic, with short fetches."""
         consumer = super()._create_worker_consumer(transport)
         # aiokafka reads these when it starts, which is after this call.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust has no setting for it.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - as above.
-        consumer._partition_assignment_strategy = [StickyPartitionAssignor]  # noqa: SLF001 - as above.
+        consumer._partition_assignment_strategy = [BalancedAssignor()]  # noqa: SLF001 - as above.
         return consumer
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -42,6 +53,8 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._next_offsets: dict[TP, int] = {}
+        # The last offset fetched of each partition, and the generation that it was fetched under.
+        self._fetched_last: dict[TP, tuple[int, int]] = {}
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -58,12 +71,18 @@ class BatchConsumer(driver.Consumer):
         for tp, batch in records.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
-            if batch and (active is None or tp in active or tp in self._buffered_partitions):
-                yield tp, self._batch_message(tp, batch)
+            if batch:
+                message = self._batch_message(tp, batch, generation)
+                if active is None or tp in active or tp in self._buffered_partitions:
+                    yield tp, message
 
-    def _batch_message(self, tp: TP, batch: list[Any]) -> FaustMessage:
+    def _batch_message(self, tp: TP, batch: list[Any], generation: int) -> FaustMessage:
+        before, previous = self._fetched_last.get(tp, (generation, -1))
+        # After a rebalance or a seek the batch begins at the committed offset, and nothing came before it.
+        follows = before == generation and 0 <= previous < batch[0].offset
+        self._fetched_last[tp] = (generation, batch[-1].offset)
         message = self._to_message(tp, batch[-1])
-        message.value = batch
+        message.value = Fetched(previous if follows else None, batch)
         return message
 
     def acknowledge(self, tp: TP, next_offset: int) -> None:

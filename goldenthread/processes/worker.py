@@ -143,11 +143,17 @@ class Worker:
         application.add(
             self._stateful_stage(application, context.STAGE, context.INPUT, context.CHANGELOG, context_factory)
         )
-        self._reasons = ()
+        self._reasons = ("the worker takes its place in the group",)
+        ready = asyncio.create_task(self._ready_when_joined(application))
         try:
             await application.run(stopping)
         finally:
+            ready.cancel()
             producer.close(PRODUCER_CLOSE_SECONDS)
+
+    async def _ready_when_joined(self, application: Application) -> None:
+        await application.joined.wait()
+        self._reasons = ()
 
     def _intake_stage(
         self, application: Application, known: KnownEvidence, producer: DeliveringProducer

@@ -126,6 +126,17 @@ async def test_a_batch_is_committed_and_then_acknowledged() -> None:
     await partition.runner.close()
 
 
+@pytest.mark.parametrize(("previous", "lost"), [(None, False), (2, False), (4, False), (5, True)])
+async def test_a_batch_that_does_not_follow_what_was_applied_ends_the_worker(previous: int | None, lost: bool) -> None:
+    partition = _Partition(_FakeCheckpoint(next_offset=5))
+    partition.runner.start(1)
+    await partition.runner.offer(Batch("gt.routed", 0, 1, batch_of((7, 8)), previous))
+    await until(lambda: partition.errors or partition.committed)
+    assert bool(partition.errors) is lost
+    assert partition.committed == ([] if lost else [9])
+    await partition.runner.close()
+
+
 async def test_records_below_the_position_are_skipped() -> None:
     partition = _Partition(_FakeCheckpoint(next_offset=5))
     partition.runner.start(1)

@@ -120,6 +120,24 @@ async def test_records_are_acknowledged_after_the_flush_of_their_outputs() -> No
     await intake.stage.close()
 
 
+async def test_a_batch_that_does_not_follow_what_was_handled_is_fatal() -> None:
+    intake = _Intake()
+    await intake.start()
+    await intake.offer(4, 5)
+    await intake.stage.offer(Batch(WEB, 0, 1, [InputRecord(9, b"v", topic=WEB)], previous=5))
+    await until(lambda: ("ack", (WEB, 0, 10)) in intake.events)
+    await intake.stage.offer(Batch(WEB, 0, 1, [InputRecord(20, b"v", topic=WEB)], previous=15))
+    await until(lambda: intake.of("fatal"))
+    assert intake.of("ack")[-1] == (WEB, 0, 10)
+    # Another generation begins at the committed offset, whatever this one has seen.
+    again = _Intake()
+    await again.start()
+    await again.stage.offer(Batch(WEB, 0, 1, [InputRecord(20, b"v", topic=WEB)], previous=15))
+    await until(lambda: again.of("fatal"))
+    await intake.stage.close()
+    await again.stage.close()
+
+
 async def test_a_failed_flush_is_fatal_and_acknowledges_nothing() -> None:
     intake = _Intake()
     intake.producer.failure = "broker said no"

@@ -151,12 +151,34 @@ async def test_a_message_is_a_batch_of_one_partition(
     app.consumer_generation_id = 4
     (first_tp, first), (second_tp, second) = await _fetched(consumer, monkeypatch, {ZERO, ONE})
     assert (first_tp, second_tp) == (ZERO, ONE)
-    assert [record.offset for record in first.value] == [3, 9]
+    assert [record.offset for record in first.value.records] == [3, 9]
     assert (first.topic, first.partition, first.offset, first.generation_id) == ("gt.routed", 0, 9, 4)
-    assert [record.offset for record in second.value] == [0]
+    assert [record.offset for record in second.value.records] == [0]
     event = await BatchSchema().compile(app)(first, propagate=False)
     assert event.value is first.value
     assert event.message is first
+
+
+async def test_a_batch_tells_what_was_fetched_before_it_in_its_generation(
+    app: faust.App, consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer.flow_active = True
+    app.consumer_generation_id = 4
+
+    async def fetch(*offsets: int) -> Any:
+        async def wait(_timeout: float) -> tuple[Any, set[TP]]:
+            return {ZERO: [_record(ZERO, offset) for offset in offsets]}, {ZERO}
+
+        monkeypatch.setattr(consumer, "_wait_next_records", wait)
+        messages: AsyncIterator[Any] = consumer.getmany(1.0)
+        return [message.value.previous async for _, message in messages]
+
+    assert await fetch(3, 9) == [None]
+    assert await fetch(12) == [9]
+    # A seek back to the committed offset, and a new generation, begin anew.
+    assert await fetch(3, 9) == [None]
+    app.consumer_generation_id = 5
+    assert await fetch(12) == [None]
 
 
 async def test_batches_of_partitions_that_are_paused_are_left_out(
