@@ -107,11 +107,6 @@ class BatchConsumer(driver.Consumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Markers and compaction leave gaps; with acknowledgements by offset they mean nothing."""
 
-    def forget(self, tps: set[TP]) -> None:
-        """Drop acknowledgements of partitions that another worker has now."""
-        for tp in tps:
-            self._next_offsets.pop(tp, None)
-
 
 class BatchTransport(driver.Transport):
     """Faust's aiokafka transport with our consumer."""

@@ -6,10 +6,15 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions, default_cache_dir
+
+# A slow machine is no wrong result: how long one example takes is judged by pytest's timeout alone.
+hypothesis.settings.register_profile("goldenthread", deadline=None)
+hypothesis.settings.load_profile("goldenthread")
 
 FreePorts = Callable[[int], list[int]]
 # Below the range from which systems take the ports of outgoing connections, which could snatch them away.
