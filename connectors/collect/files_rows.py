@@ -13,8 +13,8 @@ from connectors.collect.files_lines import Line, LineReader, Place
 from schemas.errors import DeadCode, EventError, SettingError
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.mapping import InputFormat
-from schemas.mapping_expression import suggestion
 from schemas.strict_json import read_json
+from schemas.yaml_files import suggestion
 
 # A quoted cell with more line ends than this is an unclosed quote, not a text.
 LINES_PER_ROW_MAX: Final = 1000

@@ -120,7 +120,7 @@ async def test_acknowledged_offsets_only_grow_until_they_are_committed(consumer:
     assert set(consumer._filter_tps_with_pending_acks()) == {ZERO, ONE}
     assert consumer._new_offset(ZERO) == 10
     assert consumer._new_offset(ZERO) is None
-    consumer.forget({ONE})
+    assert consumer._new_offset(ONE) == 3
     assert consumer._filter_tps_with_pending_acks() == []
 
 
