@@ -3,5 +3,5 @@
 Owns which stage reads which topic and what runs in it. Imports `streams`, `state` and `schemas`; no HTTP.
 
 Read in this order: `intake` (raw events: validate, map, normalise, route), `identity` (evidence), `context` (fragments
-and customers), `worker` (the process that runs them).
+and customers).
 """

@@ -8,18 +8,22 @@ Stateless: what it repeats after a crash the fold removes. Per record:
 """
 
 from collections import Counter
+from traceback import format_tb
 from typing import Any, Final
 
 from agents.known_evidence import KnownEvidence
-from schemas.cleaning import Cleaner
+from schemas.cleaning import Cleaned, Cleaner
 from schemas.dead_letters import dead_letter
-from schemas.errors import EventError
+from schemas.errors import DeadCode, EventError, GoldenthreadError
 from schemas.event import CloudEvent, is_cloud_event, read_record
 from schemas.mapping import MappingSet
 from schemas.messages import encode
 from schemas.sources import SourceRegistry
 from schemas.topics import SOURCE_HEADER, Catalogue, Topic
 from state.engine import Output
+from streams.logs import logger
+
+log = logger(__name__)
 
 STAGE: Final = "intake"
 
@@ -46,11 +50,8 @@ class Intake:
     def handle(self, record: Any) -> list[Output]:
         """The outputs of one raw record. Whatever is in it, a bad one becomes a dead letter."""
         try:
-            channel = self._catalogue.channel_of(record.topic)
-            # Step 1.
-            event = self._read(record, channel)
-            # Step 2. "In the future" is judged by the broker's time, so that a replay judges alike.
-            cleaned = self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
+            # Steps 1 and 2.
+            event, cleaned = self._judge(record)
         except EventError as error:
             self.counts[error.code.value] += 1
             return [self._dead(record, error)]
@@ -71,9 +72,39 @@ class Intake:
         """All outputs so far are in the log."""
         self._known.acknowledged()
 
+    def _judge(self, record: Any) -> tuple[CloudEvent, Cleaned]:
+        """The event in a record, cleaned; raises EventError.
+
+        Nothing but the record is read here, so that whatever goes wrong is the record's doing and would go wrong each
+        time: it is set aside, where a worker that stops would meet it again for ever.
+        """
+        try:
+            channel = self._catalogue.channel_of(record.topic)
+            # Step 1.
+            event = self._read(record, channel)
+            # Step 2. "In the future" is judged by the broker's time, so that a replay judges alike.
+            cleaned = self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
+        except (GoldenthreadError, MemoryError):
+            raise
+        except Exception as error:
+            # The text of such an error may hold what a person said: neither log nor letter repeats it.
+            log.error(  # noqa: TRY400 - an exception's log would hold that text.
+                "a record is set aside: reading it failed in a way that is not provided for",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=type(error).__name__,
+                traceback="".join(format_tb(error.__traceback__)),
+            )
+            raise EventError(DeadCode.UNREADABLE_MESSAGE, type(error).__name__) from error
+        return event, cleaned
+
     def _read(self, record: Any, channel: str) -> CloudEvent:
         headers = record.headers or ()
-        named = next((value.decode(errors="replace") for name, value in headers if name == SOURCE_HEADER), None)
+        # A header may have no value at all.
+        named = next(
+            ((value or b"").decode(errors="replace") for name, value in headers if name == SOURCE_HEADER), None
+        )
         mapping = None if named is None else self._mappings.for_source(named)
         if mapping is None and named is None:
             default = self._registry.default_for(channel)

@@ -203,6 +203,32 @@ def test_a_header_without_a_value_becomes_an_empty_one() -> None:
     assert _headers(_intake().handle(record))["trace"] == b""
 
 
+def test_a_source_header_without_a_value_names_no_source() -> None:
+    record: Any = _raw()._replace(headers=(("gt-source", None),))
+    assert _routed(_intake().handle(record)).source == "shop-web"
+
+
+def test_a_record_that_fails_in_an_unforeseen_way_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any, **_named: Any) -> None:
+        raise ZeroDivisionError("ann@example.com")
+
+    intake = _intake()
+    monkeypatch.setattr(Cleaner, "clean", fail)
+    headers = _headers(intake.handle(_raw()))
+    # The text of the error might be somebody's data.
+    assert (headers["gt-code"], headers["gt-message"]) == (b"unreadable_message", b"ZeroDivisionError")
+    assert intake.counts == {"unreadable_message": 1}
+
+
+def test_a_state_that_fails_is_no_fault_of_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any, **_named: Any) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(KnownEvidence, "news", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        _intake().handle(_raw())
+
+
 ROW = json.dumps({"id": 7, "at": NOW, "mail": "ann@example.com"}).encode()
 
 
