@@ -88,7 +88,7 @@ class Intake:
             raise
         except Exception as error:
             # The text of such an error may hold what a person said: neither log nor letter repeats it.
-            log.error(  # noqa: TRY400 - an exception's log would hold that text.
+            log.error(
                 "a record is set aside: reading it failed in a way that is not provided for",
                 topic=record.topic,
                 partition=record.partition,

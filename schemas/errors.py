@@ -10,7 +10,8 @@ GoldenthreadError
 ├── RestartNeeded              this process can't go on, a new one may; exit 3
 │   ├── DeliveryFailed         the broker did not take a record
 │   ├── Fenced                 another process owns the partition now
-│   └── BrokerUnreachable      no broker answered in time
+│   └── BrokerUnreachable      the broker did not answer in time
+│       └── NoBroker           it never did, so the address may be wrong; exit 2
 └── UsageError                 the command line asked for something that is not there; exit 2
 
 The docstring of each is what its reader should do.
@@ -117,7 +118,10 @@ class Fenced(RestartNeeded):
 
 
 class BrokerUnreachable(RestartNeeded):
-    """Start the broker or correct KAFKA_BOOTSTRAP_SERVERS; this process waits and tries again."""
+    """Look at the broker: it did not answer in time. The process is started again, and waits for it."""
 
-    # Before readiness an unreachable broker is a matter of usage: the address may simply be wrong.
+
+class NoBroker(BrokerUnreachable):
+    """Start the broker, or correct KAFKA_BOOTSTRAP_SERVERS: nothing has answered there since this process started."""
+
     exit_code = EXIT_USAGE

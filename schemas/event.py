@@ -23,7 +23,7 @@ from schemas.limits import (
     TIME_LENGTH_MAX,
     TYPE_LENGTH_MAX,
 )
-from schemas.strict_json import canonical_json, pointer_to, read_json, reject_null_byte
+from schemas.strict_json import UNREADABLE, canonical_json, pointer_to, read_json, reject_null_byte
 from schemas.times import format_time, parse_time
 
 SPEC_VERSION: Final = "1.0"
@@ -95,7 +95,7 @@ def parse_batch(body: bytes) -> list[CloudEvent | EventError]:
     """
     try:
         pieces = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         read_json(body, depth_max=NESTING_DEPTH_MAX + 2)
         raise EventError(DeadCode.NOT_AN_OBJECT, "a batch is a JSON array of events") from None
     events: list[CloudEvent | EventError] = []
@@ -158,7 +158,7 @@ def is_cloud_event(value: bytes | None, headers: Sequence[tuple[str, bytes]] | N
         return False
     try:
         return "specversion" in msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
 
 

@@ -149,12 +149,12 @@ def encode(message: Any) -> bytes:
 
 
 def decode_routed(value: bytes) -> RoutedMessage:
-    """The message in a record of `routed`; raises msgspec.DecodeError."""
+    """The message in a record of `routed`; raises one of `strict_json.UNREADABLE`."""
     return _ROUTED.decode(value)
 
 
 def decode_identity(value: bytes) -> IdentityMessage:
-    """The message in a record of `identity.evidence`; raises msgspec.DecodeError."""
+    """The message in a record of `identity.evidence`; raises one of `strict_json.UNREADABLE`."""
     return _IDENTITY.decode(value)
 
 

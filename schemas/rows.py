@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from schemas.errors import StateError
+from schemas.strict_json import UNREADABLE
 
 FORMAT: Final = b"\x01"
 
@@ -175,5 +176,5 @@ class RowDecoder(Generic[Row]):
             )
         try:
             return self._decoder.decode(memoryview(value)[1:])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise StateError(f"a row is damaged ({error}): delete the data directory's state to restore it") from error

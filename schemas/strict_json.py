@@ -18,6 +18,9 @@ from schemas.limits import NESTING_DEPTH_MAX
 _POINTER_TOKEN_LENGTH_MAX: Final = 128
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
+#: What msgspec raises at bytes that it can't read, whatever the format: texts may be no UTF-8, nesting has no end.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
@@ -43,10 +46,10 @@ def read_json(body: bytes, pointer: str = "", depth_max: int = NESTING_DEPTH_MAX
     """
     try:
         value = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(body, error, pointer) from None
     except RecursionError:
         raise _too_deep(pointer, depth_max) from None
+    except UNREADABLE as error:
+        raise _unreadable(body, error, pointer) from None
     # Fewer brackets than levels can't nest too deep, however they stand.
     if body.count(b"{") + body.count(b"[") > depth_max:
         for place, node, depth in _nodes(value, pointer):

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from schemas.errors import SettingError
+from schemas.strict_json import UNREADABLE
 
 FILE_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -59,5 +60,5 @@ def decode_yaml(
             message = f"unknown key {word!r}{suggestion(word, known)}"
         place = place.strip(".")
         raise SettingError(f"{name}: {place + ': ' if place else ''}{message}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise SettingError(f"{name}: {error}") from None

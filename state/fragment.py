@@ -158,5 +158,5 @@ def encode_fragment(fragment: Fragment) -> bytes:
 
 
 def decode_fragment(content: bytes) -> Fragment:
-    """The fragment that a snapshot carries; raises msgspec.DecodeError."""
+    """The fragment that a snapshot carries; raises one of `strict_json.UNREADABLE`."""
     return _FRAGMENT.decode(content)

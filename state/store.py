@@ -24,6 +24,8 @@ WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES_MAX: Final = 256
+# RocksDB's own diary, of which two files are kept.
+_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 
 
 class StoredPosition(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +61,8 @@ def _options(cache: Cache) -> Options:
     options.set_max_open_files(_OPEN_FILES_MAX)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(_LOG_SIZE_BYTES_MAX)
+    options.set_stats_dump_period_sec(0)
     return options
 
 

@@ -23,6 +23,7 @@ from schemas.event import (
     parse_structured,
 )
 from schemas.limits import EVENT_SIZE_BYTES_MAX
+from schemas.strict_json import UNREADABLE
 from schemas.topics import Catalogue
 from streams.producer import Record
 
@@ -95,7 +96,7 @@ class EventGate:
         """
         try:
             pieces = msgspec.json.decode(body, type=list[msgspec.Raw])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             # What is wrong with the whole is for the parser to say, in its codes.
             pieces = []
         if len(pieces) > self._batch_events_max:

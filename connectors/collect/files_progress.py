@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from connectors.collect.files_lines import Place
+from schemas.strict_json import UNREADABLE
 
 _SAMPLE_SIZE_BYTES: Final = 1024 * 1024
 
@@ -39,7 +40,7 @@ class ProgressFile:
         """The progress of an interrupted import; of a new one, none."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Progress)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, *UNREADABLE):
             # A damaged file is no loss: what is imported again is recognised as the same events.
             return Progress()
 

@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.serve.handlers import LAG_HEADER, MATCH_HEADER
 from schemas.errors import UsageError
+from schemas.strict_json import UNREADABLE
 
 TIMEOUT_SECONDS: Final = 10.0
 ANSWER_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -76,6 +77,6 @@ def _given(fields: Mapping[str, str | None]) -> dict[str, str]:
 def _reply(status: int, headers: Message, body: bytes) -> LookupReply:
     try:
         decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UsageError(f"the answer (status {status}) is no JSON: the address is not that of a lookup") from error
     return LookupReply(status, decoded, headers.get(LAG_HEADER), headers.get(MATCH_HEADER))

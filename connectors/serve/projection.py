@@ -34,6 +34,7 @@ from connectors.serve.layout import (
 from schemas.clock import Clock
 from schemas.errors import EventError
 from schemas.rows import LinkRow, RowDecoder, fragment_of, is_record_key, link_row_key
+from schemas.strict_json import UNREADABLE
 from schemas.times import day_of, parse_time
 from schemas.topics import POSITION_KEY, Catalogue, Topic
 from state.engine import Rows
@@ -150,7 +151,7 @@ class Projection:
         try:
             place = self._place.decode(record.value or b"")
             moment = Moment(parse_time(place.time), place.source, place.id)
-        except (msgspec.DecodeError, EventError):
+        except (EventError, *UNREADABLE):
             log.warning(
                 "interaction left out: it can't be read",
                 topic=record.topic,

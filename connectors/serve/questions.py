@@ -15,6 +15,7 @@ from connectors.serve.timeline import CURSOR_LENGTH_MAX, PAGE_SIZE, PAGE_SIZE_MA
 from connectors.web.problems import INVALID_BODY, INVALID_PARAMETER, FieldProblem, ProblemError
 from schemas.identity_policy import Grade
 from schemas.limits import IDENTIFIERS_MAX
+from schemas.strict_json import UNREADABLE
 
 GradeWord = Literal["claimed", "login", "record"]
 
@@ -94,7 +95,7 @@ def read_question(body: bytes) -> tuple[Sequence[AskedIdentifier], Grade]:
     """
     try:
         question = _QUESTION.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         message, pointer = _placed(error)
         raise ProblemError(
             INVALID_BODY, INVALID_BODY.meaning, errors=[FieldProblem(pointer, message, INVALID_BODY.code)]

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.errors import TopicError, UsageError
+from schemas.strict_json import UNREADABLE
 from schemas.times import format_time
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from streams.bulk import BulkReader, Record
@@ -117,7 +118,7 @@ def _as_json(record: Record) -> msgspec.Raw:
         return msgspec.Raw(b"null")
     try:
         value: Any = msgspec.json.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise TopicError(
             f"{record.topic}/{record.partition} offset {record.offset} is no JSON ({error}): something else than "
             "Goldenthread writes to this topic"

@@ -4,10 +4,9 @@ import functools
 from collections import Counter
 from typing import Final
 
-import msgspec
-
 from schemas.errors import DeadCode, EventError, SecretError
 from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed
+from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_DAY, format_day
 from schemas.topics import Topic
 from state.context.document import DOCUMENT_SIZE_BYTES_MAX
@@ -65,7 +64,7 @@ class ContextEngine:
         """Take in one record of `routed`; what can't be read becomes a dead letter."""
         try:
             message = decode_routed(value)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             self._refuse_record(value, None, str(error), offset)
             return
         entry = self._entries.get(message.target)
@@ -80,7 +79,7 @@ class ContextEngine:
                 self._own(entry, message)
             else:
                 self._hear(entry, message)
-        except (SecretError, msgspec.DecodeError, ValueError) as error:
+        except (SecretError, ValueError, *UNREADABLE) as error:
             self._refuse_record(value, message.target.encode(), str(error), offset)
         record.era, record.offset = self._era, offset
 

@@ -11,6 +11,7 @@ from schemas.identity_policy import Grade, Policy
 from schemas.limits import IDENTIFIERS_MAX
 from schemas.messages import Add, Drop, Evidence, Own, SealedIdentifier, decode_identity, encode
 from schemas.rows import EvidenceRow, LinkRow
+from schemas.strict_json import UNREADABLE
 from schemas.times import TIME_MAX_US, format_time, sight_bucket
 from schemas.topics import Topic
 from state.engine import Drained, Output, Rows
@@ -102,7 +103,7 @@ class IdentityEngine:
     def _read(self, value: bytes) -> Evidence:
         try:
             evidence = decode_identity(value)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise EventError(DeadCode.UNREADABLE_MESSAGE, f"no readable evidence: {error}") from None
         count = len(evidence.identifiers)
         if count > IDENTIFIERS_MAX:

@@ -80,7 +80,9 @@ def test_a_row_is_read_as_it_was_written(row: PositionRow | EvidenceRow | LinkRo
 @pytest.mark.parametrize(
     ("value", "reason"),
     [(b"", "format none"), (b"\x02abc", "format 02, this version reads 01"), (b"\x01\xc1", "damaged"),
-     (FORMAT + msgspec.msgpack.encode(["text", "no number"]), "damaged")],
+     (FORMAT + msgspec.msgpack.encode(["text", "no number"]), "damaged"),
+     (FORMAT + b"\x94\xa1\xff\x01\x01\x01", "damaged"),
+     (FORMAT + encode_row(PositionRow("t", 1, 1, 1))[1:].replace(b"\x94", b"\x95", 1) + b"\x91" * 100_000, "damaged")],
 )  # fmt: skip
 def test_a_row_that_can_not_be_read_is_refused(value: bytes, reason: str) -> None:
     with pytest.raises(StateError, match=reason):

@@ -424,6 +424,20 @@ async def test_the_client_asks_by_post_and_hands_problems_over(served: Served) -
     assert (missing.found, missing.status, missing.body["code"]) == (False, 404, "not_known")
 
 
+@pytest.mark.parametrize("body", [b"hello", b'"\xff"', b"[" * 100_000], ids=["no JSON", "no UTF-8", "no end"])
+async def test_an_answer_that_can_not_be_read_comes_from_no_lookup(body: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}]}")
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UsageError, match="is no JSON"):
+            await asyncio.to_thread(customer_get, f"http://127.0.0.1:{port}", "email", "ann@example.com")
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "file:///etc/passwd", "localhost"])
 def test_an_address_without_a_lookup_is_named(url: str) -> None:
     with pytest.raises(UsageError, match="lookup"):

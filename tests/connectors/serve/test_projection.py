@@ -84,6 +84,10 @@ def test_an_interaction_that_can_not_be_read_is_left_out() -> None:
     copy.put(
         copy.record(Topic.INTERACTIONS, b"k", b"not json"),
         copy.record(Topic.INTERACTIONS, b"k", b'{"fragment":"f","time":"no time","source":"s","id":"1"}'),
+        copy.record(
+            Topic.INTERACTIONS, b"k", b'{"fragment":"\xff","time":"2026-11-22T10:00:00Z","source":"s","id":"1"}'
+        ),
+        copy.record(Topic.INTERACTIONS, b"k", b'{"more":' + b"[" * 100_000),
         copy.record(Topic.INTERACTIONS, b"k", None),
     )
     assert copy.rows.rows == {}

@@ -268,6 +268,7 @@ def test_what_cannot_be_read_is_dead_and_stops_nothing() -> None:
         b"\xc1",
         b"\x93\xa7unknown\x01\x02",
         encode(routed())[:-9],
+        encode(routed(source="SOURCE")).replace(b"SOURCE", b"\xff" * 6),
         encode(routed(time=-1)),
         encode(routed(grade=7)),
         routed(sealed=b"sealed with another secret"),

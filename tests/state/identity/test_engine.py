@@ -176,6 +176,7 @@ def test_a_moved_home_gives_every_member_its_new_owner() -> None:
     [
         b"",
         b"\x00",
+        encode(Evidence("SOURCE", "e", 0, 1, (), ())).replace(b"SOURCE", b"\xff" * 6),
         encode(Own("t", "email", b"", "o", "home", 1, 1, 0, 0)),
         encode(evidence([identifier("email:a"), identifier("cookie:c")], grade=4)),
         encode(evidence([identifier("email:a"), identifier("cookie:c")], time=-1)),
@@ -184,7 +185,18 @@ def test_a_moved_home_gives_every_member_its_new_owner() -> None:
         encode(Evidence("s", "e", 0, 1, evidence([identifier("email:a")]).identifiers, ((0, 1),))),
         encode(Evidence("s", "e", 0, 1, evidence([identifier("email:a")]).identifiers, ((-1, 0),))),
     ],
-    ids=["empty", "no message", "another message", "grade", "time", "pair of one", "too many", "place", "below"],
+    ids=[
+        "empty",
+        "no message",
+        "no UTF-8",
+        "another message",
+        "grade",
+        "time",
+        "pair of one",
+        "too many",
+        "place",
+        "below",
+    ],
 )
 def test_evidence_that_cannot_be_read_is_dead_and_the_next_is_applied(value: bytes) -> None:
     driven = DrivenEngine()
