@@ -1,4 +1,4 @@
-"""The secret of an installation: given, or made once in the data directory; never another than the data's."""
+"""The secret of an installation, given or made once in the data directory; and the directory's own name."""
 
 import os
 import secrets
@@ -11,7 +11,9 @@ from schemas.keys import Keyring
 
 SECRET_FILE: Final = "secret"  # noqa: S105 - the name of the file, not what it holds.
 FINGERPRINT_FILE: Final = "secret.fingerprint"
+INSTALLATION_FILE: Final = "installation"
 _MADE_LENGTH_BYTES: Final = 32
+_NAME_LENGTH_BYTES: Final = 4
 
 
 def keyring(settings: Settings) -> Keyring:
@@ -27,6 +29,14 @@ def keyring(settings: Settings) -> Keyring:
     keys = Keyring(_made(path) if given is None else given.get_secret_value().encode())
     _hold_to(settings.data_dir / FINGERPRINT_FILE, keys.fingerprint)
     return keys
+
+
+def installation_name(settings: Settings) -> str:
+    """A name of the data directory that no other has; made once."""
+    path = settings.data_dir / INSTALLATION_FILE
+    if not path.exists():
+        _write_once(path, secrets.token_hex(_NAME_LENGTH_BYTES).encode())
+    return path.read_text()
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -39,7 +39,13 @@ class Settings(BaseSettings):
     """Everything that can be set, with its default and its unit."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="forbid", frozen=True, populate_by_name=True
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        toml_file=TOML_FILE,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
     )
 
     kafka_bootstrap_servers: str | None = Field(

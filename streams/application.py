@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import faust
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
-from schemas.errors import EXIT_RESTART, GoldenthreadError
+from schemas.errors import EXIT_RESTART, GoldenthreadError, StateError
 from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.partition import Batch
@@ -139,8 +140,11 @@ class Application:
             if self._ended.done():
                 self._ended.result()
             if crashed.done() and not stopping.is_set():
-                raise crashed.result()
+                raise _reason(crashed.result())
             await self._drain_and_commit()
+            # What went wrong while draining was told after the first look.
+            if self._ended.done():
+                self._ended.result()
         finally:
             for task in (waiter, crashed, starter):
                 task.cancel()
@@ -184,6 +188,13 @@ class Application:
             await asyncio.wait_for(self.app.consumer.commit(), COMMIT_ON_REVOKE_TIMEOUT_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it is, positions are in the changelog already.
             log.warning("offsets were not committed, their records will be skipped", reason=repr(error))
+
+
+def _reason(error: BaseException) -> BaseException:
+    """A position that the broker does not have is nothing that a restart could heal."""
+    if isinstance(error, OffsetOutOfRangeError | NoOffsetForPartitionError):
+        return StateError(f"the group's position is not in the log: {error}; see docs/operations.md")
+    return error
 
 
 def _batch(event: Any) -> Batch:

@@ -84,6 +84,8 @@ class Checkpoint:
             Fenced, DeliveryFailed, BrokerUnreachable: the broker refused or did not answer.
         """
         with self._busy:
+            if self._closing.is_set():
+                return
             options = self._options
             started = time.monotonic()
             # Step 1.

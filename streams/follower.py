@@ -67,6 +67,8 @@ class Follower:
         self._next_offsets: dict[Partition, int] = {}
         self._topic_ids: dict[str, str] = {}
         self._at_end_us: dict[Partition, int] = {}
+        self._began_us = 0
+        self._ends_seen: set[Partition] = set()
         self.failure: GoldenthreadError | None = None
 
     def start(self) -> None:
@@ -102,7 +104,6 @@ class Follower:
         return any(partition not in self._ends_seen for partition in self._next_offsets)
 
     def _run(self) -> None:
-        self._ends_seen: set[Partition] = set()
         while not self._stopping.is_set():
             try:
                 self._follow()
@@ -175,7 +176,7 @@ class Follower:
                 changes,
                 {
                     (topic, number): StoredPosition(
-                        self._topic_ids[topic], offset, self._at_end_us.get((topic, number), 0) // 1000
+                        self._topic_ids[topic], offset, self._at_end_us.get((topic, number), self._began_us) // 1000
                     )
                     for (topic, number), offset in self._next_offsets.items()
                 },
@@ -185,6 +186,8 @@ class Follower:
         self._records.inc(len(chunk.records))
 
     def _starting_positions(self) -> dict[Partition, int]:
+        # A copy that was never complete is as fresh as its beginning, or a start cut short would begin again for ever.
+        self._began_us = self._clock.now_us()
         self._topic_ids = topic_ids(self._kafka, list(self._topics))
         oldest_ms = self._clock.now_us() // 1000 - TOMBSTONE_RETENTION_MS // 2
         positions: dict[Partition, int] = {}

@@ -46,7 +46,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
     ]
     # On a terminal the renderer draws tracebacks itself; elsewhere they become one more redacted text.
     last: list[Any] = (
-        [redact, structlog.dev.ConsoleRenderer()]
+        [redact, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if people
         else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
     )

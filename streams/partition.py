@@ -192,12 +192,16 @@ class PartitionRunner:
         next_offset = self._next_offset
         records = [record for record in batch.records if record.offset >= next_offset]
         for start in range(0, len(records), SLICE_RECORDS):
-            for record in records[start : start + SLICE_RECORDS]:
+            piece = records[start : start + SLICE_RECORDS]
+            for record in piece:
                 apply(record.value or b"", record.offset)
+            self._next_offset = piece[-1].offset + 1
+            self._applied += len(piece)
             await asyncio.sleep(0)
+            # A fetched batch may be larger than what one transaction should hold.
+            if self._applied >= self._policy.events_max:
+                await self._commit(engine)
         if records:
-            self._next_offset = records[-1].offset + 1
-            self._applied += len(records)
             self._metrics.batch_seconds.labels(self._stage).observe(time.monotonic() - started)
 
     async def _next_before_due(self) -> Batch | None:
@@ -224,7 +228,7 @@ class PartitionRunner:
         await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
         engine.settled()
         self._applied = 0
-        self._last_commit_s = time.monotonic()
+        self._last_commit_s = self._first_applied_s = time.monotonic()
         self._acknowledge(self._checkpoint.partition, self._next_offset)
         self._fault(FaultPoint.AFTER_ACKNOWLEDGE)
         self._metrics.checkpoint_seconds.labels(self._stage).observe(self._last_commit_s - started)

@@ -14,10 +14,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from schemas.errors import BrokerUnreachable, StateError, TopicError
+from schemas.errors import BrokerUnreachable, NoBroker, StateError, TopicError
 from schemas.topics import Catalogue, TopicSpec
 from streams.bulk import BulkReader
-from streams.kafka import KafkaOptions
+from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 
 ADMIN_TIMEOUT_SECONDS: Final = 15.0
 # A topic just made is not known to every broker at once.
@@ -28,6 +28,7 @@ _ANSWER_GRACE_SECONDS: Final = 15.0
 COORDINATOR_SECONDS_MAX: Final = 45.0
 _COORDINATOR_TRY_SECONDS: Final = 2.0
 _VERIFIED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
+_SIZE_CONFIG: Final = "max.message.bytes"
 
 
 def _admin(kafka: KafkaOptions) -> AdminClient:
@@ -51,7 +52,7 @@ def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
     """Return once a broker answers.
 
     Raises:
-        BrokerUnreachable: none did in time.
+        NoBroker: none did in time.
     """
     admin = _admin(kafka)
     deadline = time.monotonic() + timeout_s
@@ -60,7 +61,7 @@ def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
             admin.list_topics(timeout=min(2.0, timeout_s))
         except KafkaException as error:
             if time.monotonic() > deadline:
-                raise BrokerUnreachable(
+                raise NoBroker(
                     f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS): {error}"
                 ) from error
             time.sleep(_RETRY_SECONDS)
@@ -136,7 +137,8 @@ def verify_topics(kafka: KafkaOptions, catalogue: Catalogue, names: Sequence[str
     for spec in specs:
         description = _result(described[spec.name], f"topic {spec.name}")
         found = _result(configs[resources[spec.name]], f"topic {spec.name}")
-        _verify_one(spec, len(description.partitions), {name: found[name].value for name in _VERIFIED_CONFIGS})
+        configured = {name: found[name].value for name in (*_VERIFIED_CONFIGS, _SIZE_CONFIG)}
+        _verify_one(spec, len(description.partitions), configured)
 
 
 def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> None:
@@ -144,6 +146,11 @@ def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> No
         raise TopicError(
             f"topic {spec.name} has {partitions} partitions, {spec.partitions} are needed (GOLDENTHREAD_PARTITIONS): "
             "state is kept per partition, so the number can't change; use another GOLDENTHREAD_TOPIC_PREFIX"
+        )
+    if int(configs[_SIZE_CONFIG]) < MESSAGE_SIZE_BYTES_MAX:
+        raise TopicError(
+            f"topic {spec.name} takes records of {configs[_SIZE_CONFIG]} bytes ({_SIZE_CONFIG}), at least "
+            f"{MESSAGE_SIZE_BYTES_MAX} are needed: alter the topic or the broker"
         )
     wanted = spec.config()
     for name in _VERIFIED_CONFIGS:
@@ -233,20 +240,34 @@ def _commit_zero(kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[
         committing.close()
 
 
-def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
+def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int], raw: Sequence[str]) -> None:
     """Refuse to start where a committed offset is gone: going on from anywhere else would lose or repeat events.
 
+    Offsets of `raw` topics are held against their logs too; those of the others are positions of partitions, which the
+    checkpoint holds against its changelog.
+
     Raises:
-        StateError: naming the partitions.
+        StateError: naming the partitions, and the range that is gone.
     """
     partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
-    missing = [
-        f"{topic}/{number}"
-        for (topic, number), offset in group_offsets(kafka, group_id, partitions).items()
-        if offset is None
-    ]
+    offsets = group_offsets(kafka, group_id, partitions)
+    missing = [f"{topic}/{number}" for (topic, number), offset in offsets.items() if offset is None]
     if missing:
         raise StateError(
             f"group {group_id} has no committed offset for {', '.join(missing)}: they expired or were deleted. "
             "Decide where to go on and set them with kafka-consumer-groups --reset-offsets, with all workers stopped"
         )
+    reader = BulkReader(kafka, {})
+    try:
+        for (topic, number), offset in offsets.items():
+            if topic not in raw or offset is None:
+                continue
+            low, high = reader.watermarks(topic, number)
+            if not low <= offset <= high:
+                gone = f"{offset} to {low - 1} are gone unread" if offset < low else "the broker lost its tail"
+                raise StateError(
+                    f"{topic}/{number} holds offsets {low} to {high}, the group goes on at {offset}: {gone}. "
+                    "Decide where to go on, with all workers stopped (kafka-consumer-groups --reset-offsets)"
+                )
+    finally:
+        reader.close()

@@ -84,7 +84,10 @@ class TransactionalProducer:
                     self._producer.produce_batch(topic, batch, partition=partition, on_delivery=self._delivered)
                 except KafkaException as error:
                     raise self._translated(error, f"produce to {topic}") from error
-            batch = [entry for entry in batch if "_error" in entry]
+            left = [entry for entry in batch if "_error" in entry]
+            if len(left) < len(batch):
+                deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
+            batch = left
             for entry in batch:
                 refusal = entry.pop("_error")
                 if refusal.code() != _QUEUE_FULL:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import aiohttp
 import typer
@@ -34,6 +34,7 @@ from streams.logs import configure_logs
 # A worker may restore for minutes after a long outage; it answers probes meanwhile, so only a hang takes longer.
 READY_DEADLINE_SECONDS: Final = 600.0
 STOP_DEADLINE_SECONDS: Final = 30.0
+OWN_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 DEMO_EVENTS_PER_SECOND: Final = 150.0
 _PROBE_TIMEOUT_SECONDS: Final = 2.0
 
@@ -45,14 +46,21 @@ def up(
     """Start everything here: a broker if none is given, then worker, collect and lookup. Ctrl-C stops it all."""
     settings = load_settings(data_dir=data_dir)
     # The supervisor's own log goes to a file: the terminal shows the status line.
-    (settings.data_dir / "logs").mkdir(parents=True, exist_ok=True)
-    with (settings.data_dir / "logs" / "up.log").open("a") as log_file:
+    with _log_file(settings.data_dir / "logs" / "up.log") as log_file:
         configure_logs(settings.log_level, log_file)
         with DirectoryLock(settings.data_dir, setting=variable_name("data_dir")):
             # A wrong file is told now, and not by a child once the broker runs.
             make_parts(settings, "up", keyring(settings))
             code = _with_broker(settings, demo)
     sys.exit(code)
+
+
+def _log_file(path: Path) -> TextIO:
+    """The supervisor's own log; a long one becomes the older of two."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > OWN_LOG_SIZE_BYTES_MAX:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("a")
 
 
 def _with_broker(settings: Settings, demo: bool) -> int:

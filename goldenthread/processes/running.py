@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
@@ -25,14 +24,11 @@ def run_process(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> 
 
     The process goes by `_exit`, once its logs are out: threads of libraries that hang can't keep it.
     """
-    code = asyncio.run(_supervised(name, main))
-    log.info("process ends", process=name, exit_code=code)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    asyncio.run(_supervised(name, main))
+    raise AssertionError("the process has ended by itself")
 
 
-async def _supervised(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+async def _supervised(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> NoReturn:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,19 +44,29 @@ async def _supervised(name: str, main: Callable[[asyncio.Event], Awaitable[None]
     if not running.done():
         log.error("the end took too long, leaving as it is", process=name, seconds=STOP_TIMEOUT_SECONDS)
         # What was not committed is read again; but whoever waits should know that it was no clean end.
-        return EXIT_RESTART
-    return _code(name, running.exception())
+        _leave(name, EXIT_RESTART, "the end took too long")
+    _leave(name, *_verdict(name, running.exception()))
 
 
-def _code(name: str, error: BaseException | None) -> int:
+def _leave(name: str, code: int, reason: str) -> NoReturn:
+    """End right here: the event loop's own end would wait for threads that may hang in a library for minutes."""
+    log.info("process ends", process=name, exit_code=code)
+    if reason:
+        # The last line of this stream is what a supervisor shows as the reason.
+        sys.stderr.write(f"{reason}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _verdict(name: str, error: BaseException | None) -> tuple[int, str]:
+    """The exit code, and the reason in a line."""
     if error is None:
-        return EXIT_DONE
+        return EXIT_DONE, ""
     if isinstance(error, GoldenthreadError):
         kind = "an operator is needed" if error.exit_code == EXIT_OPERATOR else "the process can't go on"
         log.error(kind, process=name, error=type(error).__name__, reason=str(error))
-        # The supervisor shows the last line of this stream as the reason.
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return error.exit_code
+        return error.exit_code, f"{type(error).__name__}: {error}"
     log.error("the process failed", process=name, exc_info=error)
-    sys.stderr.write("".join(traceback.format_exception_only(error)))
-    return EXIT_RESTART
+    # Its text may hold what somebody sent; the log has it, redacted.
+    return EXIT_RESTART, f"{type(error).__name__}, see the log"

@@ -10,6 +10,7 @@ from connectors.web.server import listening
 from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from goldenthread.parts import Parts
+from goldenthread.secret import installation_name
 from schemas.errors import RestartNeeded
 from schemas.topics import Topic
 from state.store import Store, shared_cache
@@ -34,6 +35,7 @@ FOLLOWER_WAIT_SECONDS: Final = 1800.0
 INTAKE_LINGER_MS: Final = 5
 PRODUCER_CLOSE_SECONDS: Final = 5.0
 _FOLLOWER_POLL_SECONDS: Final = 0.1
+EVIDENCE_ROWS_RATIO: Final = 20
 _MIB: Final = 1024 * 1024
 _STAGES: Final = (intake.STAGE, identity.STAGE, context.STAGE)
 
@@ -86,7 +88,7 @@ class Worker:
                 self._reasons = ("the worker catches up with identity's links",)
                 if await _unless(stopping, asyncio.create_task(_caught_up(follower))):
                     # Step 4.
-                    await self._run_agents(KnownEvidence(store), stopping)
+                    await self._run_agents(follower, KnownEvidence(store), stopping)
             finally:
                 await asyncio.to_thread(follower.stop)
                 store.close()
@@ -95,7 +97,8 @@ class Worker:
         parts = self._parts
         wait_for_broker(parts.kafka, BROKER_WAIT_SECONDS)
         verify_topics(parts.kafka, parts.catalogue)
-        verify_group_offsets(parts.kafka, parts.settings.application, group_topics(parts))
+        raw = parts.catalogue.raw_topics()
+        verify_group_offsets(parts.kafka, parts.settings.application, group_topics(parts), raw)
 
     def _follow(self) -> tuple[Store, Follower]:
         parts = self._parts
@@ -113,7 +116,7 @@ class Worker:
         follower.start()
         return store, follower
 
-    async def _run_agents(self, known: KnownEvidence, stopping: asyncio.Event) -> None:
+    async def _run_agents(self, follower: Follower, known: KnownEvidence, stopping: asyncio.Event) -> None:
         parts = self._parts
         settings = parts.settings
         options = ApplicationOptions(
@@ -121,7 +124,8 @@ class Worker:
             settings.application,
             settings.worker_dir,
             session_timeout_s=settings.session_timeout_s,
-            instance_id=f"{settings.application}-worker-{settings.worker_index}",
+            # Two machines may both have a worker 0: the data directory tells them apart.
+            instance_id=f"{settings.application}-{installation_name(settings)}-{settings.worker_index}",
         )
         application = Application(make_app(options))
         producer = DeliveringProducer(parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS)
@@ -144,11 +148,15 @@ class Worker:
             self._stateful_stage(application, context.STAGE, context.INPUT, context.CHANGELOG, context_factory)
         )
         self._reasons = ("the worker takes its place in the group",)
-        ready = asyncio.create_task(self._ready_when_joined(application))
+        beside = [
+            asyncio.create_task(self._ready_when_joined(application)),
+            asyncio.create_task(_watch(follower, application)),
+        ]
         try:
             await application.run(stopping)
         finally:
-            ready.cancel()
+            for task in beside:
+                task.cancel()
             producer.close(PRODUCER_CLOSE_SECONDS)
 
     async def _ready_when_joined(self, application: Application) -> None:
@@ -196,8 +204,12 @@ class Worker:
             cache=self._cache,
             fault=self._fault,
         )
+        # One piece of evidence may change a row for each of its pairs, twice, where an event changes two or three.
+        rows_per_event = EVIDENCE_ROWS_RATIO if stage == identity.STAGE else 1
         policy = CheckpointPolicy(
-            settings.checkpoint_interval_ms, settings.checkpoint_events_max, settings.checkpoint_pause_ms
+            settings.checkpoint_interval_ms,
+            max(1, settings.checkpoint_events_max // rows_per_event),
+            settings.checkpoint_pause_ms,
         )
         return StatefulStage(
             options, engines, acknowledge=application.acknowledge, policy=policy, fatal=application.fatal
@@ -216,6 +228,13 @@ async def _unless(stopping: asyncio.Event, work: "asyncio.Task[None]") -> bool:
         return False
     await work
     return True
+
+
+async def _watch(follower: Follower, application: Application) -> None:
+    """End the worker when its follower has: intake would go on with what was known then."""
+    while follower.failure is None:  # noqa: ASYNC110 - the follower is a thread.
+        await asyncio.sleep(_FOLLOWER_POLL_SECONDS)
+    application.fatal(follower.failure)
 
 
 async def _caught_up(follower: Follower) -> None:

@@ -98,7 +98,6 @@ def test_what_is_for_other_programs_is_let_be(monkeypatch: pytest.MonkeyPatch, t
         ("GOLDENTHREAD_HOST", "shop.example.com", "does not appear to be"),
         ("GOLDENTHREAD_CHANNELS", "web,web", "channels are distinct names"),
         ("GOLDENTHREAD_CHANNELS", "web/1", "channels are distinct names"),
-        ("GOLDENTHREAD_CHANNELS", "", "channels are distinct names"),
         ("GOLDENTHREAD_LOG_LEVEL", "LOUD", "pattern"),
         ("GOLDENTHREAD_APPLICATION", "a b", "pattern"),
         ("GOLDENTHREAD_SESSION_TIMEOUT_S", "0.1", "greater than or equal to 1"),

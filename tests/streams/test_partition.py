@@ -137,6 +137,16 @@ async def test_a_batch_that_does_not_follow_what_was_applied_ends_the_worker(pre
     await partition.runner.close()
 
 
+async def test_a_batch_that_is_larger_than_a_checkpoint_may_be_is_committed_in_pieces() -> None:
+    partition = _Partition(policy=CheckpointPolicy(events_max=500))
+    partition.runner.start(1)
+    await partition.offer(*range(1_200))
+    await until(lambda: 1_200 in partition.acknowledged)
+    assert partition.committed == [500, 1_000, 1_200]
+    assert partition.acknowledged == [0, 500, 1_000, 1_200]
+    await partition.runner.close()
+
+
 async def test_records_below_the_position_are_skipped() -> None:
     partition = _Partition(_FakeCheckpoint(next_offset=5))
     partition.runner.start(1)
