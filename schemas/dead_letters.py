@@ -1,6 +1,6 @@
 """Dead letters: the headers that say what was wrong with a record, and where it came from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from schemas.errors import EventError
@@ -13,6 +13,8 @@ MESSAGE_LENGTH_MAX: Final = 512
 VALUE_SIZE_BYTES_MAX: Final = 896 * 1024
 KEY_SIZE_BYTES_MAX: Final = 16 * 1024
 ORIGINAL_HEADERS_SIZE_BYTES_MAX: Final = 64 * 1024
+
+_OUR_NAMES: Final = frozenset(str(header) for header in DeadHeader)
 
 Header = tuple[str, bytes]
 
@@ -37,49 +39,40 @@ def dead_letter(
     timestamp_ms: int | None = None,
     original: Sequence[Header] = (),
 ) -> DeadLetter:
-    """The original key, bytes and headers, and what was wrong; what is too large is cut, and its size told."""
-    headers = dead_letter_headers(
-        error, stage=stage, topic=topic, partition=partition, offset=offset, timestamp_ms=timestamp_ms
-    )
-    cut = value is not None and len(value) > VALUE_SIZE_BYTES_MAX
-    if cut or len(key or b"") > KEY_SIZE_BYTES_MAX:
-        headers += ((str(DeadHeader.CUT_FROM), str(len(value or b"")).encode()),)
-    if sum(len(name.encode()) + len(content or b"") for name, content in original) <= ORIGINAL_HEADERS_SIZE_BYTES_MAX:
-        headers += tuple((name, content or b"") for name, content in original)
-    return DeadLetter(
-        None if key is None else key[:KEY_SIZE_BYTES_MAX],
-        None if value is None else value[:VALUE_SIZE_BYTES_MAX],
-        headers,
-    )
+    """The original key, bytes and headers, and what was wrong.
 
-
-def dead_letter_headers(
-    error: EventError,
-    *,
-    stage: str,
-    topic: str = "",
-    partition: int | None = None,
-    offset: int | None = None,
-    timestamp_ms: int | None = None,
-    original: Iterable[Header] = (),
-) -> tuple[Header, ...]:
-    """Headers of a dead letter: code, message, pointer, stage, the origin where there is one, then the original's own.
-
-    A record that is repeated after a crash has the same origin again, by which readers tell that it is one.
+    What is too large is cut, and the size of a value told. Headers are code, message, pointer, stage, the origin where
+    there is one, then the original's own but for those that are called as ours: of a letter that is sent again, the
+    former reason is none of the new one's. A record that is repeated after a crash has the same origin again, by which
+    readers tell that it is one.
     """
-    own: list[Header] = [
+    own: list[tuple[DeadHeader, bytes]] = [
         (DeadHeader.CODE, error.code.encode()),
         (DeadHeader.MESSAGE, error.message[:MESSAGE_LENGTH_MAX].encode(errors="replace")),
         (DeadHeader.POINTER, error.pointer.encode(errors="replace")),
         (DeadHeader.STAGE, stage.encode()),
     ]
     if topic:
-        own.append((DeadHeader.TOPIC, topic.encode()))
+        own.append((DeadHeader.TOPIC, topic.encode(errors="replace")))
     for name, number in (
         (DeadHeader.PARTITION, partition),
         (DeadHeader.OFFSET, offset),
         (DeadHeader.TIMESTAMP, timestamp_ms),
+        (DeadHeader.CUT_FROM, None if value is None or len(value) <= VALUE_SIZE_BYTES_MAX else len(value)),
     ):
         if number is not None:
             own.append((name, str(number).encode()))
-    return (*((str(name), value) for name, value in own), *original)
+    return DeadLetter(
+        None if key is None else key[:KEY_SIZE_BYTES_MAX],
+        None if value is None else value[:VALUE_SIZE_BYTES_MAX],
+        (*((str(name), content) for name, content in own), *_kept(original)),
+    )
+
+
+def _kept(original: Sequence[Header]) -> Iterator[Header]:
+    """The original's own headers, or none where they are too large."""
+    if sum(len(name.encode()) + len(content or b"") for name, content in original) > ORIGINAL_HEADERS_SIZE_BYTES_MAX:
+        return
+    for name, content in original:
+        if name not in _OUR_NAMES:
+            yield name, content or b""

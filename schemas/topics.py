@@ -52,7 +52,7 @@ PUBLIC_TOPICS: Final = (Topic.CONTEXT, Topic.INTERACTIONS, Topic.CONTEXT_CHANGES
 
 
 class DeadHeader(StrEnum):
-    """Headers of a dead letter; the headers of the original record follow them unchanged."""
+    """Headers of a dead letter; the other headers of the original record follow them unchanged."""
 
     CODE = "gt-code"
     MESSAGE = "gt-message"

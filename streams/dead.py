@@ -1,14 +1,18 @@
 """Reads the dead topic: each letter with what was wrong, where it came from, and the original."""
 
+import hashlib
+import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from schemas.errors import BrokerUnreachable
 from schemas.topics import Catalogue, DeadHeader, Topic
-from streams.bulk import BulkReader, Record
+from streams.bulk import SILENCE_SECONDS_MAX, BulkReader, Record
 from streams.kafka import KafkaOptions
 
 _READ_SECONDS: Final = 1.0
 _OWN_HEADERS: Final = frozenset(str(header) for header in DeadHeader)
+_DIGEST_SIZE_BYTES: Final = 16
 
 
 class DeadLetterRecord(NamedTuple):
@@ -27,11 +31,13 @@ class DeadLetterRecord(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
-def read_dead(kafka: KafkaOptions, catalogue: Catalogue, start: int = 0) -> Iterator[DeadLetterRecord]:
+def read_dead(
+    kafka: KafkaOptions, catalogue: Catalogue, start: int = 0, *, silence_s_max: float = SILENCE_SECONDS_MAX
+) -> Iterator[DeadLetterRecord]:
     """All letters that are there now, oldest first, from an offset on; one that a crash repeated comes once.
 
     Raises:
-        BrokerUnreachable: no broker answers.
+        BrokerUnreachable: no broker answers, or nothing came for `silence_s_max` seconds.
     """
     topic = catalogue.name(Topic.DEAD)
     marks = BulkReader(kafka, {})
@@ -42,26 +48,48 @@ def read_dead(kafka: KafkaOptions, catalogue: Catalogue, start: int = 0) -> Iter
     position = max(low, start)
     if position >= end:
         return
-    seen: set[tuple[object, ...]] = set()
+    # Of each letter a digest: the originals are too large to keep.
+    seen: set[bytes] = set()
     reader = BulkReader(kafka, {(topic, 0): position}, with_headers=True)
     try:
+        last_sign = time.monotonic()
         while position < end:
             chunk = reader.read(_READ_SECONDS)
             for record in chunk.records:
                 position = record.offset + 1
                 letter = _letter(record)
-                place = None if letter.origin is None else (letter.stage, *letter.origin, letter.value)
-                if place is None or place not in seen:
+                digest = _digest(letter)
+                if digest not in seen:
                     yield letter
-                if place is not None:
-                    seen.add(place)
+                if digest is not None:
+                    seen.add(digest)
             position = max(position, *chunk.ends.values(), 0)
+            # What the caller did with the letters is no silence of the broker.
+            if chunk.records or chunk.ends:
+                last_sign = time.monotonic()
+            elif time.monotonic() - last_sign > silence_s_max:
+                raise BrokerUnreachable(
+                    f"{topic}: nothing came for {silence_s_max:.0f} s, {position} of {end} are read"
+                )
     finally:
         reader.close()
 
 
+def _digest(letter: DeadLetterRecord) -> bytes | None:
+    """What a letter and its repetition have in common; None where a letter has no origin to know it by."""
+    if letter.origin is None:
+        return None
+    hashed = hashlib.blake2b(repr((letter.stage, *letter.origin)).encode(), digest_size=_DIGEST_SIZE_BYTES)
+    hashed.update(b"" if letter.value is None else b"=" + letter.value)
+    return hashed.digest()
+
+
 def _letter(record: Record) -> DeadLetterRecord:
-    own = {name: value.decode(errors="replace") for name, value in record.headers if name in _OWN_HEADERS}
+    own: dict[str, str] = {}
+    for name, value in record.headers:
+        if name in _OWN_HEADERS:
+            # Ours come first; whatever else is called so was the original's.
+            own.setdefault(name, value.decode(errors="replace"))
     topic = own.get(DeadHeader.TOPIC)
     partition, offset = own.get(DeadHeader.PARTITION, ""), own.get(DeadHeader.OFFSET, "")
     origin = (topic, int(partition), int(offset)) if topic and partition.isdigit() and offset.isdigit() else None

@@ -20,7 +20,7 @@ from connectors.collect.files_progress import Progress, ProgressFile
 from connectors.collect.files_rows import FileRow, FileRows
 from schemas.cleaning import Cleaner
 from schemas.clock import Clock
-from schemas.dead_letters import dead_letter_headers
+from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, SettingError, UsageError
 from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE, CloudEvent, parse_structured
 from schemas.mapping import InputFormat, Mapping
@@ -183,11 +183,16 @@ class _Import:
             # 2. The bad row to `dead` ...
             self._bad_rows.append(BadRow(row.line, error.code, error.message, error.pointer))
             placed = EventError(error.code, f"line {row.line}: {error.message}", error.pointer)
-            headers = dead_letter_headers(
-                placed, stage=STAGE, topic=f"{STAGE}:{self._path.name}", partition=0, offset=row.line
+            letter = dead_letter(
+                placed,
+                stage=STAGE,
+                key=None,
+                value=row.raw,
+                topic=f"{STAGE}:{self._path.name}",
+                partition=0,
+                offset=row.line,
             )
-            dead = self._to.catalogue.name(Topic.DEAD)
-            self._to.producer.produce(Record(dead, None, row.raw, headers))
+            self._to.producer.produce(Record(self._to.catalogue.name(Topic.DEAD), *letter))
             return
         # ... the event to its channel's raw topic, its id the key, so that partitions fill evenly.
         key = f"{event.source} {event.id}".encode()

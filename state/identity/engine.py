@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 
-from schemas.dead_letters import dead_letter_headers
+from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, SecretError
 from schemas.identity_changes import Cause, encode_identity_change
 from schemas.identity_policy import Grade, Policy
@@ -136,10 +136,16 @@ class IdentityEngine:
 
     def _bury(self, value: bytes, offset: int, error: EventError) -> None:
         self.counts[error.code] += 1
-        headers = dead_letter_headers(
-            error, stage="identity", topic=self._origin_topic, partition=self._partition, offset=offset
+        letter = dead_letter(
+            error,
+            stage="identity",
+            key=None,
+            value=value,
+            topic=self._origin_topic,
+            partition=self._partition,
+            offset=offset,
         )
-        self._outputs.append(Output(Topic.DEAD, None, value, headers))
+        self._outputs.append(Output(Topic.DEAD, *letter))
 
     # 2. Record
 

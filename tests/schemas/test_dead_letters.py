@@ -40,8 +40,7 @@ def test_a_letter_holds_the_original_and_says_what_was_wrong_and_where_it_lay() 
             ("gt-partition", b"3"),
             ("gt-offset", b"0"),
             ("gt-timestamp-ms", b"17"),
-            # The original's own come last, so that the first of a name is ours.
-            ("gt-code", b"older"),
+            # The original's own come last; an older reason is none of this letter's.
             ("h", b"1"),
         ),
     )
@@ -70,6 +69,8 @@ def test_a_key_that_is_too_large_is_cut() -> None:
     letter = dead_letter(ERROR, stage="s", key=b"k" * (KEY_SIZE_BYTES_MAX + 1), value=b"v")
     assert letter.key == b"k" * KEY_SIZE_BYTES_MAX
     assert letter.value == b"v"
+    # The size that is told is that of a value.
+    assert "gt-cut-from-bytes" not in dict(letter.headers)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,11 @@ def test_whatever_the_headers_the_letter_fits(original: list[Header]) -> None:
     )  # fmt: skip
     assert len(dict(letter.headers)["gt-message"].decode()) == MESSAGE_LENGTH_MAX
     assert _size_bytes(letter) <= RECORD_SIZE_BYTES_MAX
+
+
+def test_a_file_name_that_is_no_unicode_is_replaced() -> None:
+    letter = dead_letter(ERROR, stage="import", key=None, value=None, topic="import:\udcff.csv")
+    assert dict(letter.headers)["gt-topic"] == b"import:?.csv"
 
 
 def test_half_of_a_surrogate_pair_in_a_message_is_replaced() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from schemas.dead_letters import VALUE_SIZE_BYTES_MAX
 from schemas.identity_policy import Grade
 from schemas.messages import Add, Drop, Evidence, Own, encode
 from schemas.topics import DeadHeader, Topic
@@ -211,6 +212,14 @@ def test_evidence_that_cannot_be_read_is_dead_and_the_next_is_applied(value: byt
     assert driven.rows.rows == {}
     driven.show("email:a", "cookie:c")
     assert driven.engine.counts == Counter(unreadable_message=1, applied=1)
+
+
+def test_a_letter_about_very_large_evidence_fits_into_a_record() -> None:
+    driven = DrivenEngine()
+    driven.engine.apply(b"x" * 2_000_000, 7)
+    [letter] = driven.checkpoint()
+    assert len(letter.value or b"") == VALUE_SIZE_BYTES_MAX
+    assert dict(letter.headers)[DeadHeader.CUT_FROM] == b"2000000"
 
 
 def test_an_identifier_sealed_for_another_fragment_is_dead() -> None:
