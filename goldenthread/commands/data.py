@@ -11,12 +11,13 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 
 from connectors.collect.files import BadRow, Destination, ImportProgress, ImportResult, import_file
 from connectors.serve.client import customer_get
 from connectors.serve.tail import tail as tail_topic
 from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_pretty
+from goldenthread.commands.tables import shown, table
 from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts
 from goldenthread.secret import keyring
 from goldenthread.settings import load_settings
@@ -90,7 +91,7 @@ def _tell(result: ImportResult, parts: Parts, json: bool) -> None:
         f"{result.rows:,} rows{resumed}: {result.accepted:,} accepted, {result.dead:,} dead, {result.seconds:.1f} s"
     )
     for bad in result.problems[:PROBLEMS_SHOWN_MAX]:
-        OUT.print(_bad_row(bad), markup=False)
+        OUT.print(shown(_bad_row(bad)))
     if result.dead:
         OUT.print(f"All bad rows are in {parts.catalogue.name('dead')}: goldenthread dead list")
 
@@ -176,10 +177,10 @@ def get(  # noqa: PLR0917 - typer turns each into an option of its own.
 
 def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
     identity = context["identity"]
-    title = f"[bold]{context.get('customer') or 'fragment'}[/]  {identity['level']}, by {identity.get('strongest')}"
-    OUT.print(f"{title}   match {match}   lag {lag} s")
+    customer_id = Text(context.get("customer") or "fragment", style="bold")
+    OUT.print(customer_id, shown(f" {identity['level']}, by {identity.get('strongest')}   match {match}   lag {lag} s"))
     OUT.print(
-        _table(
+        table(
             ("identifier", "value", "grade", "role", "first", "last"),
             [
                 (one["kind"], one["value"], one["grade"], one["role"], _second(one["first"]), _second(one["last"]))
@@ -189,7 +190,7 @@ def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
     )
     traits = context["traits"].items()
     OUT.print(
-        _table(
+        table(
             ("trait", "value", "source", "time", "via"),
             [
                 (name, _text(trait["value"]), trait["source"], _second(trait["time"]), trait.get("via"))
@@ -199,7 +200,7 @@ def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
     )
     interactions = context["interactions"]
     OUT.print(
-        _table(
+        table(
             ("recent", "channel", "type", "summary", "via"),
             [
                 (_second(one["time"]), one["channel"], one["type"], one.get("summary"), one.get("via"))
@@ -208,16 +209,7 @@ def _show(context: dict[str, Any], match: str | None, lag: str | None) -> None:
         )
     )
     channels = ", ".join(f"{name} {tally['interactions']}" for name, tally in context["channels"].items())
-    OUT.print(f"{interactions['count']} interactions: {channels}. The whole document: --json")
-
-
-def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell).replace("[", r"\[") for cell in row))
-    return table
+    OUT.print(shown(f"{interactions['count']} interactions: {channels}. The whole document: --json"))
 
 
 def _second(time: str | None) -> str:

@@ -6,9 +6,9 @@ from collections import Counter, deque
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_pretty
+from goldenthread.commands.tables import shown, table
 from goldenthread.parts import catalogue_of, kafka_of
 from goldenthread.settings import load_settings
 from schemas.errors import EXIT_PROBLEMS_FOUND
@@ -30,25 +30,22 @@ def list_(
     json: JsonFlag = False,
 ) -> None:
     """List dead letters, oldest first, without what people said in them; `dead show` has the original."""
-    letters: deque[DeadLetterRecord] = deque(maxlen=limit)
+    # The originals together may be larger than memory; what is listed is what is said of them.
+    heads: deque[dict[str, Any]] = deque(maxlen=limit)
     counts: Counter[str] = Counter()
     for letter in _letters(0):
         if code is None or letter.code == code:
             counts[letter.code] += 1
-            letters.append(letter)
+            heads.append(_head(letter))
     if json:
-        for letter in letters:
-            print_json(_head(letter))
+        for head in heads:
+            print_json(head)
         return
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("offset", "time", "stage", "code", "pointer", "origin", "message"):
-        table.add_column(column, overflow="fold", no_wrap=column in {"offset", "time", "code"})
-    for letter in letters:
-        origin = "" if letter.origin is None else "{}/{}@{}".format(*letter.origin)
-        head = (str(letter.offset), _time(letter), letter.stage, letter.code, letter.pointer, origin, letter.message)
-        table.add_row(*(cell.replace("[", r"\[") for cell in head))
-    OUT.print(table)
-    OUT.print(f"{counts.total()} dead letters: " + ", ".join(f"{name} {count}" for name, count in counts.most_common()))
+    columns = ("offset", "time", "stage", "code", "pointer", "origin", "message")
+    rows = ([_place(head) if column == "origin" else head[column] for column in columns] for head in heads)
+    OUT.print(table(columns, rows, unfolded=frozenset({"offset", "time", "code"})))
+    by_code = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    OUT.print(shown(f"{counts.total()} dead letters: {by_code}"))
 
 
 @dead.command()
@@ -58,12 +55,12 @@ def show(offset: Annotated[int, typer.Argument(min=0, help="From `dead list`.")]
     if letter is None:
         ERR.print(f"There is no dead letter at offset {offset}.")
         sys.exit(EXIT_PROBLEMS_FOUND)
-    shown = _head(letter) | {
+    whole = _head(letter) | {
         "headers": {name: _content(value) for name, value in letter.headers},
         "key": _content(letter.key),
         "value": _content(letter.value),
     }
-    (print_json if json else print_pretty)(shown)
+    (print_json if json else print_pretty)(whole)
 
 
 def _letters(start: int) -> Any:
@@ -74,21 +71,22 @@ def _letters(start: int) -> Any:
     return read_dead(kafka, catalogue_of(settings), start)
 
 
-def _time(letter: DeadLetterRecord) -> str:
-    return format_time(letter.timestamp_ms * 1000)
-
-
 def _head(letter: DeadLetterRecord) -> dict[str, Any]:
     origin = letter.origin
     return {
         "offset": letter.offset,
-        "time": _time(letter),
+        "time": format_time(letter.timestamp_ms * 1000),
         "stage": letter.stage,
         "code": letter.code,
         "pointer": letter.pointer,
         "message": letter.message,
         "origin": None if origin is None else dict(zip(("topic", "partition", "offset"), origin, strict=True)),
     }
+
+
+def _place(head: dict[str, Any]) -> str:
+    origin = head["origin"]
+    return "" if origin is None else f"{origin['topic']}/{origin['partition']}@{origin['offset']}"
 
 
 def _content(content: bytes | None) -> dict[str, str] | None:
