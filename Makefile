@@ -27,7 +27,7 @@ install: $(RUNTIME)
 develop: $(DEVELOPMENT)
 
 $(RUNTIME):
-	@echo "Installing what requirements.txt locks into $(VENV)"
+	@echo "Installing what requirements.txt locks into $(VENV), about a minute"
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or give its path as PYTHON=..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt

@@ -8,10 +8,10 @@ import difflib
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -155,6 +155,25 @@ class Settings(BaseSettings):
             raise ValueError("channels are distinct names of ASCII letters, digits and underscores")
         return value
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        names = ("lookup_port", "collect_port", "worker_port", "broker_port", "controller_port")
+        seen: dict[int, str] = {}
+        for name in names:
+            other = seen.setdefault(getattr(self, name), name)
+            if other != name:
+                raise ValueError(f"{variable_name(other)} and {variable_name(name)} are the same port")
+        return self
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _addresses(cls, value: str | None) -> str | None:
+        for address in () if value is None else value.split(","):
+            host, colon, port = address.strip().rpartition(":")
+            if not (host and colon and port.isdigit()):
+                raise ValueError(f"{address!r} is no host:port")
+        return value
+
     @field_validator("host")
     @classmethod
     def _loopback(cls, value: str) -> str:
@@ -213,7 +232,9 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _problem(problem: Any) -> str:
-    name = str(problem["loc"][0]) if problem["loc"] else TOML_FILE
+    if not problem["loc"]:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    name = str(problem["loc"][0])
     field = name if name in Settings.model_fields else name.removeprefix(PREFIX).lower()
     if problem["type"] == "extra_forbidden":
         return f"{name} is no setting{_nearest(field)}"

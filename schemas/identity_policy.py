@@ -123,7 +123,7 @@ _IDENTIFYING, _MEDIUM, _WEAK, _NONE = Strength.IDENTIFYING, Strength.MEDIUM, Str
 DEFAULT_POLICY: Final = Policy(
     kinds=(
         Kind("crm", _IDENTIFYING, Normaliser.TEXT, unique=True, shared_from=20, namespaced=True),
-        Kind("account", _IDENTIFYING, Normaliser.TEXT, shared_from=20, namespaced=True),
+        Kind("account", _IDENTIFYING, Normaliser.TEXT, shared_from=20),
         Kind("email", _IDENTIFYING, Normaliser.EMAIL, shared_from=20),
         Kind(
             "national_id",
@@ -134,7 +134,7 @@ DEFAULT_POLICY: Final = Policy(
             enabled=False,
             hidden=True,
         ),
-        Kind("loyalty", _MEDIUM, Normaliser.DIGITS, namespaced=True),
+        Kind("loyalty", _MEDIUM, Normaliser.DIGITS),
         Kind("social", _MEDIUM, Normaliser.PLATFORM),
         Kind("phone", _MEDIUM, Normaliser.PHONE),
         # Unknown kinds stand here: see `Policy.position`.

@@ -37,6 +37,11 @@ STOP_DEADLINE_SECONDS: Final = 30.0
 OWN_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 DEMO_EVENTS_PER_SECOND: Final = 150.0
 _PROBE_TIMEOUT_SECONDS: Final = 2.0
+#: Settings that the printed commands need too.
+_TOLD_SETTINGS: Final = frozenset(
+    variable_name(field)
+    for field in ("lookup_port", "collect_port", "broker_port", "kafka_bootstrap_servers", "topic_prefix", "host")
+)
 
 
 def up(
@@ -99,7 +104,7 @@ async def _run(settings: Settings, demo: bool, broker: LocalBroker | None) -> in
     ERR.print(f"Starting {', '.join(child.name for child in children)}; logs are in {settings.data_dir / 'logs'}/")
     running = asyncio.create_task(supervisor.run())
     if await supervisor.wait_ready():
-        OUT.print(_welcome(settings))
+        OUT.print(_welcome(settings, demo))
         shown = asyncio.create_task(StatusLine(settings).show())
         played = asyncio.create_task(_play(settings)) if demo else None
         code = await running
@@ -194,9 +199,8 @@ async def _play(settings: Settings) -> None:
         ERR.print(f"[yellow]The demo ended early:[/] {error}")
 
 
-def _welcome(settings: Settings) -> str:
-    host = settings.host
-    prefix = settings.topic_prefix
+def _welcome(settings: Settings, demo: bool) -> str:
+    host, prefix = settings.host, settings.topic_prefix
     program = Path(sys.argv[0])
     started_as_module = program.name == "__main__.py"
     shown = f"{sys.executable} -m goldenthread" if started_as_module else os.path.relpath(program)
@@ -205,14 +209,22 @@ def _welcome(settings: Settings) -> str:
         + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         + '","channel":"web","data":{"identifiers":{"email":"you@example.com"},"summary":"Tried Goldenthread"}}'
     )
+    get = f"  {shown} customer get email {EXAMPLE_EMAIL if demo else 'you@example.com'}"
+    send = f"  {shown} send '{event}'"
+    first, second = (get, send) if demo else (send, get)
+    # Commands find the processes by the same settings; the files of this folder are read there anyway.
+    exported = [name for name in sorted(_TOLD_SETTINGS) if name in os.environ]
+    same = f"\nwith the same settings: export {' '.join(f'{name}={os.environ[name]}' for name in exported)}"
+    sources = "the demo's sources" if demo and settings.sources_file is None else settings.sources_file
     return f"""
 [bold green]Goldenthread is ready.[/]
   lookup   http://{host}:{settings.lookup_port}      one customer's context, by any identifier
   collect  http://{host}:{settings.collect_port}      events in, as CloudEvents
   Kafka    {settings.bootstrap_servers}             {prefix}raw.<channel> in, {prefix}context out
-
+  sources  {sources or "none registered: every link is a claim (docs/sources.md)"}
+{same if exported else ""}
 Try, in another terminal in this folder:
-  {shown} customer get email {EXAMPLE_EMAIL}
-  {shown} send '{event}'
+{first}
+{second}
   {shown} tail interactions --from-beginning --limit 3
 """
