@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from schemas.identifiers import Identifier
-from schemas.identity_policy import Grade, Policy, Strength
+from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
 from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
 
 TRUSTED_TRAITS: Final = frozenset({"email", "phone"})
@@ -125,7 +125,7 @@ def join(home: Part, members: Iterable[Part], rules: JoinRules) -> Joined:
         settling=any(part.settling for part in others),
         realm=home.identifier.realm,
         level=SHARED if shared else _level(resting, rules.policy),
-        strongest=_strongest(resting, rules.policy),
+        strongest=_strongest(resting, attached, rules.policy),
     )
     _count(joined, [part.content for part in parts], rules.limits)
     if not shared:
@@ -138,7 +138,9 @@ def _tell(joined: Joined, resting: list[Part], attached: list[Part], rules: Join
     limits = rules.limits
     joined.identifiers = _identifiers([*resting, *attached], rules)
     sources: list[_Source] = [(part.content, None) for part in resting]
-    sources_attached: list[_Source] = [(part.content, part.identifier.kind) for part in attached]
+    sources_attached: list[_Source] = [
+        (part.content, _shown_kind(part.identifier.kind, rules.policy)) for part in attached
+    ]
     joined.traits = _traits(sources, sources_attached, rules)
     joined.permissions = _permissions(sources)
     refs = _refs(sources)
@@ -167,12 +169,20 @@ def _level(resting: list[Part], policy: Policy) -> str:
     return level
 
 
-def _strongest(resting: list[Part], policy: Policy) -> str:
-    if len(resting) == 1:
-        return resting[0].identifier.kind
-    kinds = [part.identifier.kind for part in resting]
-    shown = [kind for kind in kinds if not policy.kind(kind).hidden]
-    return min(shown or kinds, key=lambda kind: (policy.position(kind), kind))
+def _strongest(resting: list[Part], attached: list[Part], policy: Policy) -> str:
+    """The strongest kind that may be shown among those that the customer rests on, else among the attached ones."""
+    for parts in (resting, attached):
+        shown = {part.identifier.kind for part in parts if not policy.kind(part.identifier.kind).hidden}
+        if len(shown) == 1:
+            return shown.pop()
+        if shown:
+            return min(shown, key=lambda kind: (policy.position(kind), kind))
+    return OTHER_KIND
+
+
+def _shown_kind(kind: str, policy: Policy) -> str:
+    """The kind, or the word for any where nobody is to know that there is one of this kind."""
+    return OTHER_KIND if policy.kind(kind).hidden else kind
 
 
 def _identifiers(parts: list[Part], rules: JoinRules) -> list[Part]:

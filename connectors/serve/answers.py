@@ -136,7 +136,8 @@ class Answers:
     def _lead(self, identifier: Identifier, min_grade: Grade) -> "_Lead | Shared | Unknown":
         place = self.finder.place_of(identifier)
         if place.state == SHARED:
-            return Shared(self.finder.candidates(place))
+            # Candidates are customers, and how surely the identifier leads to each of them nobody says.
+            return Shared(self.finder.candidates(place) if min_grade <= Grade.CLAIMED else ())
         published = self.finder.context_at(place)
         if published is None:
             return _UNKNOWN

@@ -235,6 +235,25 @@ def test_identifiers_stand_strongest_kind_first_and_hidden_kinds_not_at_all() ->
     assert document["identifiers"][0]["grade"] == "login"
 
 
+def test_a_hidden_kind_is_never_named() -> None:
+    kinds = tuple(
+        msgspec.structs.replace(kind, enabled=True, hidden=kind.name in {"national_id", "social"})
+        for kind in DEFAULT_POLICY.kinds
+    )
+    rules = JoinRules(Policy(kinds))
+    citizen, handle = Identifier("national_id", "111222333"), Identifier("social", "x:ann")
+    home = part(citizen, "home", [routed(source="a")])
+    assert shown(home, rules=rules)["identity"]["strongest"] == "other"
+    cookie = part(ANNS_COOKIE, "attached", [])
+    hidden = part(handle, "attached", [routed(source="b", traits={"city": b'"Delft"'}, direction="out")])
+    document = shown(home, cookie, hidden, rules=rules)
+    assert document["identity"]["strongest"] == "cookie"
+    assert [each["kind"] for each in document["identifiers"]] == ["cookie"]
+    assert document["traits"]["city"]["via"] == document["last"]["out"]["via"] == "other"
+    text = msgspec.json.encode(document)
+    assert not any(word in text for word in (b"national_id", b"social", b"111222333", b"x:ann"))
+
+
 def test_a_customer_without_events_has_no_context() -> None:
     assert show("x", join(part(ANN, "home", []), [part(ANNS_COOKIE, "attached", [])], RULES)) is None
 

@@ -80,6 +80,13 @@ def test_a_shared_identifier_names_the_customers_of_its_neighbours_once_each() -
     assert copy.answers.customer(phone) == Shared((one, two))
 
 
+@pytest.mark.parametrize("min_grade", [Grade.LOGIN, Grade.RECORD])
+def test_above_claimed_a_shared_identifier_names_no_customer(min_grade: Grade) -> None:
+    copy = Copy()
+    copy.share("phone", "+31201234567", copy.home("crm", "1", Grade.RECORD))
+    assert ask(copy, "phone", "+31201234567", min_grade) == Shared(())
+
+
 def test_a_shared_identifiers_document_is_never_shown_even_before_its_link_row_is_there() -> None:
     copy = Copy()
     customer = copy.fragment("phone", "+31201234567")
