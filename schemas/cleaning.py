@@ -34,7 +34,7 @@ from schemas.limits import (
     TRAITS_MAX,
 )
 from schemas.messages import Ref, RoutedEvent, SealedIdentifier
-from schemas.normalise import Patterns, identify, is_kind_name, normalise
+from schemas.normalise import Patterns, identify, is_kind_name, normalise, trim
 from schemas.sources import Source, SourceRegistry
 from schemas.strict_json import canonical_json, pointer_to
 from schemas.times import MICROSECONDS_PER_SECOND
@@ -174,7 +174,9 @@ class Cleaner:
                 if value is None:
                     continue
                 try:
-                    resolved = self._resolve(name, str(value), source.realm, source.namespace)
+                    # Trimmed beforehand, so that the cache holds no long texts; a kind that is off bounds nothing.
+                    text = trim(str(value)) if kind.enabled else ""
+                    resolved = self._resolve(name, text, source.realm, source.namespace)
                 except EventError as error:
                     pointer = pointer_to("/data/identifiers", name)
                     if isinstance(given, list):

@@ -178,6 +178,11 @@ def encode_structured(event: CloudEvent) -> bytes:
     return msgspec.json.encode({**envelope, **event.extensions, "data": msgspec.Raw(event.data)})
 
 
+def raw_key(event: CloudEvent) -> bytes:
+    """The key of the event's raw record: copies of an event meet in one partition, and events spread over all."""
+    return f"{event.source}\0{event.id}".encode()
+
+
 def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
     version = _text(envelope, "specversion", TYPE_LENGTH_MAX)
     if version != SPEC_VERSION:

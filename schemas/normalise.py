@@ -65,6 +65,18 @@ def normalise(kind: Kind, value: str, policy: Policy) -> str | None:
     return None if normal is None or dropped.match(kind.name, normal) else normal
 
 
+def trim(value: str) -> str:
+    """The value without the white space around it, which says nothing in any kind.
+
+    Raises:
+        EventError: `identifier_too_long`.
+    """
+    trimmed = value.strip()
+    if len(trimmed) > IDENTIFIER_LENGTH_MAX:
+        raise _too_long()
+    return trimmed
+
+
 def identify(
     kind: Kind, value: str, policy: Policy, realm: str = DEFAULT_REALM, namespace: str = DEFAULT_NAMESPACE
 ) -> Identifier | None:
@@ -73,9 +85,7 @@ def identify(
     Raises:
         EventError: `identifier_too_long`.
     """
-    if len(value) > IDENTIFIER_LENGTH_MAX and len(value.strip()) > IDENTIFIER_LENGTH_MAX:
-        raise _too_long()
-    normal = normalise(kind, value, policy)
+    normal = normalise(kind, trim(value), policy)
     if normal is None:
         return None
     if len(normal) > IDENTIFIER_LENGTH_MAX:
@@ -101,7 +111,7 @@ def _text(value: str, _region: str) -> str | None:
     return unicodedata.normalize("NFC", value)
 
 
-def _trim(value: str, _region: str) -> str | None:
+def _as_it_is(value: str, _region: str) -> str | None:
     return value
 
 
@@ -176,7 +186,7 @@ def _checksum(value: str, _region: str) -> str | None:
 
 _NORMALISERS: Final[dict[Normaliser, Callable[[str, str], str | None]]] = {
     Normaliser.TEXT: _text,
-    Normaliser.TRIM: _trim,
+    Normaliser.TRIM: _as_it_is,
     Normaliser.EMAIL: _email,
     Normaliser.PHONE: _phone,
     Normaliser.DIGITS: _digits,

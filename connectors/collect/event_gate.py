@@ -21,6 +21,7 @@ from schemas.event import (
     parse_batch,
     parse_binary,
     parse_structured,
+    raw_key,
 )
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.strict_json import UNREADABLE
@@ -132,9 +133,7 @@ class EventGate:
                 f"{len(value)} bytes with its channel, in structured form; at most {EVENT_SIZE_BYTES_MAX} are taken"
             )
             raise EventError(DeadCode.RECORD_TOO_LARGE, message)
-        # Copies of an event meet in one partition, and events spread over all.
-        key = f"{event.source}\0{event.id}".encode()
-        return AcceptedEvent(channel, Record(self._catalogue.raw(channel), key, value, _HEADERS))
+        return AcceptedEvent(channel, Record(self._catalogue.raw(channel), raw_key(event), value, _HEADERS))
 
 
 def _with_channel(original: bytes, channel: str) -> bytes:

@@ -22,7 +22,7 @@ from schemas.cleaning import Cleaner
 from schemas.clock import Clock
 from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, SettingError, UsageError
-from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE, CloudEvent, parse_structured
+from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE, CloudEvent, parse_structured, raw_key
 from schemas.mapping import InputFormat, Mapping
 from schemas.strict_json import canonical_json
 from schemas.topics import Catalogue, Topic
@@ -194,9 +194,8 @@ class _Import:
             )
             self._to.producer.produce(Record(self._to.catalogue.name(Topic.DEAD), *letter))
             return
-        # ... the event to its channel's raw topic, its id the key, so that partitions fill evenly.
-        key = f"{event.source} {event.id}".encode()
-        self._to.producer.produce(Record(self._to.catalogue.raw(channel), key, body, _EVENT_HEADERS))
+        # ... the event to its channel's raw topic.
+        self._to.producer.produce(Record(self._to.catalogue.raw(channel), raw_key(event), body, _EVENT_HEADERS))
         self._accepted += 1
 
     def _channel(self, event: CloudEvent) -> str:

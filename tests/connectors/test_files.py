@@ -111,7 +111,7 @@ def test_rows_become_events_on_the_topic_of_their_channel(tmp_path: Path) -> Non
     assert {each.topic for each in producer.records} == {"gt.raw.web"}
     assert ids(producer) == ["1", "2", "3"]
     assert notes(producer) == ["a", 'b "quoted"', "c;\r\nd"]
-    assert [each.key for each in producer.records] == [b"shop 1", b"shop 2", b"shop 3"]
+    assert [each.key for each in producer.records] == [b"shop\x001", b"shop\x002", b"shop\x003"]
 
 
 @pytest.mark.parametrize(

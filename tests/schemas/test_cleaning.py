@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas import cleaning, normalise
 from schemas.cleaning import Cleaned, Cleaner
 from schemas.errors import DeadCode, EventError
 from schemas.event import parse_structured
@@ -166,6 +167,24 @@ def test_a_kind_that_is_off_leaves_no_trace() -> None:
     cleaned = clean({"identifiers": {"national_id": "111222333", "crm": "8812"}})
     assert cleaned.identifiers == ()
     assert b"111222333" not in cleaned.routed.data
+
+
+def test_only_texts_that_fit_are_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: list[str] = []
+
+    def identify(kind: Kind, value: str, *more: Any) -> Identifier | None:
+        resolved.append(value)
+        return normalise.identify(kind, value, *more)
+
+    monkeypatch.setattr(cleaning, "identify", identify)
+    one = cleaner()
+    for padding in (0, 1, 100_000):
+        assert routing(clean({"identifiers": {"cookie": " " * padding + "c\n"}}, of=one)) == Identifier("cookie", "c")
+    too_long = (DeadCode.IDENTIFIER_TOO_LONG, "/data/identifiers/cookie/1")
+    assert fault({"identifiers": {"cookie": ["c", "x" * 100_000]}}, of=one) == too_long
+    # Of a kind that is off nothing is looked at.
+    assert clean({"identifiers": {"cookie": "c", "national_id": "1" * 100_000}}, of=one).identifiers == ()
+    assert resolved == ["c"]
 
 
 def test_a_long_summary_is_cut_in_the_context_only() -> None:
