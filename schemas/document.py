@@ -139,23 +139,11 @@ class ContextDocument(msgspec.Struct):
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _CANONICAL = msgspec.json.Encoder(order="sorted")
-_RECENT = msgspec.json.Decoder(RecentInteraction)
-_DOCUMENT = msgspec.json.Decoder(ContextDocument)
 
 
 def encode_document(document: ContextDocument) -> bytes:
     """The document as JSON, fields in the order of the contract, keys of mappings sorted."""
     return _ENCODER.encode(document)
-
-
-def decode_document(encoded: bytes) -> ContextDocument:
-    """The document in a record of `context`; raises msgspec.DecodeError."""
-    return _DOCUMENT.decode(encoded)
-
-
-def recent_interactions(document: ContextDocument) -> list[RecentInteraction]:
-    """The newest interactions of a context, newest first."""
-    return [_RECENT.decode(each) for each in document.interactions.recent]
 
 
 def canonical_bytes(document: ContextDocument | dict[str, Any] | bytes) -> bytes:

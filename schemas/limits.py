@@ -10,7 +10,6 @@ TYPE_LENGTH_MAX: Final = 128
 # The longest RFC 3339 time has 35 characters: nine digits of the second and an offset.
 TIME_LENGTH_MAX: Final = 64
 IDENTIFIER_LENGTH_MAX: Final = 256
-KIND_LENGTH_MAX: Final = 32
 # Evidence is every pair of them: 16 give 120 pairs, which is the most that one event may cost identity.
 IDENTIFIERS_MAX: Final = 16
 NESTING_DEPTH_MAX: Final = 16

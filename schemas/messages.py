@@ -4,14 +4,12 @@ A message's first field is its tag, then `target`, the fragment whose partition 
 at the end. Times are microseconds since 1970.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 
 from schemas.identity_policy import Grade
-
-#: The last microsecond of the year 9999, past which no time can be written as RFC 3339.
-TIME_MAX_US: Final = 253_402_300_799_999_999
+from schemas.times import TIME_MAX_US
 
 EventTime = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_US)]
 GradeNumber = Annotated[int, msgspec.Meta(ge=int(min(Grade)), le=int(max(Grade)))]
@@ -156,8 +154,3 @@ def decode_routed(value: bytes) -> RoutedMessage:
 def decode_identity(value: bytes) -> IdentityMessage:
     """The message in a record of `identity.evidence`; raises one of `strict_json.UNREADABLE`."""
     return _IDENTITY.decode(value)
-
-
-def weakest(one: Grade, other: Grade) -> Grade:
-    """The grade of a chain is that of its weakest link."""
-    return min(one, other)

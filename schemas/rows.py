@@ -127,14 +127,13 @@ class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class EvidenceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When a pair was first seen by a source, by which event, and the newest 30-day bucket of sight.
 
-    `first` is the least (time, source, id). The neighbour travels along, so that a row can be read by itself.
+    `first` is the least (time, source, id). The neighbour's kind travels along: decisions look at few kinds of many.
     """
 
     first_time: int
     first_id: str
     last: int
     neighbour_kind: str
-    neighbour_sealed: bytes
 
 
 class PositionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -17,14 +17,10 @@ import msgspec
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
+from schemas.roles import ATTACHED, JOINED, SHARED
 from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
 
 TRUSTED_TRAITS: Final = frozenset({"email", "phone"})
-
-HOME: Final = "home"
-JOINED: Final = "joined"
-ATTACHED: Final = "attached"
-SHARED: Final = "shared"
 
 _JSON = msgspec.json.Encoder()
 

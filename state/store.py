@@ -120,11 +120,6 @@ class Store:
         value: bytes | None = self._database.get(key)
         return value
 
-    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        """The rows of the keys, in their order."""
-        values: list[bytes | None] = self._database.get(keys)
-        return values
-
     def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
         for key, value in self._database.items(from_key=start or prefix):

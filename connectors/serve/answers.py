@@ -14,7 +14,7 @@ from connectors.serve.finding import AskedIdentifier, Finder, Place, Published
 from connectors.serve.fragments import FragmentContexts
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade
-from state.join import SHARED
+from schemas.roles import SHARED
 
 
 class Match(msgspec.Struct, frozen=True):

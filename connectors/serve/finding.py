@@ -13,8 +13,8 @@ from schemas.identity_policy import Grade, Policy, Strength
 from schemas.keys import Keyring
 from schemas.limits import CANDIDATES_MAX
 from schemas.normalise import identify, is_kind_name
+from schemas.roles import HOME, SHARED
 from schemas.rows import LinkRow, RowDecoder
-from state.join import HOME, SHARED
 
 #: Names of realms and namespaces come from `sources.yaml` and are short.
 NAME_LENGTH_MAX: Final = 128

@@ -11,10 +11,11 @@ from connectors.serve.layout import record_row_key
 from schemas.document import encode_document
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade
+from schemas.roles import HOME
 from state.context.document import show
 from state.context.rows import RECORDS
 from state.engine import Rows
-from state.join import HOME, JoinRules, Part, join
+from state.join import JoinRules, Part, join
 
 _NOBODY = ""
 

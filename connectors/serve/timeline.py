@@ -22,8 +22,8 @@ from connectors.serve.layout import (
     tally_key,
 )
 from schemas.document import Interaction
+from schemas.roles import ATTACHED
 from schemas.times import format_time, parse_time
-from state.join import ATTACHED
 
 PAGE_SIZE: Final = 50
 PAGE_SIZE_MAX: Final = 500

@@ -8,9 +8,9 @@ knows takes no notice.
 import msgspec
 
 from schemas.messages import Add, Drop, Own, Snapshot
+from schemas.roles import HOME
 from schemas.rows import RowDecoder
 from state.fragment import Fragment
-from state.join import HOME
 
 
 class Record(msgspec.Struct, array_like=True, gc=False):

@@ -9,11 +9,12 @@ from typing import NamedTuple, TypeAlias
 
 from schemas.identity_policy import Grade
 from schemas.limits import CANDIDATES_MAX
+from schemas.roles import ATTACHED, HOME, SHARED
 from state.identity.chains import best_chains
 from state.identity.evidence import Authority, Graph, Link
 from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, home_of
 from state.identity.kinds import KindOrder
-from state.identity.placement import ATTACHED, HOME, SHARED, Placement, Stage
+from state.identity.placement import Placement, Stage
 
 #: Placements so far; None for what is not placed yet.
 Places: TypeAlias = Callable[[str], Placement | None]

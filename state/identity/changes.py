@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from schemas.identity_changes import Cause, ChangeName, IdentityChange
 from schemas.identity_policy import Grade
+from schemas.roles import ATTACHED, HOME, JOINED, SHARED
 from state.identity.joining import Veto
-from state.identity.placement import ATTACHED, HOME, JOINED, SHARED, Placement
+from state.identity.placement import Placement
 
 
 class Transition(NamedTuple):

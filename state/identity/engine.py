@@ -10,6 +10,7 @@ from schemas.identity_changes import Cause, encode_identity_change
 from schemas.identity_policy import Grade, Policy
 from schemas.limits import IDENTIFIERS_MAX
 from schemas.messages import Add, Drop, Evidence, Own, SealedIdentifier, decode_identity, encode
+from schemas.roles import ATTACHED, JOINED
 from schemas.rows import EvidenceRow, LinkRow
 from schemas.strict_json import UNREADABLE
 from schemas.times import TIME_MAX_US, format_time, sight_bucket
@@ -20,7 +21,7 @@ from state.identity.changes import Transition, changes_of, veto_change
 from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, Joining, Veto
 from state.identity.kinds import KindOrder
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
-from state.identity.placement import ATTACHED, JOINED, Placement
+from state.identity.placement import Placement
 from state.identity.recomputation import ChangedPair, Decisions, Recomputation
 
 
@@ -44,8 +45,6 @@ class IdentityEngine:
     ) -> None:
         #: Evidence by what became of it: `applied`, `duplicate`, or a code of dead letters.
         self.counts: Counter[str] = Counter()
-        #: Decisions by their name: `linked`, `merged`, `vetoed`, ...
-        self.decisions: Counter[str] = Counter()
         self._links = LinkRows(rows, unseal, bounds)
         self._kinds = KindOrder(policy)
         self._joining = Joining(self._links, self._kinds, cluster_limit)
@@ -169,7 +168,7 @@ class IdentityEngine:
                 sighted[here.fragment] = self._sight(here, evidence.time, bucket, offset) or sighted.get(
                     here.fragment, False
                 )
-                row = EvidenceRow(*first, last, there.kind, there.sealed)
+                row = EvidenceRow(*first, last, there.kind)
                 self._links.put_evidence(here.fragment, there.fragment, evidence.grade, evidence.source, row)
         return changed, sighted
 
@@ -206,7 +205,6 @@ class IdentityEngine:
                 customer = veto.one if place is None else place.owner
                 changes.append(veto_change(veto, self._links.kind(veto.one), customer, cause, offset))
         for change in changes:
-            self.decisions[change.change] += 1
             self._outputs.append(
                 Output(Topic.IDENTITY_CHANGES, change.customer.encode(), encode_identity_change(change))
             )

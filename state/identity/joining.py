@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 
 from schemas.identity_policy import Grade
 from schemas.limits import CANDIDATES_MAX
+from schemas.roles import HOME, JOINED
 from state.identity.chains import best_chains
 from state.identity.evidence import Authority, Graph, Link
 from state.identity.kinds import KindOrder
-from state.identity.placement import HOME, JOINED, Placement, Stage
+from state.identity.placement import Placement, Stage
 
 # People have a handful of logins, addresses and customer numbers; a cluster past this many identifiers is a fault of
 # the data, and every recomputation would walk through it.

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Policy
+from schemas.roles import SHARED
 from state.identity.attaching import Attaching
 from state.identity.evidence import EvidenceGraph, Order, Sighting
 from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, Joining, Veto
 from state.identity.kinds import KindOrder
-from state.identity.placement import SHARED, Placement, Stage
+from state.identity.placement import Placement, Stage
 
 
 class Partition(NamedTuple):

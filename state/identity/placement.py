@@ -1,18 +1,10 @@
 """What the rules decide of an identifier: its state, its customer, how well it is linked to the home."""
 
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from schemas.identity_policy import Grade
-
-#: The fragment whose id is its customer's.
-HOME: Final = "home"
-#: In the customer by identifying links or by requires.
-JOINED: Final = "joined"
-#: Belongs to the customer, but joins nobody else to it.
-ATTACHED: Final = "attached"
-#: Several people use it: it owns itself and is nobody's member.
-SHARED: Final = "shared"
+from schemas.roles import HOME, SHARED
 
 
 class Stage(IntEnum):

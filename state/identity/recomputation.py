@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 from schemas.identity_policy import Grade
+from schemas.roles import HOME, SHARED
 from state.identity.attaching import Attaching
 from state.identity.evidence import Graph
 from state.identity.joining import Joining, Veto
 from state.identity.kinds import KindOrder, Rank
-from state.identity.placement import HOME, SHARED, Placement, Stage
+from state.identity.placement import Placement, Stage
 
 #: The placements that were last decided; None for identifiers that were never placed.
 Placed: TypeAlias = Callable[[str], Placement | None]

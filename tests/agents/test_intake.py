@@ -204,8 +204,8 @@ def test_a_header_without_a_value_becomes_an_empty_one() -> None:
 
 
 def test_a_source_header_without_a_value_names_no_source() -> None:
-    record: Any = _raw()._replace(headers=(("gt-source", None),))
-    assert _routed(_intake().handle(record)).source == "shop-web"
+    record: Any = _raw()
+    assert _routed(_intake().handle(record._replace(headers=(("gt-source", None),)))).source == "shop-web"
 
 
 def test_a_record_that_fails_in_an_unforeseen_way_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,7 @@ def _take_in(sights: dict[bytes, Sight], evidence: Evidence, pairs: Sequence[tup
 
 def _rows(sights: dict[bytes, Sight]) -> dict[bytes, bytes]:
     return {
-        key: encode_row(EvidenceRow(first[0], first[1], bucket, "cookie", b"s"))
-        for key, (first, bucket) in sights.items()
+        key: encode_row(EvidenceRow(first[0], first[1], bucket, "cookie")) for key, (first, bucket) in sights.items()
     }
 
 

@@ -17,6 +17,7 @@ from schemas.event import parse_structured
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
+from schemas.roles import HOME, SHARED
 from schemas.sources import load_sources
 from schemas.times import sight_bucket
 from schemas.topics import DEFAULT_CHANNELS
@@ -25,7 +26,7 @@ from state.fold import fold
 from state.fragment import Fragment
 from state.identity.evidence import Sighting
 from state.identity.partition import Partition, partition
-from state.join import HOME, SHARED, JoinRules, Part, join
+from state.join import JoinRules, Part, join
 
 _FAR_FUTURE_US = 1 << 60
 

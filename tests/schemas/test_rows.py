@@ -67,7 +67,7 @@ def test_dedupe_rows_sort_by_day() -> None:
     "row",
     [
         PositionRow("id", 4, 0, 2**40),
-        EvidenceRow(1, "e", 2, "email", b"s"),
+        EvidenceRow(1, "e", 2, "email"),
         LinkRow("email", b"s", "home", ONE, 3, 1, 2, 3, 4, (ONE,), 1),
     ],
 )

@@ -39,7 +39,6 @@ def test_rows_and_positions_are_read_back_after_a_restart(tmp_path: Path) -> Non
     assert dict(store.rows()) == {b"b": b"2", b"c": b"3"}
     assert store.get(b"b") == b"2"
     assert store.get(b"a") is None
-    assert store.get_many([b"c", b"a", b"b"]) == [b"3", None, b"2"]
     assert store.position("t", 3) == POSITION
     assert store.position("t", 4) is None
     store.close()

@@ -24,6 +24,7 @@ from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY, Grade
 from schemas.keys import Keyring
 from schemas.messages import RoutedEvent
+from schemas.roles import HOME, SHARED
 from schemas.rows import LinkRow, encode_row, link_row_key, record_key
 from schemas.times import format_time
 from schemas.topics import Catalogue, Topic
@@ -31,7 +32,7 @@ from state.context.rows import Record as FragmentRecord
 from state.engine import MemoryRows
 from state.fold import fold
 from state.fragment import Fragment
-from state.join import HOME, SHARED, JoinRules
+from state.join import JoinRules
 from streams.bulk import Record
 
 DAY_US = 86_400_000_000

@@ -8,7 +8,7 @@ import pytest
 from connectors.serve.answers import Conflict, Found, Match, Moved, Shared, Unknown, Unusable
 from connectors.serve.finding import AskedIdentifier
 from schemas.identity_policy import Grade
-from state.join import ATTACHED, JOINED
+from schemas.roles import ATTACHED, JOINED
 from tests.connectors.serve.support import Copy, shown
 
 EMAIL = AskedIdentifier("email", "Ann@Example.com")

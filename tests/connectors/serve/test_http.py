@@ -21,8 +21,8 @@ from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from schemas.errors import UsageError
 from schemas.identity_policy import Grade
+from schemas.roles import ATTACHED
 from schemas.times import format_time
-from state.join import ATTACHED
 from streams.freshness import Lag
 from streams.metrics import Metrics
 from tests.connectors.serve.support import Copy, shown

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from connectors.serve.layout import CONTEXTS_KEY, position_key, unpack_count
 from connectors.serve.service import applied_positions
+from schemas.roles import ATTACHED
 from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key
 from schemas.topics import POSITION_KEY, Topic
-from state.join import ATTACHED
 from streams.bulk import Record
 from tests.connectors.serve.support import Copy
 

@@ -18,8 +18,9 @@ from connectors.serve.tail import tail
 from schemas.errors import SecretError, StateError, TopicError, UsageError
 from schemas.identity_policy import DEFAULT_POLICY, Grade
 from schemas.keys import Keyring
+from schemas.roles import ATTACHED
 from schemas.topics import Catalogue, Topic
-from state.join import ATTACHED, JoinRules
+from state.join import JoinRules
 from streams.bulk import Record
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics

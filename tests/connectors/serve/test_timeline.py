@@ -10,8 +10,8 @@ from connectors.serve.finding import Published
 from connectors.serve.projection import Retention
 from connectors.serve.timeline import Cursor, Page
 from schemas.identity_policy import Grade
+from schemas.roles import ATTACHED, JOINED
 from schemas.times import format_time
-from state.join import ATTACHED, JOINED
 from tests.connectors.serve.support import DAY_US, NOW_US, Copy
 
 ENTRIES = st.lists(

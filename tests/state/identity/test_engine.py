@@ -9,11 +9,11 @@ import pytest
 from schemas.dead_letters import VALUE_SIZE_BYTES_MAX
 from schemas.identity_policy import Grade
 from schemas.messages import Add, Drop, Evidence, Own, encode
+from schemas.roles import HOME, SHARED
 from schemas.topics import DeadHeader, Topic
 from state.engine import MemoryRows
 from state.identity.evidence import Sighting
 from state.identity.link_rows import CacheBounds
-from state.identity.placement import HOME, SHARED
 from tests.state.identity.driving import (
     KEYRING,
     DrivenEngine,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.roles import SHARED
 from state.identity.partition import partition
-from state.identity.placement import SHARED, Placement
+from state.identity.placement import Placement
 from tests.state.identity.model import Model
 from tests.state.identity.populations import CLUSTER_LIMIT, Population, low_policy, random_population
 
