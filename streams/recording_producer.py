@@ -1,4 +1,4 @@
-"""A producer without a broker, for tests and dry runs: it keeps what it is given, and fails when told to."""
+"""A producer without a broker, for tests: it keeps what it is given, and fails when told to."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
