@@ -25,6 +25,8 @@ EXIT_PROBLEMS_FOUND: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_RESTART: Final = 3
 EXIT_OPERATOR: Final = 4
+#: What shells say of a program that Ctrl-C ended.
+EXIT_INTERRUPTED: Final = 130
 
 
 class DeadCode(StrEnum):

@@ -22,7 +22,7 @@ from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts
 from goldenthread.secret import keyring
 from goldenthread.settings import load_settings
 from schemas.clock import SystemClock
-from schemas.errors import EXIT_PROBLEMS_FOUND, UsageError
+from schemas.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS_FOUND, UsageError
 from schemas.mapping import load_mapping
 from streams.logs import configure_logs
 from streams.metrics import Metrics
@@ -49,6 +49,11 @@ def import_(
     json: JsonFlag = False,
 ) -> None:
     """Import a file. An interrupted import goes on where it was; events that came before are recognised."""
+    if mapping is None and file.suffix.lower() == ".csv":
+        # Every row would be a dead letter: a CSV file is never CloudEvents.
+        raise UsageError(
+            f"{file} is CSV: give the mapping that makes events of its rows, --mapping FILE (docs/mapping.md)"
+        )
     settings = load_settings()
     configure_logs("WARNING")
     parts = make_parts(settings, "import", keyring(settings))
@@ -62,8 +67,11 @@ def import_(
     columns = (TextColumn("{task.fields[rows]:,} rows"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal) as progress:
         bar = progress.add_task("import", rows=0)
+        rows = 0
 
         def advance(told: ImportProgress) -> None:
+            nonlocal rows
+            rows = told.rows
             progress.update(bar, total=told.total_bytes, completed=told.done_bytes, rows=told.rows)
 
         try:
@@ -75,6 +83,9 @@ def import_(
                 restart=restart,
                 on_progress=advance,
             )
+        except KeyboardInterrupt:
+            ERR.print(f"Interrupted after {rows:,} rows; the same command goes on there.")
+            sys.exit(EXIT_INTERRUPTED)
         finally:
             producer.close(CLOSE_SECONDS)
     _tell(result, parts, json)

@@ -26,9 +26,7 @@ from streams.producer import Record, RecordProducer
 from streams.recording_producer import RecordingProducer
 
 ROOT = Path(__file__).parents[2]
-COMPLAINTS = Path(
-    os.environ.get("GOLDENTHREAD_COMPLAINTS", ROOT.parent / "shared" / "data" / "bpic16" / "complaints.csv")
-)
+COMPLAINTS = Path(os.environ.get("COMPLAINTS_CSV", ROOT.parent / "shared" / "data" / "bpic16" / "complaints.csv"))
 COMPLAINTS_MAPPING = ROOT / "connectors" / "collect" / "mappings" / "complaints.yaml"
 MAPPING = """
 version: 1
@@ -381,7 +379,7 @@ def test_whatever_a_csv_writer_wrote_is_read_back(tmp_path: Path, texts: list[st
     assert notes(producer) == texts
 
 
-@pytest.mark.skipif(not COMPLAINTS.is_file(), reason="set GOLDENTHREAD_COMPLAINTS to the complaints file of BPIC 2016")
+@pytest.mark.skipif(not COMPLAINTS.is_file(), reason="set COMPLAINTS_CSV to the complaints file of BPIC 2016")
 def test_the_complaints_of_bpic_2016_arrive_whole(tmp_path: Path) -> None:
     producer = RecordingProducer(CATALOGUE)
     given = load_mapping(COMPLAINTS_MAPPING)
