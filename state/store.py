@@ -7,7 +7,7 @@ changelog has the rest. Positions are rows of the same write batch, so the store
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
@@ -117,12 +117,15 @@ class Store:
 
     def get(self, key: bytes) -> bytes | None:
         """The row, or None."""
-        value: bytes | None = self._database.get(key)
+        try:
+            value: bytes | None = self._database.get(key)
+        except Exception as error:
+            raise self._damaged(error) from error
         return value
 
     def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
-        for key, value in self._database.items(from_key=start or prefix):
+        for key, value in self._items(from_key=start or prefix):
             if not key.startswith(prefix):
                 return
             yield key, value
@@ -131,7 +134,7 @@ class Store:
         """Rows whose key starts with the prefix, greatest key first; only those less than `before`, where given."""
         # No key continues with a byte above 0xff, so this is past every key of the prefix.
         ceiling = before if before is not None else prefix + b"\xff" * 8
-        for key, value in self._database.items(backwards=True, from_key=ceiling):
+        for key, value in self._items(backwards=True, from_key=ceiling):
             if before is not None and key >= before:
                 continue
             if not key.startswith(prefix):
@@ -140,7 +143,7 @@ class Store:
 
     def position(self, topic: str, partition: int) -> StoredPosition | None:
         """How far the store is in a partition, or None where it never read it."""
-        encoded = self._database.get(self._position_key(topic, partition))
+        encoded = self.get(self._position_key(topic, partition))
         return None if encoded is None else msgspec.msgpack.decode(encoded, type=StoredPosition)
 
     def write(
@@ -157,11 +160,14 @@ class Store:
                 batch.put(key, value)
         for (topic, partition), position in positions.items():
             batch.put(self._position_key(topic, partition), msgspec.msgpack.encode(position))
-        self._database.write(batch, write_opt=self._write_options)
+        try:
+            self._database.write(batch, write_opt=self._write_options)
+        except Exception as error:
+            raise self._damaged(error) from error
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Every row of ours, reserved ones left out."""
-        for key, value in self._database.items():
+        for key, value in self._items():
             if key.startswith(_RESERVED):
                 return
             yield key, value
@@ -174,6 +180,19 @@ class Store:
         """Flush and release the folder."""
         self._database.flush()
         self._database.close()
+
+    def _items(self, **where: Any) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            yield from self._database.items(**where)
+        except Exception as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StateError:
+        """What RocksDB says of a disk that is full or of files that are not as it left them."""
+        return StateError(
+            f"the store {self.path} can't be read or written ({error}): look at the disk, then delete the folder to "
+            "restore it from the changelog"
+        )
 
     @staticmethod
     def _position_key(topic: str, partition: int) -> bytes:

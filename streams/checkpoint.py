@@ -189,6 +189,7 @@ class Checkpoint:
         stored = store.position(self._changelog, self.partition)
         oldest_ms = time.time() * 1000 - TOMBSTONE_RETENTION_MS / 2
         if stored is not None and (stored.topic_id != self._ids[self._changelog] or stored.caught_up_ms < oldest_ms):
+            self._refuse_loss(stored.next_offset)
             log.warning("the local state is foreign or too old, restoring all of it", partition=self.partition)
             store.close()
             Store.destroy(self._store_path)
@@ -208,6 +209,20 @@ class Checkpoint:
         end = read_to_end(self._options.kafka, self._changelog, self.partition, start, apply)
         store.write({}, self._changelog_position(end))
         return restored
+
+    def _refuse_loss(self, next_offset: int) -> None:
+        """Keep what is here where the broker has nothing: it may be the last copy there is.
+
+        Raises:
+            StateError: the changelog is empty, the local state is not.
+        """
+        end = self._range(self._changelog)[1]
+        if end == 0 and next_offset > 0:
+            raise StateError(
+                f"{self._changelog}/{self.partition} is empty, but {self._store_path} was made from {next_offset} of "
+                "its records: the broker is another one, or lost its data. Bring the data back, or delete the data "
+                "directory's stores to begin anew"
+            )
 
     def _take_up_position(self, group_offset: int | None) -> None:
         where = f"{self._input}/{self.partition}"
@@ -234,7 +249,7 @@ class Checkpoint:
                 "changelog lost its tail"
             )
         else:
-            low, high = self._input_range()
+            low, high = self._range(self._input)
             if not low <= position.next_offset <= high:
                 problem = f"{where} holds offsets {low} to {high}, the state goes on at {position.next_offset}"
         if problem is not None:
@@ -242,10 +257,10 @@ class Checkpoint:
         self.next_offset = position.next_offset
         self.era = position.era
 
-    def _input_range(self) -> tuple[int, int]:
+    def _range(self, topic: str) -> tuple[int, int]:
         reader = BulkReader(self._options.kafka, {})
         try:
-            return reader.watermarks(self._input, self.partition)
+            return reader.watermarks(topic, self.partition)
         finally:
             reader.close()
 

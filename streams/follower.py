@@ -192,6 +192,7 @@ class Follower:
         oldest_ms = self._clock.now_us() // 1000 - TOMBSTONE_RETENTION_MS // 2
         positions: dict[Partition, int] = {}
         foreign = False
+        had_records = False
         for topic, partitions in self._topics.items():
             for number in range(partitions):
                 stored = self._store.position(topic, number)
@@ -200,13 +201,34 @@ class Follower:
                     slept = stored.caught_up_ms < oldest_ms
                     foreign = foreign or stored.topic_id != self._topic_ids[topic] or slept
                     self._at_end_us[topic, number] = stored.caught_up_ms * 1000
+                    had_records = had_records or stored.next_offset > 0
         if foreign:
+            if had_records:
+                self._refuse_loss()
             log.warning("follower builds its copy anew", follower=self.name)
             self._ready.clear()
             self._ready_gauge.set(0)
             positions = dict.fromkeys(positions, 0)
             self._forget(positions)
         return positions
+
+    def _refuse_loss(self) -> None:
+        """Keep the copy where the broker has nothing: it may be the last one there is.
+
+        Raises:
+            StateError: every followed topic is empty, the copy is not.
+        """
+        reader = BulkReader(self._kafka, {})
+        try:
+            partitions = [(topic, number) for topic, count in self._topics.items() for number in range(count)]
+            if any(reader.watermarks(*partition)[1] > 0 for partition in partitions):
+                return
+        finally:
+            reader.close()
+        raise StateError(
+            f"{', '.join(self._topics)} are empty, the copy {self._store.path} is not: the broker is another one, or "
+            "lost its data. Bring the data back, or delete the folder to begin anew"
+        )
 
     def _forget(self, positions: Mapping[Partition, int]) -> None:
         """Delete every row, in bounded batches; the new positions come last, so that a crash begins this again."""
