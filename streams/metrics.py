@@ -53,6 +53,10 @@ class Metrics:
             "goldenthread_written_bytes_total", "Bytes of keys and values produced and acknowledged, by topic.",
             ("topic",), registry=registry,
         )  # fmt: skip
+        self._define_streams(registry)
+        self._define_edges(registry, service)
+
+    def _define_streams(self, registry: CollectorRegistry) -> None:
         self.batch_seconds = Histogram(
             "goldenthread_batch_duration_seconds", "Time to process one batch of records, by stage.",
             ("stage",), buckets=_DURATION_BUCKETS, registry=registry,
@@ -73,6 +77,8 @@ class Metrics:
             "goldenthread_assigned_partitions", "Partitions that this process runs, by stage.",
             ("stage",), registry=registry,
         )  # fmt: skip
+
+    def _define_edges(self, registry: CollectorRegistry, service: str) -> None:
         self.lag_records = Gauge(
             "goldenthread_lag_records", "Records that wait to be processed, by topic and partition.",
             ("topic", "partition"), registry=registry,
