@@ -133,6 +133,8 @@ def test_a_second_worker_joins_under_load_and_leaves_and_all_is_exact(
                     lambda: partitions_of(system, url) + partitions_of(system, system.worker_url) == ALL_PARTITIONS,
                     "each partition at one of them",
                 )
+                context = system.metric(url, "goldenthread_assigned_partitions", stage="context")
+                assert context == 2, "the stage where the work is was not shared evenly"
                 wait_until(lambda: processed_by(system, url) > 0, "events for the second")
             finally:
                 second.terminate()
