@@ -1,10 +1,10 @@
 """Dead letters: the headers that say what was wrong with a record, and where it came from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from schemas.errors import EventError
-from schemas.topics import DeadHeader
+from schemas.topics import DeadHeader, headers_size_bytes
 
 #: A header holds a line, not a document.
 MESSAGE_LENGTH_MAX: Final = 512
@@ -13,6 +13,7 @@ MESSAGE_LENGTH_MAX: Final = 512
 VALUE_SIZE_BYTES_MAX: Final = 896 * 1024
 KEY_SIZE_BYTES_MAX: Final = 16 * 1024
 ORIGINAL_HEADERS_SIZE_BYTES_MAX: Final = 64 * 1024
+ORIGINAL_HEADERS_MAX: Final = 256
 
 _OUR_NAMES: Final = frozenset(str(header) for header in DeadHeader)
 
@@ -43,9 +44,11 @@ def dead_letter(
 
     What is too large is cut, and the size of a value told. Headers are code, message, pointer, stage, the origin where
     there is one, then the original's own but for those that are called as ours: of a letter that is sent again, the
-    former reason is none of the new one's. A record that is repeated after a crash has the same origin again, by which
-    readers tell that it is one.
+    former reason is none of the new one's. Too many or too large ones are left out, and their number told. A record
+    that is repeated after a crash has the same origin again, by which readers tell that it is one.
     """
+    dropped = len(original) > ORIGINAL_HEADERS_MAX or headers_size_bytes(original) > ORIGINAL_HEADERS_SIZE_BYTES_MAX
+    kept = () if dropped else ((name, content or b"") for name, content in original if name not in _OUR_NAMES)
     own: list[tuple[DeadHeader, bytes]] = [
         (DeadHeader.CODE, error.code.encode()),
         (DeadHeader.MESSAGE, error.message[:MESSAGE_LENGTH_MAX].encode(errors="replace")),
@@ -59,20 +62,12 @@ def dead_letter(
         (DeadHeader.OFFSET, offset),
         (DeadHeader.TIMESTAMP, timestamp_ms),
         (DeadHeader.CUT_FROM, None if value is None or len(value) <= VALUE_SIZE_BYTES_MAX else len(value)),
+        (DeadHeader.HEADERS_DROPPED, len(original) if dropped else None),
     ):
         if number is not None:
             own.append((name, str(number).encode()))
     return DeadLetter(
         None if key is None else key[:KEY_SIZE_BYTES_MAX],
         None if value is None else value[:VALUE_SIZE_BYTES_MAX],
-        (*((str(name), content) for name, content in own), *_kept(original)),
+        (*((str(name), content) for name, content in own), *kept),
     )
-
-
-def _kept(original: Sequence[Header]) -> Iterator[Header]:
-    """The original's own headers, or none where they are too large."""
-    if sum(len(name.encode()) + len(content or b"") for name, content in original) > ORIGINAL_HEADERS_SIZE_BYTES_MAX:
-        return
-    for name, content in original:
-        if name not in _OUR_NAMES:
-            yield name, content or b""

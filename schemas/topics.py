@@ -1,6 +1,7 @@
 """The topic catalogue: every topic, its keys, its settings, the reserved keys and the one partitioner."""
 
 import zlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -64,6 +65,17 @@ class DeadHeader(StrEnum):
     TIMESTAMP = "gt-timestamp-ms"
     #: The size of the original value in bytes, where not all of it fits.
     CUT_FROM = "gt-cut-from-bytes"
+    #: How many headers the original had, where they are too many or too large to be kept.
+    HEADERS_DROPPED = "gt-headers-dropped"
+
+
+#: What a header takes in a record besides its name and content, at most: two lengths, and a client's own rounding up.
+HEADER_FRAMING_SIZE_BYTES: Final = 16
+
+
+def headers_size_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """What the headers take in a record; an empty one is not for nothing."""
+    return sum(len(name.encode()) + len(content or b"") + HEADER_FRAMING_SIZE_BYTES for name, content in headers)
 
 
 #: Header that names the registered source of a raw record that is no CloudEvent, so that its mapping is found.

@@ -13,6 +13,8 @@ from streams.kafka import KafkaOptions
 _READ_SECONDS: Final = 1.0
 _OWN_HEADERS: Final = frozenset(str(header) for header in DeadHeader)
 _DIGEST_SIZE_BYTES: Final = 16
+# A partition or an offset has at most 64 bits; more digits are no number of ours.
+_DIGITS_MAX: Final = 19
 
 
 class DeadLetterRecord(NamedTuple):
@@ -91,8 +93,8 @@ def _letter(record: Record) -> DeadLetterRecord:
             # Ours come first; whatever else is called so was the original's.
             own.setdefault(name, value.decode(errors="replace"))
     topic = own.get(DeadHeader.TOPIC)
-    partition, offset = own.get(DeadHeader.PARTITION, ""), own.get(DeadHeader.OFFSET, "")
-    origin = (topic, int(partition), int(offset)) if topic and partition.isdigit() and offset.isdigit() else None
+    partition, offset = _number(own.get(DeadHeader.PARTITION)), _number(own.get(DeadHeader.OFFSET))
+    origin = (topic, partition, offset) if topic and partition is not None and offset is not None else None
     return DeadLetterRecord(
         offset=record.offset,
         timestamp_ms=record.timestamp_ms,
@@ -105,3 +107,10 @@ def _letter(record: Record) -> DeadLetterRecord:
         value=record.value,
         headers=tuple((name, value) for name, value in record.headers if name not in _OWN_HEADERS),
     )
+
+
+def _number(text: str | None) -> int | None:
+    """The number that a header says, None where it says none: anybody may write to a topic."""
+    if text is None or not (text.isascii() and text.isdecimal()) or len(text) > _DIGITS_MAX:
+        return None
+    return int(text)

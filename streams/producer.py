@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, TopicError
-from schemas.topics import Catalogue, partition_of
+from schemas.topics import Catalogue, headers_size_bytes, partition_of
 from streams.kafka import DELIVERY_TIMEOUT_MS, MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -49,9 +49,8 @@ class Record(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of key, value and headers."""
-        headers = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
+        """Bytes of key, value and headers with their framing."""
+        return len(self.key or b"") + len(self.value or b"") + headers_size_bytes(self.headers)
 
 
 class RecordProducer(Protocol):

@@ -5,6 +5,7 @@ import pytest
 from schemas.dead_letters import (
     KEY_SIZE_BYTES_MAX,
     MESSAGE_LENGTH_MAX,
+    ORIGINAL_HEADERS_MAX,
     ORIGINAL_HEADERS_SIZE_BYTES_MAX,
     VALUE_SIZE_BYTES_MAX,
     DeadLetter,
@@ -19,7 +20,8 @@ RECORD_SIZE_BYTES_MAX = 1024 * 1024 - 1024
 
 
 def _size_bytes(letter: DeadLetter) -> int:
-    headers = sum(len(name.encode()) + len(content) for name, content in letter.headers)
+    # Of each header a record holds the lengths of both parts, too; four bytes tell any length that fits.
+    headers = sum(len(name.encode()) + len(content) + 8 for name, content in letter.headers)
     return len(letter.key or b"") + len(letter.value or b"") + headers
 
 
@@ -80,8 +82,10 @@ def test_a_key_that_is_too_large_is_cut() -> None:
         [("\U0001f600" * (ORIGINAL_HEADERS_SIZE_BYTES_MAX // 4), b"")],
         [("\U0001f600" * (ORIGINAL_HEADERS_SIZE_BYTES_MAX - 1), b"")],
         [("h", b"1")] * ORIGINAL_HEADERS_SIZE_BYTES_MAX,
+        [("h", b"")] * 60_000,
+        [("", b"")] * 300_000,
     ],
-    ids=["value", "name that fits", "name of many bytes", "many"],
+    ids=["value", "name that fits", "name of many bytes", "many", "many small", "many empty"],
 )
 def test_whatever_the_headers_the_letter_fits(original: list[Header]) -> None:
     error = EventError(DeadCode.INVALID_TIME, "\U0001f600" * 10_000, "/x")
@@ -101,3 +105,18 @@ def test_a_file_name_that_is_no_unicode_is_replaced() -> None:
 def test_half_of_a_surrogate_pair_in_a_message_is_replaced() -> None:
     letter = dead_letter(EventError(DeadCode.INVALID_UTF8, "\ud800", "/\ud800"), stage="s", key=None, value=None)
     assert dict(letter.headers)["gt-message"] == b"?"
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_headers_that_are_too_many_are_left_out_and_their_number_told(excess: int) -> None:
+    count = ORIGINAL_HEADERS_MAX + excess
+    letter = dead_letter(ERROR, stage="s", key=None, value=b"v", original=[("", b"")] * count)
+    assert letter.headers.count(("", b"")) == (0 if excess else count)
+    assert dict(letter.headers).get("gt-headers-dropped") == (b"%d" % count if excess else None)
+
+
+def test_headers_that_are_too_large_are_left_out_and_their_number_told() -> None:
+    original = [("a", b""), ("h", b"x" * ORIGINAL_HEADERS_SIZE_BYTES_MAX)]
+    letter = dead_letter(ERROR, stage="s", key=None, value=b"v", original=original)
+    assert dict(letter.headers)["gt-headers-dropped"] == b"2"
+    assert not {"a", "h"} & dict(letter.headers).keys()

@@ -65,3 +65,12 @@ def test_a_repeated_letter_comes_once_and_one_without_origin_each_time(monkeypat
 def test_a_broker_that_falls_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BrokerUnreachable, match="nothing came"):
         _read(monkeypatch, [_record(0, b"v", *OWN)], end=2, silence_s_max=0.05)
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "-1", "", "9" * 5_000])
+def test_an_origin_whose_number_is_none_is_no_origin(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    records = [
+        _record(0, b"v", *OWN, ("gt-topic", b"t"), ("gt-partition", number.encode()), ("gt-offset", b"1")),
+        _record(1, b"v", *OWN, ("gt-topic", b"t"), ("gt-partition", b"1"), ("gt-offset", number.encode())),
+    ]
+    assert [letter.origin for letter in _read(monkeypatch, records, end=2)] == [None, None]
