@@ -10,6 +10,7 @@ from typing import Annotated, Final, TextIO
 
 import aiohttp
 import typer
+from rich.console import Console
 
 from bench.demo import EXAMPLE_EMAIL, demo_events
 from bench.generator import SOURCES_FILE
@@ -17,7 +18,7 @@ from bench.play import play
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
 from goldenthread.parts import make_parts
-from goldenthread.secret import keyring
+from goldenthread.secret import keyring, usable
 from goldenthread.settings import Settings, load_settings, variable_name
 from goldenthread.supervisor.broker_child import BROKER, broker_child
 from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
@@ -51,7 +52,7 @@ def up(
     """Start everything here: a broker if none is given, then worker, collect and lookup. Ctrl-C stops it all."""
     settings = load_settings(data_dir=data_dir)
     # The supervisor's own log goes to a file: the terminal shows the status line.
-    with _log_file(settings.data_dir / "logs" / "up.log") as log_file:
+    with _log_file(settings) as log_file:
         configure_logs(settings.log_level, log_file)
         with DirectoryLock(settings.data_dir, setting=variable_name("data_dir")):
             # A wrong file is told now, and not by a child once the broker runs.
@@ -60,12 +61,14 @@ def up(
     sys.exit(code)
 
 
-def _log_file(path: Path) -> TextIO:
+def _log_file(settings: Settings) -> TextIO:
     """The supervisor's own log; a long one becomes the older of two."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > OWN_LOG_SIZE_BYTES_MAX:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("a")
+    path = settings.data_dir / "logs" / "up.log"
+    with usable(settings):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > OWN_LOG_SIZE_BYTES_MAX:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("a")
 
 
 def _with_broker(settings: Settings, demo: bool) -> int:
@@ -179,14 +182,19 @@ def _answers(url: str) -> Callable[[], Awaitable[bool]]:
     return ready
 
 
+def _told() -> Console:
+    """Where what happens is told: on a terminal through the console of the status line, which makes room for it."""
+    return OUT if OUT.is_terminal else ERR
+
+
 def _say(event: ChildEvent) -> None:
     """Tell what somebody who watches wants to know: what is ready, and what failed."""
     name, state = event.status.name, event.status.state
     if state is ChildState.READY and name == BROKER:
-        ERR.print("Kafka is ready.")
+        _told().print("Kafka is ready.")
     elif state is ChildState.BACKING_OFF:
         # A failure stops everything, and is told with its reason at the end.
-        ERR.print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {name} {event.detail}")
+        _told().print(f"[yellow]{time.strftime('%H:%M:%S')}[/] {name} {event.detail}")
 
 
 async def _play(settings: Settings) -> None:
@@ -194,9 +202,9 @@ async def _play(settings: Settings) -> None:
     try:
         events = demo_events(SystemClock().now_us())
         accepted = await play(events, f"http://{settings.host}:{settings.collect_port}", DEMO_EVENTS_PER_SECOND)
-        ERR.print(f"The demo has played {accepted} events.")
+        _told().print(f"The demo has played {accepted} events.")
     except GoldenthreadError as error:
-        ERR.print(f"[yellow]The demo ended early:[/] {error}")
+        _told().print(f"[yellow]The demo ended early:[/] {error}")
 
 
 def _welcome(settings: Settings, demo: bool) -> str:
