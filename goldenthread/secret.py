@@ -1,12 +1,14 @@
 """The secret of an installation, given or made once in the data directory; and the directory's own name."""
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from goldenthread.settings import Settings
-from schemas.errors import SecretError
+from goldenthread.settings import Settings, variable_name
+from schemas.errors import SecretError, SettingError
 from schemas.keys import Keyring
 
 SECRET_FILE: Final = "secret"  # noqa: S105 - the name of the file, not what it holds.
@@ -21,22 +23,40 @@ def keyring(settings: Settings) -> Keyring:
 
     Raises:
         SecretError: the data directory was written with another secret.
-        SettingError: the secret is too short.
+        SettingError: the secret is too short, or the data directory can't be made, read or written.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    path = settings.data_dir / SECRET_FILE
-    given = settings.secret
-    keys = Keyring(_made(path) if given is None else given.get_secret_value().encode())
-    _hold_to(settings.data_dir / FINGERPRINT_FILE, keys.fingerprint)
-    return keys
+    with usable(settings):
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        path = settings.data_dir / SECRET_FILE
+        given = settings.secret
+        keys = Keyring(_made(path) if given is None else given.get_secret_value().encode())
+        _hold_to(settings.data_dir / FINGERPRINT_FILE, keys.fingerprint)
+        return keys
+
+
+@contextlib.contextmanager
+def usable(settings: Settings) -> Iterator[None]:
+    """What the system refuses within is a data directory that can't be used; for what every start does there.
+
+    Raises:
+        SettingError: naming the setting and what was refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SettingError(
+            f"{variable_name('data_dir')}: {settings.data_dir} can't be used ({error}): set it to a folder that this "
+            "user may write to"
+        ) from error
 
 
 def installation_name(settings: Settings) -> str:
     """A name of the data directory that no other has; made once."""
     path = settings.data_dir / INSTALLATION_FILE
-    if not path.exists():
-        _write_once(path, secrets.token_hex(_NAME_LENGTH_BYTES).encode())
-    return path.read_text()
+    with usable(settings):
+        if not path.exists():
+            _write_once(path, secrets.token_hex(_NAME_LENGTH_BYTES).encode())
+        return path.read_text()
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ the TOML file. docs/configuration.md is generated from this class by `goldenthre
 import difflib
 import ipaddress
 import os
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -24,6 +25,7 @@ from pydantic_settings import (
 from schemas.errors import SettingError
 from schemas.limits import FUTURE_TOLERANCE_SECONDS
 from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
+from streams.faults import fault_hook
 
 PREFIX: Final = "GOLDENTHREAD_"
 TOML_FILE: Final = "goldenthread.toml"
@@ -31,7 +33,9 @@ ENV_FILE: Final = ".env"
 # Settings that are known by the name that other Kafka programs give them, too.
 _BY_ANOTHER_NAME: Final = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "kafka_home": "KAFKA_HOME"}
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+_PORT_MAX: Final = 65_535
+
+Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
 Words = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -120,7 +124,9 @@ class Settings(BaseSettings):
     cached_fragments_max: int = Field(
         20_000, ge=100, description="Fragments that a partition keeps decoded between checkpoints."
     )
-    store_cache_mb: int = Field(128, ge=8, description="Block cache that all stores of a process share, MiB.")
+    store_cache_mb: int = Field(
+        128, ge=8, le=1_048_576, description="Block cache that all stores of a process share, MiB."
+    )
 
     collect_body_size_bytes_max: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body that collect takes, bytes."
@@ -170,8 +176,52 @@ class Settings(BaseSettings):
     def _addresses(cls, value: str | None) -> str | None:
         for address in () if value is None else value.split(","):
             host, colon, port = address.strip().rpartition(":")
-            if not (host and colon and port.isdigit()):
+            if not (host and colon and port.isascii() and port.isdecimal()):
                 raise ValueError(f"{address!r} is no host:port")
+            if len(port) > len(str(_PORT_MAX)) or not 1 <= int(port) <= _PORT_MAX:
+                raise ValueError(f"{address!r}: a port is a number from 1 to {_PORT_MAX}")
+        return value
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _more_than_dots(cls, value: str) -> str:
+        if value in {".", ".."}:
+            raise ValueError(f"{value!r} is no prefix: names of topics don't start with dots alone")
+        return value
+
+    @field_validator("java")
+    @classmethod
+    def _runs(cls, value: Path | None) -> Path | None:
+        if value is not None and shutil.which(value / "bin" / "java" if _is_folder(value) else value) is None:
+            raise ValueError(f"{value} is neither a program nor a folder with bin/java")
+        return value
+
+    @field_validator("kafka_home")
+    @classmethod
+    def _is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not _is_folder(value):
+            raise ValueError(f"{value} is no folder")
+        return value
+
+    @field_validator("cache_dir", "data_dir")
+    @classmethod
+    def _can_be_folder(cls, value: Path | None) -> Path | None:
+        # A folder that is missing is made, which can't be done within a file.
+        try:
+            there = None if value is None else next((path for path in (value, *value.parents) if path.exists()), None)
+        except OSError as error:
+            raise ValueError(f"{value} can't be used: {error.strerror}") from None
+        if there is not None and not _is_folder(there):
+            raise ValueError(f"{there} is no folder")
+        return value
+
+    @field_validator("fault")
+    @classmethod
+    def _plan(cls, value: str | None) -> str | None:
+        try:
+            fault_hook(value)
+        except SettingError as error:
+            raise ValueError(str(error).partition("=")[2]) from None
         return value
 
     @field_validator("host")
@@ -221,14 +271,29 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingError: naming each wrong or unknown setting.
     """
-    _refuse_unknown({**dotenv_values(ENV_FILE), **os.environ})
+    for name in (ENV_FILE, TOML_FILE):
+        # Neither reader would say a word.
+        if Path(name).is_dir():
+            raise SettingError(f"{name} is a folder, where a file with settings is looked for")
+    try:
+        in_file = dotenv_values(ENV_FILE)
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{ENV_FILE} can't be read: {error}") from error
+    _refuse_unknown({**in_file, **os.environ})
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
         raise SettingError("; ".join(_problem(problem) for problem in error.errors())) from None
     except (OSError, ValueError) as error:
-        raise SettingError(f"{TOML_FILE} or {ENV_FILE} can't be read: {error}") from error
+        raise SettingError(f"{TOML_FILE} can't be read: {error}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _problem(problem: Any) -> str:

@@ -59,7 +59,10 @@ def fault_hook(plan: str | None) -> FaultHook:
         return no_fault
     name, _, passes = plan.partition(":")
     try:
-        return KillAt(FaultPoint(name), int(passes or "1"))
+        count = int(passes or "1")
+        if count < 1:
+            raise ValueError(passes)
+        return KillAt(FaultPoint(name), count)
     except ValueError:
         raise SettingError(
             f"{SETTING}={plan!r}: it has the form POINT or POINT:COUNT, with a point of {', '.join(FaultPoint)}"

@@ -16,7 +16,7 @@ from rich.text import Text
 from connectors.collect.files import BadRow, Destination, ImportProgress, ImportResult, import_file
 from connectors.serve.client import customer_get
 from connectors.serve.tail import tail as tail_topic
-from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_pretty
+from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_pretty, print_text
 from goldenthread.commands.tables import shown, table
 from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts
 from goldenthread.secret import keyring
@@ -127,10 +127,10 @@ def send(
     )
     try:
         with _DIRECTLY.open(request, timeout=SEND_TIMEOUT_SECONDS) as answer:
-            OUT.out(answer.read().decode(), highlight=False)
+            print_text(answer.read().decode(errors="replace"))
     except urllib.error.HTTPError as refusal:
         with refusal:
-            OUT.out(refusal.read().decode(), highlight=False)
+            print_text(refusal.read().decode(errors="replace"))
         sys.exit(EXIT_PROBLEMS_FOUND)
     except (OSError, http.client.HTTPException) as error:
         raise UsageError(f"no collect answers at {base} ({error}): start it, or correct --url") from error

@@ -7,15 +7,15 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-# The control characters C0, DEL and C1, among them ESC, with which a producer could write over what an operator reads;
-# and those that turn the direction of a line.
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+#: The control characters C0, DEL and C1, among them ESC, with which a producer could write over what an operator reads;
+#: and those that turn the direction of a line.
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _REPLACEMENT: Final = "\ufffd"
 
 
 def shown(value: Any) -> Text:
     """A value of an event as text of one line: no markup is read in it, and nothing in it steers the terminal."""
-    return Text("" if value is None else _CONTROL.sub(_REPLACEMENT, str(value)))
+    return Text("" if value is None else CONTROL.sub(_REPLACEMENT, str(value)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, unfolded: frozenset[str] = frozenset()) -> Table:

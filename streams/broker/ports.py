@@ -1,6 +1,7 @@
 """Checks that ports are free before something is started on them, and says which setting to change."""
 
 import errno
+import os
 import socket
 import time
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ def require_free(ports: Sequence[Port], *, host: str = "127.0.0.1", patience_s: 
         while (failure := _bind_error(host, port.number)) is not None:
             if failure != errno.EADDRINUSE:
                 raise SettingError(
-                    f"Port {port.number} on {host} ({port.purpose}) can't be used: {errno.errorcode[failure]}. "
+                    f"Port {port.number} on {host} ({port.purpose}) can't be used: {os.strerror(failure)}. "
                     f"Set {port.setting} to another port."
                 )
             if time.monotonic() >= deadline:
@@ -55,7 +56,8 @@ def require_free(ports: Sequence[Port], *, host: str = "127.0.0.1", patience_s: 
 
 def _bind_error(host: str, number: int) -> int | None:
     """The error number of an attempt to listen, or None when it works."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         # Servers set this too: connections that wait out their end are no hindrance.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from goldenthread.secret import FINGERPRINT_FILE, SECRET_FILE, keyring
+from goldenthread.commands.up import _log_file
+from goldenthread.secret import FINGERPRINT_FILE, SECRET_FILE, installation_name, keyring
 from goldenthread.settings import Settings, load_settings
 from schemas.errors import SecretError, SettingError
 from schemas.keys import Keyring
@@ -73,6 +74,20 @@ def test_a_short_secret_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="GOLDENTHREAD_SECRET has 5 bytes, at least 16"):
         keyring(_settings(tmp_path / "data", "short"))
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_data_directory_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    settings = _settings(tmp_path / "file" / "data")
+    (tmp_path / "file").touch()
+    for attempt in (keyring, installation_name, _log_file):
+        with pytest.raises(SettingError, match=rf"^GOLDENTHREAD_DATA_DIR: {settings.data_dir} can't be used \("):
+            attempt(settings)
+
+
+def test_a_secret_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / SECRET_FILE).mkdir()
+    with pytest.raises(SettingError, match=r"^GOLDENTHREAD_DATA_DIR: .*secret"):
+        keyring(_settings(tmp_path))
 
 
 def test_two_processes_that_start_at_once_have_one_secret(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from goldenthread.settings import PREFIX, Settings, load_settings, variable_name
 from schemas.errors import SettingError
+from schemas.topics import Catalogue
+from streams.faults import FaultPoint
 
 
 @pytest.fixture(autouse=True)
@@ -101,12 +103,33 @@ def test_what_is_for_other_programs_is_let_be(monkeypatch: pytest.MonkeyPatch, t
         ("GOLDENTHREAD_LOG_LEVEL", "LOUD", "pattern"),
         ("GOLDENTHREAD_APPLICATION", "a b", "pattern"),
         ("GOLDENTHREAD_SESSION_TIMEOUT_S", "0.1", "greater than or equal to 1"),
+        ("GOLDENTHREAD_STORE_CACHE_MB", "1048577", "less than or equal to 1048576"),
+        ("GOLDENTHREAD_TOPIC_PREFIX", ".", "is no prefix"),
+        ("GOLDENTHREAD_TOPIC_PREFIX", "..", "is no prefix"),
+        ("GOLDENTHREAD_FAULT", "nonsense", "'nonsense': it has the form POINT or POINT:COUNT"),
+        ("GOLDENTHREAD_FAULT", "after_commit:0", "it has the form POINT or POINT:COUNT"),
+        ("GOLDENTHREAD_FAULT", "after_commit:soon", "it has the form POINT or POINT:COUNT"),
+        ("GOLDENTHREAD_JAVA", "missing", "missing is neither a program nor a folder with bin/java"),
+        ("GOLDENTHREAD_JAVA", "plain.txt", "plain.txt is neither a program"),
+        ("GOLDENTHREAD_JAVA", "x" * 5_000, "is neither a program"),
+        ("KAFKA_HOME", "missing", "missing is no folder"),
+        ("KAFKA_HOME", "plain.txt", "plain.txt is no folder"),
+        ("GOLDENTHREAD_CACHE_DIR", "plain.txt", "plain.txt is no folder"),
+        ("GOLDENTHREAD_CACHE_DIR", "plain.txt/within", "plain.txt is no folder"),
+        ("GOLDENTHREAD_CACHE_DIR", "x" * 5_000, "can't be used"),
+        ("GOLDENTHREAD_DATA_DIR", "plain.txt", "plain.txt is no folder"),
+        ("GOLDENTHREAD_DATA_DIR", "plain.txt/within", "plain.txt is no folder"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "k:70000", "a port is a number from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "k:0", "a port is a number from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "k:9092,l:²", "is no host:port"),
     ],
 )
 def test_a_wrong_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:
+    Path("plain.txt").touch()
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingError, match=rf"^{name}: .*{reason}"):
+    with pytest.raises(SettingError, match=rf"^{name}: .*{reason}") as caught:
         load_settings()
+    assert "\n" not in str(caught.value)
 
 
 def test_several_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +148,42 @@ def test_a_toml_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "goldenthread.toml").write_text("partitions = = 3")
     with pytest.raises(SettingError, match=r"goldenthread\.toml"):
         load_settings()
+
+
+def test_an_env_file_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"GOLDENTHREAD_LOG_LEVEL=\xff\n")
+    with pytest.raises(SettingError, match=r"^\.env can't be read: "):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", [".env", "goldenthread.toml"])
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(SettingError, match=rf"^{name} is a folder"):
+        load_settings()
+
+
+def test_paths_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.touch(0o755)
+    for given in (java, tmp_path):
+        settings = load_settings(java=given, kafka_home=tmp_path, cache_dir=tmp_path / "a" / "b", data_dir=tmp_path)
+        assert settings.java == given
+    # As a shell would, so does what starts it.
+    monkeypatch.setenv("PATH", str(java.parent))
+    assert load_settings(java=Path("java")).java == Path("java")
+
+
+def test_the_longest_names_of_topics_are_ones_to_kafka() -> None:
+    settings = load_settings(topic_prefix="p" * 64, channels=("c" * 32,))
+    longest = max(len(spec.name) for spec in Catalogue(settings.topic_prefix, 1, settings.channels).specs())
+    assert longest <= 249
+
+
+@pytest.mark.parametrize("point", FaultPoint)
+def test_every_fault_point_can_be_set(point: FaultPoint) -> None:
+    assert load_settings(fault=f"{point}:2").fault == f"{point}:2"
 
 
 def test_the_secret_is_not_shown() -> None:

@@ -44,3 +44,17 @@ def test_one_port_for_two_settings_names_both(free_ports: FreePorts) -> None:
 def test_a_number_that_is_no_port_is_refused(number: int) -> None:
     with pytest.raises(SettingError, match=f"P={number} is no port"):
         require_free([Port(number, "P", "a test")])
+
+
+def test_a_port_of_ipv6_in_use_names_its_setting() -> None:
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with server, pytest.raises(SettingError, match=r"on ::1 \(a test\) is in use"):
+        require_free([Port(server.getsockname()[1], "P", "a test")], host="::1", patience_s=0.0)
+
+
+def test_an_address_that_can_not_be_listened_on_names_the_setting(free_ports: FreePorts) -> None:
+    with pytest.raises(SettingError, match=r"on 192\.0\.2\.1 \(a test\) can't be used: .*Set P to"):
+        require_free([Port(free_ports(1)[0], "P", "a test")], host="192.0.2.1", patience_s=0.0)
