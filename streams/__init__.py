@@ -5,9 +5,9 @@ restore and followers (one bulk reader), the topics, freshness, the local broker
 what events mean: it moves records, and gives them to engines. Imports `state` and `schemas`, never `agents` or
 `connectors`.
 
-Read in this order: `kafka` (how every client is made), `transport` (batches through Faust), `assignment` (who gets
-which partitions), `checkpoint` and `transaction` (the commit, step by step), `partition` (a stateful partition from
-assignment to revocation), `stage` and `stateless` (what an agent does with its partitions), `application` (the Faust
-app), `bulk` and `follower` (restore and followers), `producer`, `topics`, `freshness`, `dead`, `broker/`, `metrics`,
-`logs`.
+Read in this order: `kafka` (how every client is made), `transport` (batches through Faust), `tolerant_records`
+(header names that are no UTF-8), `assignment` (who gets which partitions), `checkpoint` and `transaction` (the commit,
+step by step), `partition` (a stateful partition from assignment to revocation), `stage` and `stateless` (what an agent
+does with its partitions), `application` (the Faust app), `bulk` and `follower` (restore and followers), `producer`,
+`topics`, `freshness`, `dead`, `broker/`, `metrics`, `logs`.
 """

@@ -16,6 +16,7 @@ from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
 
 from streams.assignment import BalancedAssignor
+from streams.tolerant_records import read_tolerantly
 
 # aiokafka keeps one fetch in flight per broker: a fetch that waits on idle partitions holds up busy ones this long.
 FETCH_MAX_WAIT_MS: Final = 25
@@ -35,7 +36,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the aiokafka consumer with what Faust has no setting for."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        """The consumer as Faust makes it, but for committed records only, balanced by topic, with short fetches."""
+        """The consumer as Faust makes it, but for committed records only, balanced by topic, with short fetches.
+
+        It reads any record that the broker took, whatever the names of its headers.
+        """
+        read_tolerantly()
         consumer = super()._create_worker_consumer(transport)
         # aiokafka reads these when it starts, which is after this call.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust has no setting for it.

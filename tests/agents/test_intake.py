@@ -203,6 +203,21 @@ def test_a_header_without_a_value_becomes_an_empty_one() -> None:
     assert _headers(_intake().handle(record))["trace"] == b""
 
 
+# U+FFFD is what a byte that is no UTF-8 is read as.
+@pytest.mark.parametrize("name", ["\ufffd\ufffd", "gt-\ufffd"])
+def test_a_header_whose_name_was_no_utf_8_is_kept_with_the_letter_and_hinders_no_event(name: str) -> None:
+    assert _routed(_intake().handle(_raw()._replace(headers=((name, b"1"),)))).id == "e-1"
+    headers = _headers(_intake().handle(_Raw(b"no JSON", ((name, b"1"),))))
+    assert headers["gt-code"] == DeadCode.NOT_JSON.encode()
+    assert headers[name] == b"1"
+
+
+def test_an_attribute_whose_name_was_no_utf_8_is_a_dead_letter() -> None:
+    headers = _headers(_intake().handle(_raw()._replace(headers=(("ce_\ufffd", b"1"),))))
+    assert headers["gt-code"]
+    assert headers["ce_\ufffd"] == b"1"
+
+
 def test_a_source_header_without_a_value_names_no_source() -> None:
     record: Any = _raw()
     assert _routed(_intake().handle(record._replace(headers=(("gt-source", None),)))).source == "shop-web"

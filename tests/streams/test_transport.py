@@ -10,12 +10,14 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+from aiokafka.consumer import fetcher
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.application import ApplicationOptions, make_app
 from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
+from streams.tolerant_records import TolerantRecords
 from streams.transport import FETCH_MAX_WAIT_MS, BatchConsumer, BatchConsumerThread, BatchSchema, BatchTransport
 
 ZERO, ONE = TP("gt.routed", 0), TP("gt.routed", 1)
@@ -103,6 +105,7 @@ async def test_the_consumer_is_made_with_what_correctness_needs(app: faust.App, 
     assert made._enable_auto_commit is False
     assert made._max_partition_fetch_bytes == FETCH_SIZE_BYTES_MAX
     assert made._session_timeout_ms == 10_000
+    assert fetcher.MemoryRecords is TolerantRecords
     await made.stop()
 
 
