@@ -10,7 +10,7 @@ import faust
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
-from schemas.errors import EXIT_RESTART, GoldenthreadError, StateError
+from schemas.errors import StateError
 from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.partition import Batch
@@ -201,8 +201,3 @@ def _batch(event: Any) -> Batch:
     message = event.message
     fetched = event.value
     return Batch(message.topic, message.partition, message.generation_id, fetched.records, fetched.previous)
-
-
-def exit_code_of(error: BaseException) -> int:
-    """The process's exit code for what ended it."""
-    return error.exit_code if isinstance(error, GoldenthreadError) else EXIT_RESTART

@@ -9,9 +9,10 @@ import signal
 import sys
 from pathlib import Path
 
+from schemas.errors import EXIT_RESTART, GoldenthreadError
 from schemas.topics import Catalogue, Topic
 from state.store import shared_cache
-from streams.application import Application, ApplicationOptions, exit_code_of, make_app
+from streams.application import Application, ApplicationOptions, make_app
 from streams.checkpoint import CheckpointOptions
 from streams.faults import fault_hook
 from streams.kafka import KafkaOptions
@@ -47,7 +48,7 @@ async def run(kafka: KafkaOptions, catalogue: Catalogue, folder: Path, plan: str
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the process's end, as in the real worker.
         sys.stderr.write(f"ended by {error!r}\n")
         sys.stderr.flush()
-        os._exit(exit_code_of(error))
+        os._exit(error.exit_code if isinstance(error, GoldenthreadError) else EXIT_RESTART)
     os._exit(0)
 
 

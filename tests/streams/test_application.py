@@ -16,9 +16,9 @@ import pytest
 from confluent_kafka import Producer
 from faust.types import TP
 
-from schemas.errors import EXIT_OPERATOR, EXIT_RESTART, EXIT_USAGE, BrokerUnreachable, StateError
+from schemas.errors import EXIT_RESTART
 from schemas.topics import Catalogue, Topic, partition_of
-from streams.application import Application, exit_code_of
+from streams.application import Application
 from streams.kafka import KafkaOptions
 from streams.partition import Batch
 from streams.topics import group_offsets, record_new_partitions
@@ -224,9 +224,3 @@ async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
     await application._assigned(None, [TP("gt.routed", 0)])
     await offering
     assert offered == [batch, batch]
-
-
-def test_exit_codes_say_whether_a_restart_helps() -> None:
-    assert exit_code_of(StateError("gone")) == EXIT_OPERATOR
-    assert exit_code_of(BrokerUnreachable("away")) == EXIT_USAGE
-    assert exit_code_of(ValueError("bug")) == EXIT_RESTART
