@@ -10,6 +10,8 @@ from typing import Any, Final
 import msgspec
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
+from schemas.strict_json import UNREADABLE
+
 #: Changed whenever workers of the old and the new kind can't decide together.
 PROTOCOL_NAME: Final = "goldenthread-balanced-1"
 _VERSION: Final = 0
@@ -92,5 +94,5 @@ def _owned(user_data: bytes | None) -> dict[str, frozenset[int]]:
     """What a member says that it has; nothing where that can't be read, which costs moves and nothing else."""
     try:
         return msgspec.msgpack.decode(user_data or b"\x80", type=dict[str, frozenset[int]])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}

@@ -1,5 +1,6 @@
 """Partitions are shared out evenly, topic by topic, and stay where they are as far as that allows."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,14 +72,15 @@ def test_two_workers_get_half_of_every_topic() -> None:
     assert sums == [26, 27]
 
 
-def test_a_member_whose_memory_can_not_be_read_has_none() -> None:
+@pytest.mark.parametrize("memory", [b"\xc1nonsense", b"\x81\xa1\xff\x90"], ids=["no msgpack", "no UTF-8"])
+def test_a_member_whose_memory_can_not_be_read_has_none(memory: bytes) -> None:
     class Cluster:
         def partitions_for_topic(self, _topic: str) -> set[int]:
             return {0, 1}
 
     leader = BalancedAssignor()
     metadata = leader.metadata(["routed"])
-    strange = type(metadata)(metadata.version, ["routed"], b"\xc1nonsense")
+    strange = type(metadata)(metadata.version, ["routed"], memory)
     shares = leader.assign(Cluster(), {"a": metadata, "b": strange})
     assert sorted(partition.partition for share in shares.values() for partition in share.partitions()) == [0, 1]
 
