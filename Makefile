@@ -55,9 +55,10 @@ format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# Both are installed into one environment, so what the tests need is chosen first, and the rest by it.
 lock:
-	$(LOCK) --extra build pyproject.toml --output-file requirements.txt
-	$(LOCK) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra dev pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra build --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
 
 clean:
 	rm -rf $(VENV) .goldenthread .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -137,6 +137,7 @@ class Cleaner:
             refs=_refs(fields) if fields.refs else (),
             groups=_groups(fields, groups) if fields.groups or groups else {},
             data=_without(event.data, concealed) if concealed else event.data,
+            received=now_us,
         )
         return Cleaned(routed, tuple(evidence.values()) if len(evidence) > 1 else (), source, grade)
 

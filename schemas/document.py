@@ -175,6 +175,10 @@ class Interaction(msgspec.Struct, omit_defaults=True):
     direction: str | None = None
     session: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"{}")
+    #: When the broker took the event: the difference to the time of visibility is how long we took.
+    received: str | None = None
+    #: What enrichers found out about it (docs/enrichment.md); absent where they found nothing.
+    enriched: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class FieldChange(msgspec.Struct, omit_defaults=True):

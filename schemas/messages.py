@@ -53,6 +53,10 @@ class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag_field="tag",
     groups: dict[str, tuple[str, ...]]
     #: The whole of the event's data, as JSON.
     data: bytes
+    #: When the broker took the raw record; 0 where a version that did not say it routed the event.
+    received: int = 0
+    #: What enrichers found out, as a JSON object; empty where they found nothing.
+    enriched: bytes = b""
 
 
 class Own(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="own", gc=False):

@@ -52,6 +52,8 @@ def interaction(event: RoutedEvent, customer: str) -> Output:
         event.direction or None,
         event.session or None,
         msgspec.Raw(event.data),
+        format_time(event.received) if event.received else None,
+        msgspec.Raw(event.enriched) if event.enriched else msgspec.UNSET,
     )
     return Output(Topic.INTERACTIONS, customer.encode(), _JSON.encode(shown))
 
