@@ -174,7 +174,8 @@ class Interaction(msgspec.Struct, omit_defaults=True):
     summary: str | None = None
     direction: str | None = None
     session: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    #: The event's own data, whole. A schema can't show a default of raw JSON, hence the factory.
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     #: When the broker took the event: the difference to the time of visibility is how long we took.
     received: str | None = None
     #: What enrichers found out about it (docs/enrichment.md); absent where they found nothing.

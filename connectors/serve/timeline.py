@@ -38,8 +38,6 @@ class ShownInteraction(Interaction, omit_defaults=True):
 
     #: The kind of the attached identifier that it comes from; absent for those that the customer rests on.
     via: str | None = None
-    #: The event's own data, whole. A schema can't show a default of raw JSON, hence the factory.
-    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
 class Page(msgspec.Struct):
