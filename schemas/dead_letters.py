@@ -15,6 +15,20 @@ KEY_SIZE_BYTES_MAX: Final = 16 * 1024
 ORIGINAL_HEADERS_SIZE_BYTES_MAX: Final = 64 * 1024
 ORIGINAL_HEADERS_MAX: Final = 256
 
+#: What each header says, for documents.
+HEADER_MEANINGS: Final = {
+    DeadHeader.CODE: "Why, as a code that stays the same for ever.",
+    DeadHeader.MESSAGE: "What was wrong, for people.",
+    DeadHeader.POINTER: "JSON pointer into the event as sent; empty when the whole of it is meant.",
+    DeadHeader.STAGE: "Who set it aside.",
+    DeadHeader.TOPIC: "Topic of the record that it is about.",
+    DeadHeader.PARTITION: "Partition of that record.",
+    DeadHeader.OFFSET: "Offset of that record.",
+    DeadHeader.TIMESTAMP: "Timestamp of that record, milliseconds since 1970.",
+    DeadHeader.CUT_FROM: "Size of the original value in bytes, where not all of it fits.",
+    DeadHeader.HEADERS_DROPPED: "How many headers the original had, where they are left out.",
+}
+
 _OUR_NAMES: Final = frozenset(str(header) for header in DeadHeader)
 
 Header = tuple[str, bytes]

@@ -1,70 +1,21 @@
-"""An event in, described for the OpenAPI document. What is accepted is decided by `schemas.event` and `.cleaning`."""
+"""The bodies and headers of `POST /v1/events`, for the OpenAPI document."""
 
-from typing import Any, Final
+from typing import Final
 
 from connectors.collect.cloud_events_http import JSON_CONTENT_TYPE, PREFIX
 from connectors.web.operations import Content, Parameter
 from schemas.event import BATCH_CONTENT_TYPE, STRUCTURED_CONTENT_TYPE
-from schemas.limits import ID_LENGTH_MAX, SOURCE_LENGTH_MAX, SUMMARY_LENGTH_MAX, TYPE_LENGTH_MAX
+from schemas.event_schema import EVENT_DATA_SCHEMA, EVENT_EXAMPLE, EVENT_SCHEMA
 
-_TEXT: Final[dict[str, Any]] = {"type": "string"}
-_DATA: Final[dict[str, Any]] = {
-    "type": "object",
-    "description": "What happened. Members not described are the event's own and come back with the interaction.",
-    "required": ["identifiers"],
-    "properties": {
-        "identifiers": {
-            "type": "object",
-            "description": "Kind to value or list of values, of the subject alone.",
-            "minProperties": 1,
-            "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
-        },
-        "traits": {"type": "object", "description": "Facts about the customer; null withdraws one."},
-        "summary": {"type": "string", "description": f"A line for people, cut after {SUMMARY_LENGTH_MAX} characters."},
-        "direction": {"enum": ["in", "out"], "description": "in: the customer to the organisation."},
-        "session": {"type": "string"},
-        "refs": {
-            "type": "array",
-            "description": "What it is about, such as orders and tickets.",
-            "items": {"type": "object", "properties": {"kind": _TEXT, "id": _TEXT, "status": _TEXT}},
-        },
-        "permissions": {"type": "object", "description": "Channel to purpose to true or false."},
-        "groups": {"type": "object", "description": "Kind of group to its name."},
-        "link": {"type": "boolean", "description": "false: no evidence about who is who."},
-    },
-}
-_EVENT: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["specversion", "id", "source", "type", "time", "data"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX, "description": "Unique per source."},
-        "source": {"type": "string", "minLength": 1, "maxLength": SOURCE_LENGTH_MAX},
-        "type": {"type": "string", "minLength": 1, "maxLength": TYPE_LENGTH_MAX},
-        "time": {"type": "string", "format": "date-time"},
-        "channel": {"type": "string", "description": "May be left to the source's registration."},
-        "data": _DATA,
-    },
-}
-_EXAMPLE: Final[dict[str, Any]] = {
-    "specversion": "1.0",
-    "id": "e-1",
-    "source": "shop-web",
-    "type": "page.viewed",
-    "time": "2026-11-22T10:00:00Z",
-    "channel": "web",
-    "data": {"identifiers": {"cookie": "c-77"}, "summary": "Viewed running shoes"},
-}
-
-STRUCTURED_CONTENT: Final = Content(_EVENT, STRUCTURED_CONTENT_TYPE, _EXAMPLE)
-BATCH_CONTENT: Final = Content({"type": "array", "items": _EVENT}, BATCH_CONTENT_TYPE, [_EXAMPLE])
+STRUCTURED_CONTENT: Final = Content(EVENT_SCHEMA, STRUCTURED_CONTENT_TYPE, EVENT_EXAMPLE)
+BATCH_CONTENT: Final = Content({"type": "array", "items": EVENT_SCHEMA}, BATCH_CONTENT_TYPE, [EVENT_EXAMPLE])
 BINARY_CONTENT: Final = Content(
     {
         "description": "The data of a binary-mode event; without `ce-` headers, an event or an array of events.",
-        "anyOf": [_DATA, _EVENT, {"type": "array", "items": _EVENT}],
+        "anyOf": [EVENT_DATA_SCHEMA, EVENT_SCHEMA, {"type": "array", "items": EVENT_SCHEMA}],
     },
     JSON_CONTENT_TYPE,
-    _EXAMPLE["data"],
+    EVENT_EXAMPLE["data"],
 )
 BINARY_PARAMETERS: Final = tuple(
     Parameter(PREFIX + name, "header", f"Binary mode: the event's `{name}`.")

@@ -1,0 +1,54 @@
+"""An event in, described as JSON Schema for those who write one. What is accepted, `event` and `cleaning` decide."""
+
+from typing import Any, Final
+
+from schemas.limits import ID_LENGTH_MAX, SOURCE_LENGTH_MAX, SUMMARY_LENGTH_MAX, TYPE_LENGTH_MAX
+
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+EVENT_DATA_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "What happened. Members not described are the event's own and come back with the interaction.",
+    "required": ["identifiers"],
+    "properties": {
+        "identifiers": {
+            "type": "object",
+            "description": "Kind to value or list of values, of the subject alone.",
+            "minProperties": 1,
+            "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+        },
+        "traits": {"type": "object", "description": "Facts about the customer; null withdraws one."},
+        "summary": {"type": "string", "description": f"A line for people, cut after {SUMMARY_LENGTH_MAX} characters."},
+        "direction": {"enum": ["in", "out"], "description": "in: the customer to the organisation."},
+        "session": {"type": "string"},
+        "refs": {
+            "type": "array",
+            "description": "What it is about, such as orders and tickets.",
+            "items": {"type": "object", "properties": {"kind": _TEXT, "id": _TEXT, "status": _TEXT}},
+        },
+        "permissions": {"type": "object", "description": "Channel to purpose to true or false."},
+        "groups": {"type": "object", "description": "Kind of group to its name."},
+        "link": {"type": "boolean", "description": "false: no evidence about who is who."},
+    },
+}
+EVENT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type", "time", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX, "description": "Unique per source."},
+        "source": {"type": "string", "minLength": 1, "maxLength": SOURCE_LENGTH_MAX},
+        "type": {"type": "string", "minLength": 1, "maxLength": TYPE_LENGTH_MAX},
+        "time": {"type": "string", "format": "date-time"},
+        "channel": {"type": "string", "description": "May be left to the source's registration."},
+        "data": EVENT_DATA_SCHEMA,
+    },
+}
+EVENT_EXAMPLE: Final[dict[str, Any]] = {
+    "specversion": "1.0",
+    "id": "e-1",
+    "source": "shop-web",
+    "type": "page.viewed",
+    "time": "2026-11-22T10:00:00Z",
+    "channel": "web",
+    "data": {"identifiers": {"cookie": "c-77"}, "summary": "Viewed running shoes"},
+}
