@@ -36,7 +36,9 @@ def catalogue_of(settings: Settings) -> Catalogue:
 
 def kafka_of(settings: Settings, client: str) -> KafkaOptions:
     """How this process's clients are made."""
-    return KafkaOptions(settings.bootstrap_servers, client_id=f"{settings.application}-{client}")
+    return KafkaOptions(
+        settings.bootstrap_servers, client_id=f"{settings.application}-{client}", security=settings.kafka_security
+    )
 
 
 def _file(settings: Settings, name: str) -> Path | None:

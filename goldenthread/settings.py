@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -26,6 +26,7 @@ from schemas.errors import SettingError
 from schemas.limits import FUTURE_TOLERANCE_SECONDS
 from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from streams.faults import fault_hook
+from streams.kafka_security import KafkaSecurity, SaslMechanism, SecurityProtocol
 
 PREFIX: Final = "GOLDENTHREAD_"
 TOML_FILE: Final = "goldenthread.toml"
@@ -57,6 +58,21 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"),
         description="Brokers as host:port, separated by commas; `up` starts one of its own where none is given.",
     )
+    kafka_security_protocol: SecurityProtocol = Field(
+        SecurityProtocol.PLAINTEXT,
+        description="plaintext, ssl, sasl_plaintext or sasl_ssl; a local broker is plaintext on loopback.",
+    )
+    kafka_sasl_mechanism: SaslMechanism | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_sasl_username: str | None = Field(None, description="User at the brokers, with SASL.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="That user's password.")
+    kafka_ssl_ca_file: Path | None = Field(
+        None, description="PEM certificates that the brokers' must lead to; the system's where none are given."
+    )
+    kafka_ssl_certificate_file: Path | None = Field(
+        None, description="PEM certificate chain with which clients show who they are."
+    )
+    kafka_ssl_key_file: Path | None = Field(None, description="PEM private key of that certificate.")
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="Password of the private key.")
     application: str = Field(
         "goldenthread", pattern=r"^[a-zA-Z0-9._-]{1,64}$",
         description="Name of the consumer group and first part of the transactional ids.",
@@ -182,6 +198,28 @@ class Settings(BaseSettings):
                 raise ValueError(f"{address!r}: a port is a number from 1 to {_PORT_MAX}")
         return value
 
+    @field_validator("kafka_security_protocol", "kafka_sasl_mechanism", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any, info: ValidationInfo) -> Any:
+        # Other Kafka programs write the protocol in capitals.
+        if not isinstance(value, str):
+            return value
+        return value.lower() if info.field_name == "kafka_security_protocol" else value.upper()
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        security = self.kafka_security
+        try:
+            security.verify()
+        except SettingError as error:
+            raise ValueError(str(error)) from None
+        if self.kafka_bootstrap_servers is None and security.protocol is not SecurityProtocol.PLAINTEXT:
+            raise ValueError(
+                f"{variable_name('kafka_security_protocol')}={security.protocol.value} needs "
+                f"{variable_name('kafka_bootstrap_servers')}: the local broker is plaintext on loopback"
+            )
+        return self
+
     @field_validator("topic_prefix")
     @classmethod
     def _more_than_dots(cls, value: str) -> str:
@@ -255,9 +293,27 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap_servers or f"127.0.0.1:{self.broker_port}"
 
     @property
+    def kafka_security(self) -> KafkaSecurity:
+        """How every Kafka client of ours logs in."""
+        return KafkaSecurity(
+            protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=_revealed(self.kafka_sasl_password),
+            ssl_ca_file=self.kafka_ssl_ca_file,
+            ssl_certificate_file=self.kafka_ssl_certificate_file,
+            ssl_key_file=self.kafka_ssl_key_file,
+            ssl_key_password=_revealed(self.kafka_ssl_key_password),
+        )
+
+    @property
     def worker_dir(self) -> Path:
         """Where this worker keeps its stores."""
         return self.data_dir / f"worker-{self.worker_index}"
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def variable_name(field: str) -> str:

@@ -12,6 +12,7 @@ GoldenthreadError
 │   ├── Fenced                 another process owns the partition now
 │   └── BrokerUnreachable      the broker did not answer in time
 │       └── NoBroker           it never did, so the address may be wrong; exit 2
+│           └── LoginRefused   it did, and let this client not in; exit 2
 └── UsageError                 the command line asked for something that is not there; exit 2
 
 The docstring of each is what its reader should do.
@@ -127,3 +128,7 @@ class NoBroker(BrokerUnreachable):
     """Start the broker, or correct KAFKA_BOOTSTRAP_SERVERS: nothing has answered there since this process started."""
 
     exit_code = EXIT_USAGE
+
+
+class LoginRefused(NoBroker):
+    """Correct the settings that the message names: user, password or certificates are not what the broker wants."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,6 @@ class ApplicationOptions:
     #: Static membership: a worker that comes back under its name within the session timeout causes no rebalance.
     instance_id: str | None = None
     poll_records_max: int = 20_000
-    broker_credentials: Any = field(default=None, repr=False)
 
 
 def make_app(options: ApplicationOptions) -> faust.App:
@@ -49,7 +48,7 @@ def make_app(options: ApplicationOptions) -> faust.App:
         options.group_id,
         broker=urls,
         broker_client_id=options.kafka.client_id,
-        broker_credentials=options.broker_credentials,
+        broker_credentials=options.kafka.security.credentials(),
         broker_commit_interval=COMMIT_INTERVAL_SECONDS,
         broker_max_poll_records=options.poll_records_max,
         broker_session_timeout=options.session_timeout_s,

@@ -1,7 +1,10 @@
 """How every Kafka client of ours is made: one place for addresses, security and the settings that correctness needs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from streams.kafka_security import KafkaSecurity
 
 # A dead worker's open transaction holds back committed readers for this long at the most (plus the broker's scan).
 TRANSACTION_TIMEOUT_MS: Final = 10_000
@@ -21,12 +24,17 @@ MESSAGE_SIZE_BYTES_MAX: Final = 1024 * 1024
 class KafkaOptions:
     """Where the brokers are and how to log in.
 
-    `security` holds librdkafka properties (`security.protocol`, `sasl.mechanism`, ...).
+    Attributes:
+        bootstrap_servers: host:port, separated by commas.
+        client_id: What the brokers call this client in their logs and quotas.
+        security: How to log in; the same for every client, librdkafka's or Faust's.
+        properties: Properties of librdkafka that replace ours.
     """
 
     bootstrap_servers: str
     client_id: str = "goldenthread"
-    security: dict[str, str] = field(default_factory=dict)
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def _common(self) -> dict[str, Any]:
         return {
@@ -36,7 +44,8 @@ class KafkaOptions:
             "log_level": 2,
             "topic.metadata.refresh.interval.ms": 60_000,
             "reconnect.backoff.max.ms": 2_000,
-            **self.security,
+            **self.security.properties(),
+            **self.properties,
         }
 
     def admin(self) -> dict[str, Any]:

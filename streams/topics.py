@@ -14,19 +14,27 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from schemas.errors import BrokerUnreachable, NoBroker, StateError, TopicError
+from schemas.errors import BrokerUnreachable, LoginRefused, NoBroker, StateError, TopicError
 from schemas.topics import Catalogue, TopicSpec
 from streams.bulk import BulkReader
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
+from streams.logs import logger
+
+log = logger(__name__)
 
 ADMIN_TIMEOUT_SECONDS: Final = 15.0
 # A topic just made is not known to every broker at once.
 _VISIBLE_SECONDS_MAX: Final = 15.0
 _RETRY_SECONDS: Final = 0.1
 _ANSWER_GRACE_SECONDS: Final = 15.0
+# Whoever waits for a broker says so after a while, and again, with the reason: it may wait for nothing.
+_WAIT_TOLD_SECONDS: Final = 5.0
+_WAIT_TOLD_AGAIN_SECONDS: Final = 60.0
 # A new broker makes its offsets topic when it is first asked for offsets.
 COORDINATOR_SECONDS_MAX: Final = 45.0
 _COORDINATOR_TRY_SECONDS: Final = 2.0
+# A connection that a restarting broker cuts off has another code: these are said by a broker that is there.
+_REFUSED_CODES: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - librdkafka's codes have no other names.
 _VERIFIED_CONFIGS: Final = ("cleanup.policy", "message.timestamp.type")
 _SIZE_CONFIG: Final = "max.message.bytes"
 
@@ -52,21 +60,55 @@ def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
     """Return once a broker answers.
 
     Raises:
+        LoginRefused: one is there and refuses this client; that passes with other settings only.
         NoBroker: none did in time.
     """
-    admin = _admin(kafka)
-    deadline = time.monotonic() + timeout_s
+    complaints = _Complaints(kafka)
+    admin = AdminClient(kafka.admin() | {"error_cb": complaints.take})
+    began = time.monotonic()
+    deadline, tell_at = began + timeout_s, began + _WAIT_TOLD_SECONDS
     while True:
         try:
             admin.list_topics(timeout=min(2.0, timeout_s))
         except KafkaException as error:
+            admin.poll(0)
+            complaints.raise_refusal()
+            reason = complaints.last or error.args[0].str()
             if time.monotonic() > deadline:
                 raise NoBroker(
-                    f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS): {error}"
+                    f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS): {reason}"
                 ) from error
+            if time.monotonic() > tell_at:
+                tell_at += _WAIT_TOLD_AGAIN_SECONDS
+                log.warning("the broker is waited for", brokers=kafka.bootstrap_servers, reason=reason)
             time.sleep(_RETRY_SECONDS)
         else:
             return
+
+
+class _Complaints:
+    """What librdkafka says of connections that fail; its calls themselves only say that nothing came in time."""
+
+    def __init__(self, kafka: KafkaOptions) -> None:
+        self._kafka = kafka
+        self._refusal: str | None = None
+        self.last: str | None = None
+
+    def take(self, error: KafkaError) -> None:
+        """Note one; runs within the client's `poll`."""
+        if error.code() in _REFUSED_CODES:
+            self._refusal = error.str()
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - as above.
+            self.last = error.str()
+
+    def raise_refusal(self) -> None:
+        """Raise what no waiting mends."""
+        if self._refusal is not None:
+            security = self._kafka.security
+            raise LoginRefused(
+                f"a broker answers at {self._kafka.bootstrap_servers} and refuses this client ({self._refusal}): "
+                f"correct {', '.join(security.concerned)}"
+            )
 
 
 def topic_ids(kafka: KafkaOptions, names: Sequence[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from connectors.web.standard import ReadyReport
-from schemas.errors import BrokerUnreachable, TopicError
+from schemas.errors import BrokerUnreachable, LoginRefused, TopicError
 from schemas.topics import Catalogue
 from streams.kafka import KafkaOptions
 from streams.logs import logger
@@ -57,6 +57,7 @@ class BrokerReadiness:
 
         Raises:
             TopicError: a raw topic differs from the catalogue; a restart changes nothing.
+            LoginRefused: the broker refuses this client from the start.
             RestartNeeded: the producer can't go on.
         """
         while True:
@@ -80,6 +81,10 @@ class BrokerReadiness:
             await asyncio.to_thread(self._probe)
             if not self.verified:
                 await asyncio.to_thread(self._find_topics)
+        except LoginRefused as error:
+            if not self.verified:
+                raise
+            return str(error)
         except (BrokerUnreachable, TopicError) as error:
             return str(error)
         return ""

@@ -25,7 +25,7 @@ from connectors.web.server import serve
 from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from schemas.clock import Clock, SystemClock
-from schemas.errors import BrokerUnreachable
+from schemas.errors import BrokerUnreachable, LoginRefused
 from schemas.keys import Keyring
 from schemas.rows import LinkRow, PositionRow, RowDecoder
 from schemas.topics import Catalogue, Topic
@@ -112,6 +112,7 @@ async def run_lookup(
         TopicError: a topic is missing or not as the catalogue says.
         SecretError: the topics were written with another secret.
         SettingError: the address can't be listened on.
+        LoginRefused: the broker refuses this client.
     """
     # 1. Open the copy.
     cache = shared_cache(options.cache_size_bytes)
@@ -234,6 +235,8 @@ class Lookup:
                 # A stop waits for what a thread is at, so the long requests are for a broker that answers.
                 await asyncio.to_thread(wait_for_broker, self._options.kafka, _BROKER_WAIT_SECONDS)
                 await asyncio.to_thread(verify_topics, self._options.kafka, self._options.catalogue)
+            except LoginRefused:
+                raise
             except BrokerUnreachable as error:
                 if not told:
                     log.warning("lookup waits for the broker", reason=str(error))

@@ -246,7 +246,7 @@ def test_while_the_broker_is_away_the_lag_grows_from_what_was_known(
     clock = ManualClock(SystemClock().now_us())
     freshness = pipeline.freshness(clock)
     freshness.probe()
-    away = KafkaOptions("127.0.0.1:1", security={"log_level": "0"})
+    away = KafkaOptions("127.0.0.1:1", properties={"log_level": "0"})
     with monkeypatch.context() as patch:
         patch.setattr(freshness, "_options", replace(freshness._options, kafka=away))
         patch.setattr(freshness, "_consumers", {})

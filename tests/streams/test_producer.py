@@ -18,7 +18,7 @@ from streams.topics import create_topics
 CATALOGUE = Catalogue(prefix="producer.")
 TOPIC = CATALOGUE.raw("web")
 # A broker inside librdkafka: quick, and good enough for what the producer does with answers.
-IN_MEMORY = KafkaOptions("", security={"test.mock.num.brokers": "1"})
+IN_MEMORY = KafkaOptions("", properties={"test.mock.num.brokers": "1"})
 # Port 9 is discard: nobody listens there.
 ABSENT = KafkaOptions("127.0.0.1:9")
 
@@ -152,7 +152,7 @@ async def test_no_answer_at_all_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_full_queue_makes_requests_wait_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics("test", "1")
-    kafka = KafkaOptions("", security=IN_MEMORY.security)
+    kafka = KafkaOptions("", properties=IN_MEMORY.properties)
     monkeypatch.setattr("streams.kafka.QUEUE_MESSAGES_MAX", 10)
     producer = _producer(kafka, metrics, linger_ms=1)
     async with asyncio.timeout(20):

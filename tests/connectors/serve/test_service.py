@@ -142,7 +142,7 @@ async def test_a_restarted_lookup_goes_on_from_its_copy(options: LookupOptions, 
 async def test_while_the_broker_is_away_it_listens_and_says_that_it_is_not_ready(
     options: LookupOptions, written: _Written
 ) -> None:
-    away = replace(options, kafka=KafkaOptions("127.0.0.1:1", security={"log_level": "0"}))
+    away = replace(options, kafka=KafkaOptions("127.0.0.1:1", properties={"log_level": "0"}))
     async with running(away, written.keyring) as url:
         body = await until(f"{url}/v1/customers/{'0' * 32}/context", lambda status, _: status == 503)
         assert msgspec.json.decode(body)["code"] == "catching_up"
