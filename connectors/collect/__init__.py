@@ -3,6 +3,8 @@
 Owns what stands between a sender and the raw topics. Must not import the lookup or the agents: what an event is and
 whether it is acceptable is asked of `schemas`.
 
-Read in this order: `service` (HTTP, from request to answer), `event_gate` (what is let through), `cloud_events_http`,
-`event_problems`, `broker_readiness`, `event_schema`; for files the modules that start with `files`.
+Read in this order: `service` (the doors and what they run on), `delivery` (what all doors share), `cloud_events_door`
+(one of them, from request to answer), `event_gate` (what is let through), `cloud_events_http`, `event_problems`,
+`broker_readiness`, `event_schema`; for files the modules that start with `files`. Both ways set bad ones aside by
+`setting_aside`.
 """

@@ -18,14 +18,14 @@ import msgspec
 
 from connectors.collect.files_progress import Progress, ProgressFile
 from connectors.collect.files_rows import FileRow, FileRows
+from connectors.collect.setting_aside import set_aside
 from schemas.cleaning import Cleaner
 from schemas.clock import Clock
-from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, SettingError, UsageError
 from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE, CloudEvent, parse_structured, raw_key
 from schemas.mapping import InputFormat, Mapping
 from schemas.strict_json import canonical_json
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Catalogue
 from streams.producer import Record, RecordProducer
 
 STAGE: Final = "import"
@@ -182,17 +182,10 @@ class _Import:
         except EventError as error:
             # 2. The bad row to `dead` ...
             self._bad_rows.append(BadRow(row.line, error.code, error.message, error.pointer))
-            placed = EventError(error.code, f"line {row.line}: {error.message}", error.pointer)
-            letter = dead_letter(
-                placed,
-                stage=STAGE,
-                key=None,
-                value=row.raw,
-                topic=f"{STAGE}:{self._path.name}",
-                partition=0,
-                offset=row.line,
+            origin = f"{STAGE}:{self._path.name}"
+            self._to.producer.produce(
+                set_aside(self._to.catalogue, error, stage=STAGE, original=row.raw, origin=origin, line=row.line)
             )
-            self._to.producer.produce(Record(self._to.catalogue.name(Topic.DEAD), *letter))
             return
         # ... the event to its channel's raw topic.
         self._to.producer.produce(Record(self._to.catalogue.raw(channel), raw_key(event), body, _EVENT_HEADERS))

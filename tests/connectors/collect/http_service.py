@@ -9,8 +9,9 @@ import aiohttp
 import msgspec
 
 from connectors.collect.broker_readiness import BrokerReadiness
+from connectors.collect.delivery import Delivery
 from connectors.collect.event_gate import EventGate
-from connectors.collect.service import CollectOptions, CollectService
+from connectors.collect.service import CollectOptions, CollectService, make_doors
 from connectors.web.server import listening
 from schemas.cleaning import Cleaner
 from schemas.clock import ManualClock
@@ -102,8 +103,19 @@ async def running(*, looked: bool = True, **options: int) -> AsyncIterator[Colle
     )
     if looked:
         await readiness.look()
+    delivery = Delivery(
+        producer=producer,
+        catalogue=CATALOGUE,
+        readiness=readiness,
+        metrics=metrics,
+        in_flight_bytes_max=chosen.in_flight_bytes_max,
+    )
     service = CollectService(
-        gate=gate(chosen.batch_events_max), producer=producer, readiness=readiness, metrics=metrics, options=chosen
+        doors=make_doors(gate(chosen.batch_events_max), delivery),
+        producer=producer,
+        readiness=readiness,
+        metrics=metrics,
+        options=chosen,
     )
     async with (
         listening(service.application("1"), "127.0.0.1", 0) as (host, port),

@@ -1,0 +1,93 @@
+"""The door for CloudEvents: `POST /v1/events`, strict. A request is taken whole or not at all."""
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from connectors.collect.cloud_events_http import MEDIA_TYPES, Mode, binary_attributes, mode_of
+from connectors.collect.delivery import DELIVERY_KINDS, Delivery
+from connectors.collect.event_gate import AcceptedEvent, BatchRefused, BatchTooLong, EventGate
+from connectors.collect.event_problems import (
+    BATCH_REFUSED,
+    BATCH_TOO_LONG,
+    EVENT_KINDS,
+    batch_refused,
+    batch_too_long,
+    event_problem,
+)
+from connectors.collect.event_schema import BATCH_CONTENT, BINARY_CONTENT, BINARY_PARAMETERS, STRUCTURED_CONTENT
+from connectors.web.operations import Answer, Content, Operation
+from connectors.web.requests import read_body, require_media_type
+from connectors.web.standard import json_response
+from schemas.errors import EventError
+
+#: Outcome of the good events of a batch that was refused for others.
+REFUSED_WITH_BATCH: Final = "refused_with_batch"
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """How many events the broker has acknowledged: all of the request's."""
+
+    accepted: int
+
+
+class CloudEventsDoor:
+    """Takes CloudEvents through the gate."""
+
+    def __init__(self, gate: EventGate, delivery: Delivery) -> None:
+        self._gate = gate
+        self._delivery = delivery
+
+    def operations(self) -> tuple[Operation, ...]:
+        """`POST /v1/events`."""
+        return (
+            Operation(
+                "POST",
+                "/v1/events",
+                self._events,
+                "sendEvents",
+                "Send events",
+                {202: Answer("The broker has acknowledged every event.", (Content(EventsAnswer),))},
+                description="CloudEvents 1.0 in structured, batch or binary mode (`ce-` headers and a JSON body). A "
+                "batch is taken whole or not at all. Sending an event again is safe: `source` and `id` name it.",
+                parameters=BINARY_PARAMETERS,
+                bodies=(STRUCTURED_CONTENT, BATCH_CONTENT, BINARY_CONTENT),
+                problems=(*EVENT_KINDS.values(), BATCH_REFUSED, BATCH_TOO_LONG, *DELIVERY_KINDS),
+            ),
+        )
+
+    async def _events(self, request: web.Request) -> web.Response:
+        # 1. Room.
+        self._delivery.require_room(request)
+        # 2. Body, then every event judged as intake will judge it; one that is refused refuses the request.
+        media_type = require_media_type(request, MEDIA_TYPES)
+        body = await read_body(request)
+        self._delivery.require_room(request, len(body))
+        accepted = self._judge(media_type, request, body)
+        # 3. Delivery.
+        await self._delivery.deliver(accepted)
+        return json_response(EventsAnswer(len(accepted)), status=202)
+
+    def _judge(self, media_type: str, request: web.Request, body: bytes) -> list[AcceptedEvent]:
+        count = self._delivery.count
+        try:
+            match mode_of(media_type, request.headers, body):
+                case Mode.STRUCTURED:
+                    return [self._gate.structured(body)]
+                case Mode.BINARY:
+                    return [self._gate.binary(binary_attributes(request.headers), body)]
+                case Mode.BATCH:
+                    return self._gate.batch(body)
+        except EventError as error:
+            count(error.code.value, 1)
+            raise event_problem(error) from error
+        except BatchTooLong as refused:
+            count(BATCH_TOO_LONG.code, refused.size)
+            raise batch_too_long(refused) from refused
+        except BatchRefused as refused:
+            for code, number in Counter(error.code.value for error in refused.errors).items():
+                count(code, number)
+            count(REFUSED_WITH_BATCH, refused.size - len(refused.errors))
+            raise batch_refused(refused) from refused
