@@ -5,11 +5,13 @@ r"""The rows of the lookup's copy: their keys, and what is packed into them. Val
 | `c/<customer>` | the context document |
 | `n` | how many contexts there are |
 | `l/<fragment>` | its row of `identity.links` |
+| `e/<fragment>/...` | a row of evidence of `identity.links` that touches it, under its key there |
 | `m/<owner>/<fragment>` | nothing: the fragment is the owner's |
 | `r/<fragment>` | its record of `context.state` |
 | `i/<fragment>/<time><source>\0<id>` | day of publication, interaction; sorted by (time, source, id) |
 | `t/<fragment>` | how many interactions are kept of the fragment, and the newest time of those that are not |
 | `d/<day><fragment>` | nothing: interactions of the fragment were published on the day |
+| `w` | where the interactions that were published last are, newest first |
 | `p/<topic>/<partition>` | a position row: how far the agent behind the topic has come |
 """
 
@@ -17,10 +19,12 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from state.engine import Rows
 
 #: Part of the folder's name: a version that packs rows differently builds its copy anew.
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 _TIME: Final = struct.Struct(">Q")
 _DAY: Final = struct.Struct(">I")
 _TALLY: Final = struct.Struct(">Qq")
@@ -30,6 +34,9 @@ _NO_TIME: Final = -1
 DAY_PREFIX: Final = b"d/"
 LINKS_PREFIX: Final = b"l/"
 CONTEXTS_KEY: Final = b"n"
+NEWEST_KEY: Final = b"w"
+#: How many of the newest interactions are remembered, of all customers.
+NEWEST_MAX: Final = 50
 
 
 class LookupRows(Rows, Protocol):
@@ -80,6 +87,32 @@ class Tally(NamedTuple):
             return cls()
         kept, forgotten = _TALLY.unpack(packed)
         return cls(kept, None if forgotten == _NO_TIME else forgotten)
+
+
+class Newest(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
+    """Where one of the newest interactions is, and when it was published; what it says is in its own row."""
+
+    published_ms: int
+    fragment: str
+    moment: bytes
+
+    @property
+    def key(self) -> bytes:
+        """The interaction's row."""
+        return interactions_prefix(self.fragment) + self.moment
+
+
+_NEWEST = msgspec.msgpack.Decoder(tuple[Newest, ...])
+
+
+def pack_newest(newest: list[Newest]) -> bytes:
+    """The value of the row of the newest interactions."""
+    return msgspec.msgpack.encode(newest)
+
+
+def unpack_newest(packed: bytes | None) -> tuple[Newest, ...]:
+    """What such a row holds; nothing without one."""
+    return () if packed is None else _NEWEST.decode(packed)
 
 
 def context_key(customer: str) -> bytes:

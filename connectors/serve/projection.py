@@ -4,7 +4,8 @@ Pure but for reading rows: the same records in other batches give the same rows.
 out with a line in the log; a row that a newer version wrote stops the follower.
 """
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,10 @@ import msgspec
 from connectors.serve.layout import (
     CONTEXTS_KEY,
     DAY_PREFIX,
+    NEWEST_KEY,
+    NEWEST_MAX,
     Moment,
+    Newest,
     Tally,
     context_key,
     day_key,
@@ -24,16 +28,18 @@ from connectors.serve.layout import (
     moment_of,
     pack_count,
     pack_interaction,
+    pack_newest,
     position_key,
     published_day_of,
     record_row_key,
     split_day_key,
     tally_key,
     unpack_count,
+    unpack_newest,
 )
 from schemas.clock import Clock
 from schemas.errors import EventError
-from schemas.rows import LinkRow, RowDecoder, fragment_of, is_record_key, link_row_key
+from schemas.rows import LinkRow, RowDecoder, fragment_of, is_evidence_key, is_record_key, link_row_key
 from schemas.strict_json import UNREADABLE
 from schemas.times import day_of, parse_time
 from schemas.topics import POSITION_KEY, Catalogue, Topic
@@ -47,7 +53,7 @@ log = logger(__name__)
 CLEARED_PER_BATCH_MAX: Final = 64
 _MICROSECONDS_PER_MILLISECOND: Final = 1000
 _PRESENT: Final = b""
-# Evidence rows lie beside those of places; only identity reads them.
+# Evidence rows lie beside those of places.
 _LINK_ROW_PREFIX: Final = link_row_key("")
 #: The topics that the copy is made of.
 FOLLOWED: Final = (Topic.LINKS, Topic.CONTEXT, Topic.INTERACTIONS, Topic.STATE)
@@ -64,12 +70,13 @@ class Retention:
 
 
 class _Place(msgspec.Struct, gc=False):
-    """What the key of an interaction is made of."""
+    """What the key of an interaction is made of, and the channel that it is counted by."""
 
     fragment: str
     time: str
     source: str
     id: str
+    channel: str = ""
 
 
 class _Batch:
@@ -80,6 +87,7 @@ class _Batch:
         self.changes: dict[bytes, bytes | None] = {}
         #: Fragments with new interactions, each with their keys.
         self.interactions: dict[str, list[bytes]] = {}
+        self.newest: list[Newest] = []
 
     def get(self, key: bytes) -> bytes | None:
         return self.changes[key] if key in self.changes else self._rows.get(key)
@@ -95,9 +103,23 @@ class _Batch:
 
 
 class Projection:
-    """Turns batches of records into changed rows; give it to a follower of `FOLLOWED`."""
+    """Turns batches of records into changed rows; give it to a follower of `FOLLOWED`.
 
-    def __init__(self, catalogue: Catalogue, clock: Clock, retention: Retention | None = None) -> None:
+    Args:
+        catalogue: The topics.
+        clock: Wall time, by which old days end.
+        retention: How many interactions are kept.
+        on_interaction: Told channel and time of publication (ms) of each interaction, by the follower's thread.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        retention: Retention | None = None,
+        on_interaction: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self._on_interaction = on_interaction
         self._retention = retention or Retention()
         self._clock = clock
         self._place = msgspec.json.Decoder(_Place)
@@ -118,6 +140,9 @@ class Projection:
         for fragment in batch.interactions:
             self._shorten(fragment, batch)
         if batch.interactions:
+            batch.changes[NEWEST_KEY] = pack_newest(
+                heapq.nlargest(NEWEST_MAX, {*batch.newest, *unpack_newest(batch.get(NEWEST_KEY))})
+            )
             self._clear_old_days(rows, batch)
         return batch.changes
 
@@ -137,6 +162,8 @@ class Projection:
     def _link(self, record: Record, key: bytes, batch: _Batch) -> None:
         if key == POSITION_KEY:
             batch.changes[position_key(Topic.EVIDENCE, record.partition)] = record.value
+        if is_evidence_key(key):
+            batch.changes[key] = record.value
         if not key.startswith(_LINK_ROW_PREFIX):
             return
         fragment = key.removeprefix(_LINK_ROW_PREFIX).decode()
@@ -167,6 +194,9 @@ class Projection:
         batch.changes[key] = pack_interaction(day, record.value or b"")
         batch.changes[day_key(day, place.fragment)] = _PRESENT
         batch.interactions.setdefault(place.fragment, []).append(key)
+        batch.newest.append(Newest(record.timestamp_ms, place.fragment, moment.packed()))
+        if self._on_interaction is not None:
+            self._on_interaction(place.channel, record.timestamp_ms)
 
     def _shorten(self, fragment: str, batch: _Batch) -> None:
         """Forget the oldest interactions of a fragment that has too many.

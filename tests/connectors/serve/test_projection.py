@@ -3,13 +3,21 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.serve.layout import CONTEXTS_KEY, position_key, unpack_count
+from connectors.serve.layout import (
+    CONTEXTS_KEY,
+    NEWEST_KEY,
+    NEWEST_MAX,
+    Moment,
+    position_key,
+    unpack_count,
+    unpack_newest,
+)
 from connectors.serve.service import applied_positions
 from schemas.roles import ATTACHED
-from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key
+from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key, evidence_prefix
 from schemas.topics import POSITION_KEY, Topic
 from streams.bulk import Record
-from tests.connectors.serve.support import Copy
+from tests.connectors.serve.support import DAY_US, NOW_US, Copy
 
 VALUES = ("c-1", "c-2", "c-3")
 
@@ -70,13 +78,31 @@ def test_contexts_are_counted_whatever_is_published_again_or_taken_back() -> Non
     assert counts == [1, 2, 2, 1, 1, 1, 2]
 
 
-def test_evidence_and_other_rows_of_state_are_left_out() -> None:
+def test_rows_of_state_other_than_records_are_left_out() -> None:
     copy = Copy()
-    copy.put(
-        copy.record(Topic.LINKS, evidence_key("a" * 32, "b" * 32, 1, "shop"), b"\x01x"),
-        copy.record(Topic.STATE, day_prefix("a" * 32, 1), b"\x01x"),
-    )
+    copy.put(copy.record(Topic.STATE, day_prefix("a" * 32, 1), b"\x01x"))
     assert copy.rows.rows == {}
+
+
+def test_evidence_is_kept_under_its_key_until_it_is_taken_back() -> None:
+    copy = Copy()
+    key = evidence_key("a" * 32, "b" * 32, 1, "shop")
+    copy.put(copy.record(Topic.LINKS, key, b"\x01x"))
+    assert dict(copy.rows.scan(evidence_prefix("a" * 32))) == {key: b"\x01x"}
+    copy.put(copy.record(Topic.LINKS, key, None))
+    assert copy.rows.rows == {}
+
+
+def test_the_newest_interactions_are_those_published_last_whatever_their_own_time() -> None:
+    copy = Copy()
+    fragment = copy.fragment("cookie", "c-1")
+    for number in range(NEWEST_MAX + 10):
+        record = copy.interaction(fragment, NOW_US - number * DAY_US, event=f"e-{number}")
+        copy.put(record._replace(timestamp_ms=record.timestamp_ms + number))
+    newest = unpack_newest(copy.rows.get(NEWEST_KEY))
+    assert len(newest) == NEWEST_MAX
+    assert [Moment.unpacked(one.moment).id for one in newest[:2]] == [f"e-{NEWEST_MAX + 9}", f"e-{NEWEST_MAX + 8}"]
+    assert all(copy.rows.get(one.key) is not None for one in newest)
 
 
 def test_an_interaction_that_can_not_be_read_is_left_out() -> None:
