@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from goldenthread.commands.asyncapi import asyncapi
 from goldenthread.commands.config import config, version
 from goldenthread.commands.data import customer, import_, send, tail
 from goldenthread.commands.dead import dead
@@ -30,6 +31,7 @@ application.command()(tail)
 application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
 application.add_typer(config, name="config")
+application.command()(asyncapi)
 application.command()(version)
 
 

@@ -1,5 +1,6 @@
 """The documentation says what the program has: tables are held to the code, links lead somewhere."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 from typer.main import get_command
 
 from goldenthread.cli import application
+from goldenthread.commands.asyncapi import formatted, topics_of
 from goldenthread.commands.config import settings_table
+from goldenthread.settings import load_settings
 from schemas.errors import DeadCode
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.topics import Catalogue, DeadHeader, Topic
@@ -26,6 +29,14 @@ def table_rows(page: str) -> list[list[str]]:
 
 def test_the_configuration_table_is_the_settings_class() -> None:
     assert settings_table() in (DOCS / "configuration.md").read_text()
+
+
+def test_the_asyncapi_document_is_that_of_default_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("GOLDENTHREAD_", "KAFKA_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    written = (DOCS / "asyncapi.json").read_text()
+    assert written == formatted(topics_of(load_settings())) + "\n", "goldenthread asyncapi > docs/asyncapi.json"
 
 
 def test_the_metrics_table_is_the_metrics_module() -> None:
