@@ -105,6 +105,10 @@ class Metrics:
             "goldenthread_http_request_duration_seconds", "HTTP requests by route, method and status.",
             ("service", "method", "route", "status"), buckets=_DURATION_BUCKETS, registry=registry,
         )  # fmt: skip
+        self.requests_refused = Counter(
+            "goldenthread_requests_refused_total", "HTTP requests refused for want of a fitting key, by reason.",
+            ("service", "reason"), registry=registry,
+        )  # fmt: skip
         self.lookups = Counter(
             "goldenthread_lookups_total", "Lookups by what was asked by and what came of it.",
             ("by", "outcome"), registry=registry,

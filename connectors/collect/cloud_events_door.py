@@ -18,7 +18,9 @@ from connectors.collect.event_problems import (
     event_problem,
 )
 from connectors.collect.event_schema import BATCH_CONTENT, BINARY_CONTENT, BINARY_PARAMETERS, STRUCTURED_CONTENT
+from connectors.web.access import PRINCIPAL, AccessRefused, require_own_sources
 from connectors.web.operations import Answer, Content, Operation
+from connectors.web.problems import WRONG_SOURCE
 from connectors.web.requests import read_body, require_media_type
 from connectors.web.standard import json_response
 from schemas.errors import EventError
@@ -54,7 +56,7 @@ class CloudEventsDoor:
                 "batch is taken whole or not at all. Sending an event again is safe: `source` and `id` name it.",
                 parameters=BINARY_PARAMETERS,
                 bodies=(STRUCTURED_CONTENT, BATCH_CONTENT, BINARY_CONTENT),
-                problems=(*EVENT_KINDS.values(), BATCH_REFUSED, BATCH_TOO_LONG, *DELIVERY_KINDS),
+                problems=(*EVENT_KINDS.values(), BATCH_REFUSED, BATCH_TOO_LONG, WRONG_SOURCE, *DELIVERY_KINDS),
             ),
         )
 
@@ -65,15 +67,26 @@ class CloudEventsDoor:
         media_type = require_media_type(request, MEDIA_TYPES)
         body = await read_body(request)
         self._delivery.require_room(request, len(body))
-        accepted = self._judge(media_type, request, body)
+        mode = mode_of(media_type, request.headers, body)
+        accepted = self._judge(mode, request, body)
+        self._require_own(request, mode, accepted)
         # 3. Delivery.
         await self._delivery.deliver(accepted)
         return json_response(EventsAnswer(len(accepted)), status=202)
 
-    def _judge(self, media_type: str, request: web.Request, body: bytes) -> list[AcceptedEvent]:
+    def _require_own(self, request: web.Request, mode: Mode, accepted: list[AcceptedEvent]) -> None:
+        pointer = "/{}/source" if mode is Mode.BATCH else "/source"
+        sources = {pointer.format(place): event.source for place, event in enumerate(accepted)}
+        try:
+            require_own_sources(request[PRINCIPAL], sources)
+        except AccessRefused:
+            self._delivery.count(WRONG_SOURCE.code, len(accepted))
+            raise
+
+    def _judge(self, mode: Mode, request: web.Request, body: bytes) -> list[AcceptedEvent]:
         count = self._delivery.count
         try:
-            match mode_of(media_type, request.headers, body):
+            match mode:
                 case Mode.STRUCTURED:
                     return [self._gate.structured(body)]
                 case Mode.BINARY:

@@ -32,9 +32,10 @@ _HEADERS: Final = ((CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE.encode()),)
 
 
 class AcceptedEvent(NamedTuple):
-    """An event that may be written, with the channel whose raw topic it goes to."""
+    """An event that may be written, with the channel whose raw topic it goes to, and its source."""
 
     channel: str
+    source: str
     record: Record
 
 
@@ -133,7 +134,9 @@ class EventGate:
                 f"{len(value)} bytes with its channel, in structured form; at most {EVENT_SIZE_BYTES_MAX} are taken"
             )
             raise EventError(DeadCode.RECORD_TOO_LARGE, message)
-        return AcceptedEvent(channel, Record(self._catalogue.raw(channel), raw_key(event), value, _HEADERS))
+        return AcceptedEvent(
+            channel, event.source, Record(self._catalogue.raw(channel), raw_key(event), value, _HEADERS)
+        )
 
 
 def _with_channel(original: bytes, channel: str) -> bytes:

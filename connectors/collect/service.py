@@ -16,7 +16,9 @@ from connectors.collect.cloud_events_door import REFUSED_WITH_BATCH, CloudEvents
 from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, STAGE, Delivery, Door
 from connectors.collect.event_gate import EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS
+from connectors.web.access import Access, Role
 from connectors.web.limits import MEBIBYTE, WebLimits
+from connectors.web.problems import WRONG_SOURCE
 from connectors.web.server import serve
 from connectors.web.service import make_service
 from schemas.cleaning import Cleaner
@@ -59,12 +61,14 @@ class CollectService:
         readiness: BrokerReadiness,
         metrics: Metrics,
         options: CollectOptions,
+        access: Access | None = None,
     ) -> None:
         self._doors = tuple(doors)
         self._producer = producer
         self._readiness = readiness
         self._metrics = metrics
         self._options = options
+        self._access = access or Access(role=Role.COLLECT)
 
     def application(self, version: str) -> web.Application:
         """The application; stopping it closes the producer, after the last request."""
@@ -76,6 +80,7 @@ class CollectService:
             version=version,
             ready=self._readiness.report,
             limits=WebLimits(body_size_bytes=self._options.body_size_bytes),
+            access=self._access,
         )
         application.cleanup_ctx.append(self._closing)
         return application
@@ -99,6 +104,7 @@ async def run_collect(
     metrics: Metrics,
     clock: Clock,
     version: str,
+    access: Access | None = None,
     on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """Answer until SIGTERM, SIGINT or cancellation. It starts without a broker, and is ready once there is one.
@@ -110,7 +116,7 @@ async def run_collect(
     """
     for channel in catalogue.channels:
         metrics.events_received.labels(STAGE, channel)
-    for outcome in (ACCEPTED, NOT_DELIVERED, REFUSED_WITH_BATCH, BATCH_TOO_LONG.code, *EVENT_KINDS):
+    for outcome in (ACCEPTED, NOT_DELIVERED, REFUSED_WITH_BATCH, BATCH_TOO_LONG.code, WRONG_SOURCE.code, *EVENT_KINDS):
         metrics.events_processed.labels(STAGE, outcome)
     producer = DeliveringProducer(
         kafka, catalogue, metrics, linger_ms=options.linger_ms, delivery_timeout_ms=options.delivery_timeout_ms
@@ -125,7 +131,12 @@ async def run_collect(
         in_flight_bytes_max=options.in_flight_bytes_max,
     )
     service = CollectService(
-        doors=make_doors(gate, delivery), producer=producer, readiness=readiness, metrics=metrics, options=options
+        doors=make_doors(gate, delivery),
+        producer=producer,
+        readiness=readiness,
+        metrics=metrics,
+        options=options,
+        access=access,
     )
     await serve(
         service.application(version),

@@ -20,6 +20,7 @@ from connectors.serve.layout import CONTEXTS_KEY, LAYOUT_VERSION, LINKS_PREFIX, 
 from connectors.serve.operations import DESCRIPTION, operations
 from connectors.serve.projection import FOLLOWED, Projection, Retention
 from connectors.serve.timeline import Timeline
+from connectors.web.access import Access, Role
 from connectors.web.limits import WebLimits
 from connectors.web.server import serve
 from connectors.web.service import make_service
@@ -71,6 +72,7 @@ class LookupOptions:
         probe_interval_s: How often freshness is looked at when nobody asks.
         confirm_timeout_s: How long an answer waits to see that nothing waits.
         limits: Bounds of requests and connections.
+        access: Who may ask; everybody where nothing is given.
     """
 
     kafka: KafkaOptions
@@ -87,6 +89,7 @@ class LookupOptions:
     probe_interval_s: float = INTERVAL_SECONDS
     confirm_timeout_s: float = CONFIRM_TIMEOUT_SECONDS
     limits: WebLimits = field(default_factory=lambda: WebLimits(body_size_bytes=BODY_SIZE_BYTES_MAX))
+    access: Access = field(default_factory=lambda: Access(role=Role.LOOKUP))
 
     @property
     def store_path(self) -> Path:
@@ -191,6 +194,7 @@ class Lookup:
             version=self._options.version,
             ready=self.ready,
             limits=self._options.limits,
+            access=self._options.access,
         )
         application.on_response_prepare.append(handlers.complete_headers)
         return application

@@ -5,5 +5,6 @@ services give it their operations and a report of readiness. Imports `streams.me
 
 Read in this order: `operations` (how a service declares what it answers), `service` (operations to an application),
 `problems` (every error answer), `requests` (reading bodies and parameters), `boundary` (what surrounds each request),
-`standard` (probes, metrics, version), `openapi`, `server` (the socket, from start to stop).
+`access` (who may ask, and how often), `guard` (no handler runs before that is known), `standard` (probes, metrics,
+version), `openapi`, `server` (the socket, from start to stop).
 """

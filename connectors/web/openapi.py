@@ -5,13 +5,17 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.web.access import IN_HANDLER, OPEN, Access
 from connectors.web.operations import Answer, Content, Operation, Parameter, SchemaSource
 from connectors.web.problems import (
     BODY_TIMEOUT,
     BODY_TOO_LARGE,
+    FORBIDDEN,
     INTERNAL_ERROR,
     MALFORMED_REQUEST,
     PROBLEM_TYPE,
+    RATE_LIMITED,
+    UNAUTHENTICATED,
     UNSUPPORTED_ENCODING,
     UNSUPPORTED_MEDIA_TYPE,
     Problem,
@@ -21,18 +25,32 @@ from connectors.web.problems import (
 OPENAPI_VERSION: Final = "3.1.0"
 _REF: Final = "#/components/schemas/{name}"
 _ANY_REQUEST: Final = (MALFORMED_REQUEST, INTERNAL_ERROR)
+_ANY_GUARDED: Final = (UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED)
 _ANY_BODY: Final = (BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING)
 
 
-def openapi_document(title: str, version: str, description: str, operations: Sequence[Operation]) -> dict[str, Any]:
-    """The document as plain JSON values."""
+#: Security schemes by name; the second only where the service takes it.
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of a fitting role, where any is configured.",
+}
+_BASIC: Final = {"type": "http", "scheme": "basic", "description": "The key as the user name; any password."}
+
+
+def openapi_document(
+    title: str, version: str, description: str, operations: Sequence[Operation], access: Access
+) -> dict[str, Any]:
+    """The document as plain JSON values. It is the same whether keys are configured or not."""
     sources = [Problem, *(source for operation in operations for source in _sources(operation))]
     types = [source for source in sources if not isinstance(source, dict)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     described = dict(zip(map(_name, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
+    schemes = {"bearer": _BEARER} | ({"basic": _BASIC} if access.takes_basic else {})
+    security: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, described)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, described, security)
     return {
         "openapi": OPENAPI_VERSION,
         "info": {
@@ -43,7 +61,7 @@ def openapi_document(title: str, version: str, description: str, operations: Seq
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": schemes},
     }
 
 
@@ -63,8 +81,11 @@ def _schema(source: SchemaSource, described: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _operation(operation: Operation, described: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: Operation, described: dict[str, Any], security: list[dict[str, list[str]]]) -> dict[str, Any]:
     document: dict[str, Any] = {"operationId": operation.operation_id, "summary": operation.summary}
+    guarded = operation.access is not OPEN
+    # A handler that looks for itself may take a key from elsewhere, so none of the schemes is a must.
+    document["security"] = ([*security, {}] if operation.access is IN_HANDLER else security) if guarded else []
     if operation.description:
         document["description"] = operation.description
     if operation.parameters:
@@ -72,7 +93,12 @@ def _operation(operation: Operation, described: dict[str, Any]) -> dict[str, Any
     if operation.bodies:
         document["requestBody"] = {"required": True, "content": _contents(operation.bodies, described)}
     responses = {str(status): _answer(answer, described) for status, answer in operation.answers.items()}
-    kinds = (*operation.problems, *(_ANY_BODY if operation.bodies else ()), *_ANY_REQUEST)
+    kinds = (
+        *operation.problems,
+        *(_ANY_GUARDED if guarded else ()),
+        *(_ANY_BODY if operation.bodies else ()),
+        *_ANY_REQUEST,
+    )
     for status in sorted({kind.status for kind in kinds}):
         responses[str(status)] = _problems([kind for kind in kinds if kind.status == status], described)
     document["responses"] = responses

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from connectors.web.access import Admission
 from connectors.web.problems import ProblemKind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,3 +62,5 @@ class Operation:
     bodies: tuple[Content, ...] = ()
     #: Problems of its own, besides those that any request may meet.
     problems: tuple[ProblemKind, ...] = ()
+    #: Roles of which one is needed, OPEN or IN_HANDLER; None: the service's own role.
+    access: Admission | None = None

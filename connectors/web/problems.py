@@ -71,6 +71,24 @@ INVALID_PARAMETER: Final = ProblemKind(
 INVALID_BODY: Final = ProblemKind(
     "invalid_body", 400, "Invalid body", "The body is not as described; `errors` says where. Correct it."
 )
+UNAUTHENTICATED: Final = ProblemKind(
+    "unauthenticated",
+    401,
+    "Unauthenticated",
+    "A key that is known and has not expired is needed: `Authorization: Bearer KEY`.",
+)
+FORBIDDEN: Final = ProblemKind(
+    "forbidden", 403, "Forbidden", "The key is known, but its roles do not include this operation. Use one that may."
+)
+WRONG_SOURCE: Final = ProblemKind(
+    "wrong_source",
+    403,
+    "Wrong source",
+    "A write key speaks for its own source only. Send the events of other sources with their keys; nothing is written.",
+)
+RATE_LIMITED: Final = ProblemKind(
+    "rate_limited", 429, "Rate limited", "The key sends more requests than it may. Send again after Retry-After."
+)
 NO_SUCH_PATH: Final = ProblemKind(
     "no_such_path", 404, "No such path", "This service has no such path; /openapi.json lists those it has."
 )
@@ -107,9 +125,9 @@ OVERLOADED: Final = ProblemKind(
 )
 
 COMMON_KINDS: Final = (
-    MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, NO_SUCH_PATH, METHOD_NOT_ALLOWED, BODY_TIMEOUT, BODY_TOO_LARGE,
-    UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, EXPECTATION_FAILED, REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY,
-    OVERLOADED,
+    MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, UNAUTHENTICATED, FORBIDDEN, NO_SUCH_PATH, METHOD_NOT_ALLOWED,
+    BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, EXPECTATION_FAILED, RATE_LIMITED,
+    REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY, OVERLOADED,
 )  # fmt: skip
 _BY_STATUS: Final = {
     400: MALFORMED_REQUEST,

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 from aiohttp import web
 
+from connectors.web.access import Access, Admission, Refusal, Role
 from connectors.web.boundary import METRICS, SERVICE_NAME, boundary, complete_headers
+from connectors.web.guard import ACCESS, ADMISSIONS, guard
 from connectors.web.limits import WebLimits
 from connectors.web.openapi import openapi_document
 from connectors.web.operations import Operation
@@ -24,6 +26,7 @@ def make_service(
     version: str,
     ready: Callable[[], ReadyReport],
     limits: WebLimits | None = None,
+    access: Access | None = None,
 ) -> web.Application:
     """The application of a service.
 
@@ -38,19 +41,28 @@ def make_service(
         version: The program's version.
         ready: Asked at each probe; has to be quick and must not block.
         limits: Bounds of bodies and connections.
+        access: Who may call it; open to everybody where nothing is given.
     """
     limits = limits or WebLimits()
+    access = access or Access(role=Role.LOOKUP)
     table = (*operations, *STANDARD_OPERATIONS)
-    application = web.Application(middlewares=[boundary], client_max_size=limits.body_size_bytes)
+    application = web.Application(middlewares=[boundary, guard], client_max_size=limits.body_size_bytes)
     application[SERVICE_NAME] = name
     application[METRICS] = metrics
     application[VERSION] = version
     application[READY] = ready
     application[LIMITS] = limits
+    application[ACCESS] = access
+    admissions: dict[tuple[str, str], Admission] = {
+        (operation.method, operation.path): _admission(operation, access.role) for operation in table
+    }
+    application[ADMISSIONS] = admissions
+    for reason in Refusal:
+        metrics.requests_refused.labels(name, reason.value)
     kinds = (*COMMON_KINDS, *(kind for operation in operations for kind in operation.problems))
     application[KINDS] = {kind.code: kind for kind in kinds}
     application[OPENAPI] = msgspec.json.encode(
-        openapi_document(f"Goldenthread {name}", version, description, table), order="deterministic"
+        openapi_document(f"Goldenthread {name}", version, description, table, access), order="deterministic"
     )
     for operation in table:
         if operation.method == "GET":
@@ -59,3 +71,7 @@ def make_service(
             application.router.add_route(operation.method, operation.path, operation.handler)
     application.on_response_prepare.append(complete_headers)
     return application
+
+
+def _admission(operation: Operation, role: Role) -> Admission:
+    return frozenset({role}) if operation.access is None else operation.access

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from connectors.web.access import ANY_ROLE, OPEN, Role
 from connectors.web.boundary import METRICS, SERVICE_NAME
 from connectors.web.operations import Answer, Content, Operation, Parameter
 from connectors.web.problems import NO_SUCH_PATH, NOT_READY, ProblemError, ProblemKind, retry_after
@@ -14,6 +15,8 @@ from streams.metrics import CONTENT_TYPE
 
 #: How soon a probe or a client may ask again while the service starts.
 READY_RETRY_SECONDS: Final = 2
+#: Who may read metrics: they tell how much goes on, but of nobody.
+METRICS_ROLES: Final = frozenset({Role.METRICS, Role.ADMIN})
 
 
 @dataclass(frozen=True)
@@ -109,29 +112,30 @@ async def _problem(request: web.Request) -> web.Response:
 STANDARD_OPERATIONS: Final = (
     Operation(
         "GET", "/livez", _live, "live", "Whether the process runs",
-        {200: Answer("It does.", (Content(Health),))},
+        {200: Answer("It does.", (Content(Health),))}, access=OPEN,
     ),
     Operation(
         "GET", "/readyz", _ready, "ready", "Whether requests can be answered",
         {200: Answer("They can.", (Content(Health),))},
         description="While not, the problem's `reasons` list what is waited for.", problems=(NOT_READY,),
+        access=OPEN,
     ),
     Operation(
         "GET", "/metrics", _metrics, "metrics", "Metrics of the process",
-        {200: Answer("Prometheus text format.", (Content(str, "text/plain"),))},
+        {200: Answer("Prometheus text format.", (Content(str, "text/plain"),))}, access=METRICS_ROLES,
     ),
     Operation(
         "GET", "/version", _version, "version", "Service and version",
-        {200: Answer("What runs here.", (Content(VersionAnswer),))},
+        {200: Answer("What runs here.", (Content(VersionAnswer),))}, access=ANY_ROLE,
     ),
     Operation(
         "GET", "/problems/{code}", _problem, "problemMeaning", "What a kind of problem means",
         {200: Answer("Its meaning and what to do.", (Content(ProblemMeaning),))},
         parameters=(Parameter("code", "path", "The problem's `code`.", example="not_ready"),),
-        problems=(NO_SUCH_PATH,),
+        problems=(NO_SUCH_PATH,), access=ANY_ROLE,
     ),
     Operation(
         "GET", "/openapi.json", _openapi, "openapi", "This document",
-        {200: Answer("OpenAPI 3.1.", (Content({"type": "object"}),))},
+        {200: Answer("OpenAPI 3.1.", (Content({"type": "object"}),))}, access=ANY_ROLE,
     ),
 )  # fmt: skip

@@ -1,0 +1,95 @@
+"""The middleware behind `boundary`: no handler runs before whoever asks was let in."""
+
+import base64
+import binascii
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from connectors.web.access import (
+    ANY_ROLE,
+    ANYONE,
+    IN_HANDLER,
+    NOBODY,
+    OPEN,
+    PRINCIPAL,
+    Access,
+    AccessRefused,
+    Admission,
+    Principal,
+    Refusal,
+    Role,
+)
+from connectors.web.boundary import METRICS, SERVICE_NAME, route_of
+from connectors.web.operations import Handler
+from schemas.credentials import is_sendable
+from streams.logs import logger
+
+ACCESS: Final = web.AppKey("access", Access)
+#: By method and template of the path; what is not there, such as an unknown path, needs a key of any role.
+ADMISSIONS: Final[web.AppKey[dict[tuple[str, str], Admission]]] = web.AppKey("admissions")
+_log = logger(__name__)
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Sets PRINCIPAL, or refuses; what a handler refuses for the same reasons is counted and logged alike."""
+    try:
+        _let_in(request)
+        return await handler(request)
+    except AccessRefused as refused:
+        request.app[METRICS].requests_refused.labels(request.app[SERVICE_NAME], refused.reason.value).inc()
+        _log.info("access refused", reason=refused.reason.value, key_name=refused.key_name, route=route_of(request))
+        raise
+
+
+def _let_in(request: web.Request) -> None:
+    access = request.app[ACCESS]
+    method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
+    admission = request.app[ADMISSIONS].get((method, route_of(request)), ANY_ROLE)
+    if not access.enabled:
+        request[PRINCIPAL] = ANYONE
+    elif admission in (OPEN, IN_HANDLER):
+        request[PRINCIPAL] = NOBODY
+    elif isinstance(admission, frozenset):
+        admit(request, credential_of(request), admission)
+
+
+def admit(request: web.Request, credential: str | None, roles: frozenset[Role] | None = None) -> Principal:
+    """Let the bearer of the key in, as PRINCIPAL; for handlers that find keys where only they can look.
+
+    Raises:
+        AccessRefused: 401, 403 or 429.
+    """
+    principal = request.app[ACCESS].admit(credential, roles)
+    request[PRINCIPAL] = principal
+    return principal
+
+
+def credential_of(request: web.Request) -> str | None:
+    """The key in the Authorization header; None where there is no such header.
+
+    Raises:
+        AccessRefused: 401, it is there and holds no key.
+    """
+    access = request.app[ACCESS]
+    given = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if not given:
+        return None
+    scheme, _, rest = given[0].strip().partition(" ")
+    key: str | None = None
+    if len(given) == 1 and scheme.lower() == "bearer":
+        key = rest.strip()
+    elif len(given) == 1 and scheme.lower() == "basic" and access.takes_basic:
+        key = _user_name(rest.strip())
+    if key is None or not is_sendable(key):
+        raise access.unauthenticated(Refusal.MALFORMED)
+    return key
+
+
+def _user_name(encoded: str) -> str | None:
+    try:
+        user, colon, _ = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return user if colon else None
