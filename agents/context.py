@@ -13,6 +13,8 @@ from streams.partition import EngineFactory
 STAGE: Final = "context"
 INPUT: Final = Topic.ROUTED
 CHANGELOG: Final = Topic.STATE
+#: What becomes of events, besides dead letters, and which messages of ownership come between them.
+OUTCOMES: Final = ("applied", "duplicate", "skipped", "own", "add", "drop", "snapshot")
 
 
 def context_engines(

@@ -2,30 +2,46 @@
 
 Stateless: what it repeats after a crash the fold removes. Per record:
 
-1. read it as a CloudEvent, through its source's mapping where it is none (`schemas.event`, `schemas.mapping`);
+1. read it as a CloudEvent, or through its source's mapping where it is none, which may find several records in it, or
+   leave one out on purpose (`schemas.event`, `schemas.mapping`);
 2. clean it: validate, normalise, route (`schemas.cleaning`);
 3. say the pairs of identifiers that identity does not know yet (`agents.known_evidence`).
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from traceback import format_tb
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agents.known_evidence import KnownEvidence
 from schemas.cleaning import Cleaned, Cleaner
 from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, GoldenthreadError
-from schemas.event import CloudEvent, is_cloud_event, read_record
-from schemas.mapping import MappingSet
+from schemas.event import CONTENT_TYPE_HEADER, CloudEvent, is_cloud_event, parse_structured, read_record
+from schemas.mapping import Arrival, Mapping, MappingSet
+from schemas.mapping_records import BodyRecord
 from schemas.messages import encode
 from schemas.sources import SourceRegistry
-from schemas.topics import SOURCE_HEADER, Catalogue, Topic
+from schemas.strict_json import read_json
+from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
 from state.engine import Output
 from streams.logs import logger
 
 log = logger(__name__)
 
 STAGE: Final = "intake"
+#: What becomes of events, besides dead letters; `evidence` is said of those that tell identity something, `skipped`
+#: of records that their mapping leaves out on purpose.
+OUTCOMES: Final = ("routed", "evidence", "skipped")
+
+
+class _Part(NamedTuple):
+    """What one event is made of: a raw record, or one of those that the mapping of its source finds in it."""
+
+    record: Any
+    mapping: Mapping | None = None
+    found: BodyRecord | None = None
 
 
 class Intake:
@@ -49,12 +65,27 @@ class Intake:
 
     def handle(self, record: Any) -> list[Output]:
         """The outputs of one raw record. Whatever is in it, a bad one becomes a dead letter."""
+        outputs: list[Output] = []
         try:
-            # Steps 1 and 2.
-            event, cleaned = self._judge(record)
+            with _foreseen(record):
+                parts = self._parts(record)
         except EventError as error:
-            self.counts[error.code.value] += 1
-            return [self._dead(record, error)]
+            return [self._dead(_Part(record), error)]
+        for part in parts:
+            try:
+                # Steps 1 and 2.
+                with _foreseen(record):
+                    judged = self._judge(part)
+            except EventError as error:
+                outputs.append(self._dead(part, error))
+                continue
+            if judged is None:
+                self.counts["skipped"] += 1
+            else:
+                outputs += self._outputs(*judged)
+        return outputs
+
+    def _outputs(self, event: CloudEvent, cleaned: Cleaned) -> list[Output]:
         routed = cleaned.routed
         outputs = [Output(Topic.ROUTED, routed.target.encode(), encode(routed))]
         self.counts["routed"] += 1
@@ -72,60 +103,99 @@ class Intake:
         """All outputs so far are in the log."""
         self._known.acknowledged()
 
-    def _judge(self, record: Any) -> tuple[CloudEvent, Cleaned]:
-        """The event in a record, cleaned; raises EventError.
+    def _judge(self, part: _Part) -> tuple[CloudEvent, Cleaned] | None:
+        """The event in a part, cleaned; None for one that is left out on purpose; raises EventError."""
+        record = part.record
+        channel = self._catalogue.channel_of(record.topic)
+        # Step 1.
+        event = self._read(part)
+        if event is None:
+            return None
+        # Step 2. "In the future" is judged by the broker's time, so that a replay judges alike.
+        return event, self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
 
-        Nothing but the record is read here, so that whatever goes wrong is the record's doing and would go wrong each
-        time: it is set aside, where a worker that stops would meet it again for ever.
-        """
-        try:
-            channel = self._catalogue.channel_of(record.topic)
-            # Step 1.
-            event = self._read(record, channel)
-            # Step 2. "In the future" is judged by the broker's time, so that a replay judges alike.
-            cleaned = self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
-        except (GoldenthreadError, MemoryError):
-            raise
-        except Exception as error:
-            # The text of such an error may hold what a person said: neither log nor letter repeats it.
-            log.error(
-                "a record is set aside: reading it failed in a way that is not provided for",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                error=type(error).__name__,
-                traceback="".join(format_tb(error.__traceback__)),
-            )
-            raise EventError(DeadCode.UNREADABLE_MESSAGE, type(error).__name__) from error
-        return event, cleaned
+    def _read(self, part: _Part) -> CloudEvent | None:
+        record, mapping, found = part
+        if mapping is None or found is None:
+            return read_record(record.value, record.headers or ())
+        if found.error is not None:
+            raise found.error
+        # The broker's time is the record's for ever, so a replay assigns the same.
+        arrival = Arrival(record.timestamp * 1000, _request(record) if mapping.reads_request else None)
+        if not mapping.takes(found.fields, arrival):
+            return None
+        return parse_structured(mapping.encode(found.fields, arrival))
 
-    def _read(self, record: Any, channel: str) -> CloudEvent:
+    def _parts(self, record: Any) -> Sequence[_Part]:
         headers = record.headers or ()
-        # A header may have no value at all.
-        named = next(
-            ((value or b"").decode(errors="replace") for name, value in headers if name == SOURCE_HEADER), None
-        )
+        named = _header(headers, SOURCE_HEADER)
         mapping = None if named is None else self._mappings.for_source(named)
-        if mapping is None and named is None:
-            default = self._registry.default_for(channel)
-            mapping = (
-                None if default is None or is_cloud_event(record.value, headers) else self._mappings.for_source(default)
-            )
+        if named is None:
+            default = self._registry.default_for(self._catalogue.channel_of(record.topic))
+            if default is not None and not is_cloud_event(record.value, headers):
+                mapping = self._mappings.for_source(default)
         if mapping is None:
-            return read_record(record.value, headers)
-        return mapping.read(record.value or b"")
+            return (_Part(record),)
+        whole = _header(headers, PICKED_HEADER) is not None
+        found = mapping.body_records(record.value or b"", _header(headers, CONTENT_TYPE_HEADER) or "", whole=whole)
+        return [_Part(record, mapping, each) for each in found]
 
-    @staticmethod
-    def _dead(record: Any, error: EventError) -> Output:
+    def _dead(self, part: _Part, error: EventError) -> Output:
+        self.counts[error.code.value] += 1
+        record, _, found = part
+        headers = record.headers or ()
+        if found is not None and found.picked:
+            own = (CONTENT_TYPE_HEADER, PICKED_HEADER)
+            headers = [(name, content) for name, content in headers if name not in own]
+            headers += [(CONTENT_TYPE_HEADER, found.media_type.encode()), (PICKED_HEADER, b"true")]
         letter = dead_letter(
             error,
             stage=STAGE,
             key=record.key,
-            value=record.value,
+            value=record.value if found is None else found.original,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             timestamp_ms=record.timestamp,
-            original=record.headers or (),
+            original=headers,
         )
         return Output(Topic.DEAD, *letter)
+
+
+@contextmanager
+def _foreseen(record: Any) -> Iterator[None]:
+    """Nothing goes wrong within but by an error of ours.
+
+    Nothing but the record is read here, so that whatever goes wrong is the record's doing and would go wrong each
+    time: it is set aside, where a worker that stops would meet it again for ever.
+    """
+    try:
+        yield
+    except (GoldenthreadError, MemoryError):
+        raise
+    except Exception as error:
+        # The text of such an error may hold what a person said: neither log nor letter repeats it.
+        log.error(
+            "a record is set aside: reading it failed in a way that is not provided for",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=type(error).__name__,
+            traceback="".join(format_tb(error.__traceback__)),
+        )
+        raise EventError(DeadCode.UNREADABLE_MESSAGE, type(error).__name__) from error
+
+
+def _header(headers: Sequence[tuple[str, bytes | None]], wanted: str) -> str | None:
+    # A header may have no value at all.
+    return next(((content or b"").decode(errors="replace") for name, content in headers if name == wanted), None)
+
+
+def _request(record: Any) -> dict[str, Any] | None:
+    """What collect noted of the request that brought the record, where it did."""
+    noted = _header(record.headers or (), REQUEST_HEADER)
+    try:
+        request = None if noted is None else read_json(noted.encode())
+    except EventError:
+        return None
+    return request if isinstance(request, dict) else None

@@ -7,10 +7,20 @@ changelog has the rest. Positions are rows of the same write batch, so the store
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    DbClosedError,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
 
 from schemas.errors import StateError
 
@@ -41,6 +51,23 @@ class StoreMeta(msgspec.Struct, frozen=True, array_like=True):
 
     format_version: int
     secret_fingerprint: str
+
+
+class StoreStatistics(NamedTuple):
+    """What RocksDB says of a store and of the disk under it; keys and pending bytes are its estimates."""
+
+    keys: int
+    size_bytes: int
+    memtable_bytes: int
+    cache_bytes: int
+    cache_size_bytes: int
+    compaction_pending_bytes: int
+    compactions_running: int
+    write_stalled: bool
+    #: Of RocksDB's own work, since the store was opened.
+    errors: int
+    disk_size_bytes: int
+    disk_available_bytes: int
 
 
 def shared_cache(size_bytes: int = CACHE_SIZE_BYTES) -> Cache:
@@ -172,6 +199,27 @@ class Store:
                 return
             yield key, value
 
+    def statistics(self) -> StoreStatistics | None:
+        """Figures for those who watch; None of a store that is closed, which may happen at any moment."""
+        try:
+            figure = self._figure
+            disk = shutil.disk_usage(self.path)
+            return StoreStatistics(
+                keys=figure("estimate-num-keys"),
+                size_bytes=figure("total-sst-files-size"),
+                memtable_bytes=figure("size-all-mem-tables"),
+                cache_bytes=figure("block-cache-usage"),
+                cache_size_bytes=figure("block-cache-capacity"),
+                compaction_pending_bytes=figure("estimate-pending-compaction-bytes"),
+                compactions_running=figure("num-running-compactions"),
+                write_stalled=figure("is-write-stopped") > 0 or figure("actual-delayed-write-rate") > 0,
+                errors=figure("background-errors"),
+                disk_size_bytes=disk.total,
+                disk_available_bytes=disk.free,
+            )
+        except (DbClosedError, FileNotFoundError):
+            return None
+
     def flush(self) -> None:
         """Put what is in memory on disk, so that the next start restores less."""
         self._database.flush()
@@ -180,6 +228,10 @@ class Store:
         """Flush and release the folder."""
         self._database.flush()
         self._database.close()
+
+    def _figure(self, name: str) -> int:
+        figure: int | None = self._database.property_int_value(f"rocksdb.{name}")
+        return figure or 0
 
     def _items(self, **where: Any) -> Iterator[tuple[bytes, bytes]]:
         try:

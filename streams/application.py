@@ -13,6 +13,7 @@ from faust.types import TP
 from schemas.errors import StateError
 from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
+from streams.metrics import Metrics
 from streams.partition import Batch
 from streams.stage import Stage
 from streams.transport import BatchConsumer, BatchSchema, BatchTransport
@@ -81,8 +82,9 @@ def make_app(options: ApplicationOptions) -> faust.App:
 class Application:
     """Runs stages on a Faust app until it is stopped or one of them fails."""
 
-    def __init__(self, app: faust.App) -> None:
+    def __init__(self, app: faust.App, metrics: Metrics) -> None:
         self.app = app
+        self._metrics = metrics
         self._stages: list[Stage] = []
         #: Set once this worker has taken its place in the group, with partitions or without.
         self.joined = asyncio.Event()
@@ -172,6 +174,7 @@ class Application:
         generation = self.app.consumer_generation_id
         log.info("partitions assigned", partitions=len(partitions), generation=generation)
         await asyncio.gather(*(stage.assigned(partitions, generation) for stage in self._stages))
+        self._metrics.rebalances.inc()
         self.joined.set()
         self._assignment_known.set()
 

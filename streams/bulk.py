@@ -134,10 +134,12 @@ def read_to_end(
     apply: Callable[[list[Record]], None],
     *,
     silence_s_max: float = SILENCE_SECONDS_MAX,
+    on_progress: Callable[[int], None] | None = None,
 ) -> int:
     """Hand over all committed records of a partition from `start` to its end, in batches; returns the next offset.
 
-    The end is an EOF at or past the last stable offset captured first.
+    The end is an EOF at or past the last stable offset captured first. `on_progress` is told how many offsets are left
+    to it, first all of them and at last 0.
 
     Raises:
         StateError: the log begins after `start`, or ends before it.
@@ -149,21 +151,29 @@ def read_to_end(
         if start < low or start > end:
             raise StateError(f"{topic}/{partition} holds offsets {low} to {end}, position {start} is outside")
         next_offset = start
+        tell = on_progress or _tell_nobody
+        tell(end - start)
         last_sign = time.monotonic()
         while True:
             chunk = reader.read(timeout_s=0.5)
             if chunk.records:
                 apply(chunk.records)
                 next_offset = chunk.records[-1].offset + 1
+                tell(max(0, end - next_offset))
             if chunk.records or chunk.ends:
                 last_sign = time.monotonic()
             seen_end = chunk.ends.get((topic, partition))
             if seen_end is not None and seen_end >= end:
+                tell(0)
                 return max(seen_end, next_offset)
             if time.monotonic() - last_sign > silence_s_max:
                 raise BrokerUnreachable(f"{topic}/{partition}: nothing came for {silence_s_max:.0f} s while restoring")
     finally:
         reader.close()
+
+
+def _tell_nobody(_left: int) -> None:
+    """Progress that nobody asked for."""
 
 
 def read_all(kafka: KafkaOptions, topic: str, partitions: int) -> Iterator[Record]:

@@ -98,7 +98,6 @@ class Checkpoint:
             # Step 3.
             self._take_up_position(group_offset)
             seconds = time.monotonic() - started
-            options.metrics.restore_records.labels(options.stage).inc(restored)
             options.metrics.restore_seconds.labels(options.stage).observe(seconds)
             log.info(
                 "partition restored",
@@ -158,6 +157,7 @@ class Checkpoint:
         self._closing.set()
         with self._busy:
             if self._store is not None:
+                self._options.metrics.stores.forget(self._store_path.name)
                 self._store.close()
                 self._store = None
             if self._producer is not None:
@@ -182,7 +182,9 @@ class Checkpoint:
 
     def _open_store(self) -> Store:
         fingerprint = self._options.secret_fingerprint
-        return Store.open(self._store_path, secret_fingerprint=fingerprint, cache=self._options.cache)
+        store = Store.open(self._store_path, secret_fingerprint=fingerprint, cache=self._options.cache)
+        self._options.metrics.stores.watch(self._store_path.name, store)
+        return store
 
     def _restore(self) -> int:
         store = self._store = self._open_store()
@@ -196,17 +198,22 @@ class Checkpoint:
             store = self._store = self._open_store()
             stored = None
         restored = 0
+        metrics = self._options.metrics
+        counted = metrics.restore_records.labels(self._options.stage)
+        remaining = metrics.restore_remaining.labels(self._options.stage, str(self.partition))
 
         def apply(records: list[Record]) -> None:
             nonlocal restored
             if self._closing.is_set():
+                remaining.set(0)
                 raise RestartNeeded(f"{self._changelog}/{self.partition} was closed while it was restored")
             restored += len(records)
+            counted.inc(len(records))
             rows = {record.key: record.value for record in records if record.key is not None}
             store.write(rows, self._changelog_position(records[-1].offset + 1))
 
         start = 0 if stored is None else stored.next_offset
-        end = read_to_end(self._options.kafka, self._changelog, self.partition, start, apply)
+        end = read_to_end(self._options.kafka, self._changelog, self.partition, start, apply, on_progress=remaining.set)
         store.write({}, self._changelog_position(end))
         return restored
 

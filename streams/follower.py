@@ -40,7 +40,11 @@ Partition = tuple[str, int]
 
 
 class Follower:
-    """Follows the partitions of some topics into one store."""
+    """Follows the partitions of some topics into one store.
+
+    `on_visible` is called, by the follower's thread, whenever what the projection was last given can be read from the
+    store; not while the copy is made or made anew, when what becomes visible is old.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Follower:
         project: Projection,
         metrics: Metrics,
         clock: Clock | None = None,
+        on_visible: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self._kafka = kafka
@@ -61,6 +66,9 @@ class Follower:
         self._clock = clock or SystemClock()
         self._records = metrics.follower_records.labels(name)
         self._ready_gauge = metrics.follower_ready.labels(name)
+        self._remaining = metrics.follower_remaining.labels(name)
+        self._on_visible = on_visible
+        metrics.stores.watch(name, store)
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follower-{name}", daemon=True)
@@ -140,10 +148,12 @@ class Follower:
                 if chunk.records or chunk.ends or idle:
                     self._apply(chunk, write=bool(chunk.records) or idle)
                     last_write = time.monotonic() if chunk.records or idle else last_write
-                if not self._ready.is_set() and self._reached(ends):
-                    self._ready.set()
-                    self._ready_gauge.set(1)
-                    log.info("follower caught up", follower=self.name)
+                if not self._ready.is_set():
+                    self._remaining.set(sum(max(0, end - self._next_offsets[place]) for place, end in ends.items()))
+                    if self._reached(ends):
+                        self._ready.set()
+                        self._ready_gauge.set(1)
+                        log.info("follower caught up", follower=self.name)
             # The moment of the last catch-up goes on disk too, or the next start would take the copy for an old one.
             self._apply(Chunk([], {}), write=True)
         finally:
@@ -184,6 +194,8 @@ class Follower:
         # Only now are the records visible, so only now does the copy count as complete.
         self._ends_seen.update(chunk.ends)
         self._records.inc(len(chunk.records))
+        if chunk.records and self._on_visible is not None and self._ready.is_set():
+            self._on_visible()
 
     def _starting_positions(self) -> dict[Partition, int]:
         # A copy that was never complete is as fresh as its beginning, or a start cut short would begin again for ever.

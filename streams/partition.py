@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from schemas.errors import DeadCode, RestartNeeded
-from state.engine import Engine, Rows
+from state.engine import Drained, Engine, Rows
 from streams.checkpoint import Checkpoint
 from streams.faults import FaultHook, FaultPoint, no_fault
 from streams.logs import logger
-from streams.metrics import Metrics
+from streams.metrics import DROP_REASONS, Metrics
 
 log = logger(__name__)
 
@@ -69,6 +69,8 @@ def count_outcomes(metrics: Metrics, stage: str, counts: Counter[str]) -> None:
         metrics.events_processed.labels(stage, outcome).inc(number)
         if outcome == "duplicate":
             metrics.duplicates.inc(number)
+        if outcome in DROP_REASONS:
+            metrics.drop(stage, outcome, number)
         elif outcome in _DEAD_CODES:
             metrics.dead_letters.labels(stage, outcome).inc(number)
     counts.clear()
@@ -231,5 +233,12 @@ class PartitionRunner:
         self._last_commit_s = self._first_applied_s = time.monotonic()
         self._acknowledge(self._checkpoint.partition, self._next_offset)
         self._fault(FaultPoint.AFTER_ACKNOWLEDGE)
-        self._metrics.checkpoint_seconds.labels(self._stage).observe(self._last_commit_s - started)
-        count_outcomes(self._metrics, self._stage, engine.counts)
+        self._account(engine, drained, self._last_commit_s - started)
+
+    def _account(self, engine: Engine, drained: Drained, seconds: float) -> None:
+        metrics, stage = self._metrics, self._stage
+        metrics.checkpoint_seconds.labels(stage).observe(seconds)
+        metrics.checkpoint_outputs.labels(stage).inc(len(drained.outputs))
+        metrics.checkpoint_rows.labels(stage).inc(len(drained.rows))
+        metrics.checkpoint_timestamp.labels(stage).set_to_current_time()
+        count_outcomes(metrics, stage, engine.counts)

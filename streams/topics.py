@@ -76,7 +76,8 @@ def wait_for_broker(kafka: KafkaOptions, timeout_s: float) -> None:
             reason = complaints.last or error.args[0].str()
             if time.monotonic() > deadline:
                 raise NoBroker(
-                    f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS): {reason}"
+                    f"no broker answers at {kafka.bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS) in "
+                    f"{kafka.security.protocol.value} (GOLDENTHREAD_KAFKA_SECURITY_PROTOCOL): {reason}"
                 ) from error
             if time.monotonic() > tell_at:
                 tell_at += _WAIT_TOLD_AGAIN_SECONDS

@@ -37,7 +37,11 @@ PRODUCER_CLOSE_SECONDS: Final = 5.0
 _FOLLOWER_POLL_SECONDS: Final = 0.1
 EVIDENCE_ROWS_RATIO: Final = 20
 _MIB: Final = 1024 * 1024
-_STAGES: Final = (intake.STAGE, identity.STAGE, context.STAGE)
+_OUTCOMES: Final = {
+    intake.STAGE: intake.OUTCOMES,
+    identity.STAGE: identity.OUTCOMES,
+    context.STAGE: context.OUTCOMES,
+}
 
 
 def group_topics(parts: Parts) -> dict[str, int]:
@@ -53,7 +57,9 @@ class Worker:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._metrics = Metrics("worker", version("goldenthread"))
-        self._metrics.expect_dead(_STAGES, parts.catalogue.channels)
+        self._metrics.expect_dead([intake.STAGE], parts.catalogue.channels)
+        self._metrics.expect_dead(_OUTCOMES, ())
+        self._metrics.expect_agents(_OUTCOMES, (identity.STAGE, context.STAGE))
         self._fault = fault_hook(parts.settings.fault)
         self._cache = shared_cache(parts.settings.store_cache_mb * _MIB)
         self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
@@ -127,11 +133,11 @@ class Worker:
             # Two machines may both have a worker 0: the data directory tells them apart.
             instance_id=f"{settings.application}-{installation_name(settings)}-{settings.worker_index}",
         )
-        application = Application(make_app(options))
+        application = Application(make_app(options), self._metrics)
         producer = DeliveringProducer(parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS)
         application.add(self._intake_stage(application, known, producer))
         identity_factory = identity.identity_engines(
-            catalogue=parts.catalogue, keyring=parts.keyring, policy=parts.policy
+            catalogue=parts.catalogue, keyring=parts.keyring, policy=parts.policy, metrics=self._metrics
         )
         application.add(
             self._stateful_stage(application, identity.STAGE, identity.INPUT, identity.CHANGELOG, identity_factory)

@@ -1,12 +1,13 @@
 """The engine behind agents/identity: evidence in; rows, ownership messages and decisions out."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
 from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, SecretError
-from schemas.identity_changes import Cause, encode_identity_change
+from schemas.identity_changes import Cause, ChangeName, encode_identity_change
 from schemas.identity_policy import Grade, Policy
 from schemas.limits import IDENTIFIERS_MAX
 from schemas.messages import Add, Drop, Evidence, Own, SealedIdentifier, decode_identity, encode
@@ -29,7 +30,7 @@ class IdentityEngine:
     """The partition of `identity.evidence` and its rows of `identity.links`.
 
     Deterministic: the same evidence in the same order gives the same rows and outputs, and evidence that is applied
-    again gives none.
+    again gives none. `on_decision` is told each decision, for those who count them.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class IdentityEngine:
         unseal: Unseal,
         policy: Policy,
         *,
+        on_decision: Callable[[ChangeName], None] | None = None,
         cluster_limit: int = CLUSTER_IDENTIFIERS_MAX,
         bounds: CacheBounds | None = None,
         origin_topic: str = Topic.EVIDENCE,
@@ -52,6 +54,7 @@ class IdentityEngine:
         self._origin_topic = origin_topic
         self._partition = partition
         self._outputs: list[Output] = []
+        self._on_decision = on_decision
 
     def apply(self, value: bytes, offset: int) -> None:
         """Take in one record of `identity.evidence`; one that can't be read becomes a dead letter.
@@ -208,6 +211,8 @@ class IdentityEngine:
             self._outputs.append(
                 Output(Topic.IDENTITY_CHANGES, change.customer.encode(), encode_identity_change(change))
             )
+            if self._on_decision is not None:
+                self._on_decision(change.change)
 
     def _were_together(self, veto: Veto) -> bool:
         one, other = (self._links.placement(end) for end in veto.pair)

@@ -29,11 +29,12 @@ async def run(kafka: KafkaOptions, catalogue: Catalogue, folder: Path, plan: str
     """Work until SIGTERM."""
     # Brokers take no shorter session than this one is set to.
     options = ApplicationOptions(kafka, catalogue.prefix, folder, session_timeout_s=SESSION_TIMEOUT_SECONDS)
-    application = Application(make_app(options))
+    metrics = Metrics("worker", "1")
+    application = Application(make_app(options), metrics)
     stage = StatefulStage(
         CheckpointOptions(
             kafka, catalogue, catalogue.prefix, "counting", Topic.ROUTED, Topic.STATE, folder, "f",
-            Metrics("test", "1"), shared_cache(8 * 1024 * 1024), fault_hook(plan),
+            metrics, shared_cache(8 * 1024 * 1024), fault_hook(plan),
         ),
         make_counting,
         acknowledge=application.acknowledge,

@@ -20,6 +20,7 @@ from schemas.errors import EXIT_RESTART
 from schemas.topics import Catalogue, Topic, partition_of
 from streams.application import Application
 from streams.kafka import KafkaOptions
+from streams.metrics import Metrics
 from streams.partition import Batch
 from streams.topics import group_offsets, record_new_partitions
 from tests.streams.counting import counted
@@ -205,7 +206,8 @@ async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
     class _Consumer:
         async def commit(self) -> None: ...
 
-    application = Application(SimpleNamespace(consumer=_Consumer(), consumer_generation_id=1))
+    metrics = Metrics("worker", "1")
+    application = Application(SimpleNamespace(consumer=_Consumer(), consumer_generation_id=1), metrics)
     stage = _Stage()
     application._stages.append(stage)
     batch = Batch("gt.routed", 0, 1, [])
@@ -224,3 +226,4 @@ async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
     await application._assigned(None, [TP("gt.routed", 0)])
     await offering
     assert offered == [batch, batch]
+    assert "goldenthread_rebalances_total 2.0" in metrics.exposition().decode()
