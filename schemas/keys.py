@@ -34,6 +34,8 @@ class Keyring:
             raise SettingError(f"GOLDENTHREAD_SECRET has {len(secret)} bytes, at least {SECRET_LENGTH_MIN} are needed")
         self._fragment_key = _derive(secret, b"fragment ids", 32)
         self._sealer = AESSIV(_derive(secret, b"sealed identifiers", _SEALING_KEY_LENGTH_BYTES))
+        #: Signs the sessions of people at the page.
+        self.session_key = _derive(secret, b"page sessions", 32)
         #: Tells whether two processes hold the same secret, and tells nothing else.
         self.fingerprint = _derive(secret, b"fingerprint", 8).hex()
 

@@ -229,7 +229,7 @@ class Access:
         Raises:
             AccessRefused: 401, the key is unknown or has expired.
         """
-        return _principal(self._known(credential))
+        return _principal(self._known(digest_of(credential)))
 
     def admit(self, credential: str | None, roles: frozenset[Role] | None = None) -> Principal:
         """Who asks, if it may: the key is known, has not asked too often, and has one of the roles.
@@ -241,11 +241,19 @@ class Access:
         Raises:
             AccessRefused: 401, 429 or 403, in this order.
         """
+        return self.admit_digest(None if credential is None else digest_of(credential), roles)
+
+    def admit_digest(self, digest: bytes | None, roles: frozenset[Role] | None = None) -> Principal:
+        """As `admit`, by the digest of the key: for sessions, which remember no key.
+
+        Raises:
+            AccessRefused: 401, 429 or 403, in this order.
+        """
         if not self.enabled:
             return ANYONE
-        if credential is None:
+        if digest is None:
             raise self.unauthenticated(Refusal.MISSING)
-        key = self._known(credential)
+        key = self._known(digest)
         self._count(key)
         if not key.roles & (roles or frozenset({self.role})):
             raise AccessRefused(
@@ -264,8 +272,7 @@ class Access:
             headers={hdrs.WWW_AUTHENTICATE: challenge},
         )
 
-    def _known(self, credential: str) -> AccessKey:
-        digest = digest_of(credential)
+    def _known(self, digest: bytes) -> AccessKey:
         key = self._keys.get(self._peppered(digest))
         if key is None or not hmac.compare_digest(key.digest, digest):
             raise self.unauthenticated(Refusal.UNKNOWN)

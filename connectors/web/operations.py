@@ -64,3 +64,5 @@ class Operation:
     problems: tuple[ProblemKind, ...] = ()
     #: Roles of which one is needed, OPEN or IN_HANDLER; None: the service's own role.
     access: Admission | None = None
+    #: Whether it stands in the OpenAPI document; a page for people does not.
+    documented: bool = True

@@ -61,8 +61,9 @@ def make_service(
         metrics.requests_refused.labels(name, reason.value)
     kinds = (*COMMON_KINDS, *(kind for operation in operations for kind in operation.problems))
     application[KINDS] = {kind.code: kind for kind in kinds}
+    documented = [operation for operation in table if operation.documented]
     application[OPENAPI] = msgspec.json.encode(
-        openapi_document(f"Goldenthread {name}", version, description, table, access), order="deterministic"
+        openapi_document(f"Goldenthread {name}", version, description, documented, access), order="deterministic"
     )
     for operation in table:
         if operation.method == "GET":
