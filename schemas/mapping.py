@@ -5,31 +5,36 @@ function, table or time zone that does not exist stop the program at its start.
 """
 
 import codecs
+import functools
 import hashlib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from schemas.errors import DeadCode, EventError, SettingError
-from schemas.event import RAW_DIGEST, SPEC_VERSION, TRANSPORT_FIELDS, CloudEvent, parse_structured
+from schemas.event import RAW_DIGEST, SPEC_VERSION, TIME_ASSIGNED
 from schemas.mapping_expression import Expression, Row
-from schemas.mapping_functions import MappingFunctions, failed
+from schemas.mapping_functions import RECEIVED_NAME, REQUEST_NAME, RESERVED_NAMES, MappingFunctions, failed
+from schemas.mapping_records import RECORDS_MAX, BodyRecord, Pick, read_records
 from schemas.sources import SourceRegistry
-from schemas.strict_json import canonical_json, read_json
+from schemas.strict_json import canonical_json
+from schemas.times import format_time
 from schemas.yaml_files import decode_yaml, read_yaml_file, suggestion
 
 MAPPING_DEPTH_MAX: Final = 16
 _DIGEST_LENGTH_BYTES: Final = 8
 _EVENT_KEYS: Final = ("id", "type", "time", "channel", "subject", "data")
-_REQUIRED_KEYS: Final = ("id", "type", "time", "data")
-#: Attributes without which a row is no event.
+_REQUIRED_KEYS: Final = ("id", "type", "data")
+# Attributes without which a record is no event.
 _REQUIRED_ATTRIBUTES: Final = ("id", "type", "time")
 _UTF8: Final = "utf-8"
+# Names of fields that a message lists.
+_NAMES_TOLD_MAX: Final = 5
 
 
 class InputFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a file of such records is written. Records that come over Kafka are JSON and need none of it."""
+    """How records are written. Those that come over HTTP or Kafka are JSON or forms and need none but the last two."""
 
     format: Literal["csv", "jsonl"] = "csv"
     encoding: str = _UTF8
@@ -37,6 +42,23 @@ class InputFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quote: str = '"'
     #: Names of the columns where the file has no header row.
     columns: tuple[str, ...] = ()
+    #: An expression that gives the list of records in a body, where the body is not the record.
+    records: str = ""
+    #: Fields that differ between copies of one record, such as the number of the attempt.
+    transient: tuple[str, ...] = ()
+
+
+class Arrival(NamedTuple):
+    """How a record came: what expressions may read besides the record itself. It is no part of its content."""
+
+    #: When collect or the broker took it, in microseconds since 1970; a file's rows have no such time.
+    received_us: int | None = None
+    #: `headers` and `query` of an HTTP request, by names in lower case.
+    request: dict[str, Any] | None = None
+
+
+#: A row of a file.
+FILED: Final = Arrival()
 
 
 class _MappingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +66,10 @@ class _MappingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     event: dict[str, Any]
     input: InputFormat = InputFormat()
+    #: Where it yields false or nothing, the record is left out on purpose.
+    when: str = ""
+    #: What a tool that verifies an address wants to be answered.
+    challenge: str = ""
     tables: dict[str, dict[Any, Any]] = {}
 
 
@@ -57,8 +83,10 @@ class Mapping:
         #: Tells one mapping from another, also from its own former content.
         self.fingerprint = hashlib.blake2b(content, digest_size=_DIGEST_LENGTH_BYTES).hexdigest()
         _check_input(decoded.input, name)
-        self._functions = MappingFunctions(_tables(decoded.tables, name))
-        self._columns: set[str] = set()
+        self._functions = MappingFunctions(_tables(decoded.tables, name), decoded.input.transient)
+        #: All expressions of events and of `when`, in the order of the file.
+        self.expressions: list[Expression] = []
+        self._when = self._compile(decoded.when, f"{name}: when", 1) if decoded.when else None
         _check_keys(decoded.event, name)
         self._attributes = {
             key: self._compile(decoded.event[key], f"{name}: event.{key}", 1)
@@ -66,53 +94,122 @@ class Mapping:
             if key != "data" and key in decoded.event
         }
         self._data = self._compile(decoded.event["data"], f"{name}: event.data", 1)
+        read = frozenset(column for expression in self.expressions for column in expression.columns)
         #: Names at the top of a record that its expressions read.
-        self.columns = frozenset(self._columns)
+        self.columns = read - RESERVED_NAMES
+        self._reserved = read & RESERVED_NAMES
+        #: Whether events need a time at which something received them, which a file's rows do not have.
+        self.reads_arrival = bool(self._reserved) or "time" not in self._attributes
+        #: Whether the request that brought a record is read.
+        self.reads_request = REQUEST_NAME in self._reserved
+        # These read the body, not a record of it.
+        self._records = self._apart(decoded.input.records, f"{name}: input.records")
+        self._challenge = self._apart(decoded.challenge, f"{name}: challenge")
 
-    def apply(self, row: Row) -> dict[str, Any]:
+    @property
+    def pick(self) -> Pick | None:
+        """Gives the records in a decoded body, where the body is not the record itself."""
+        return None if self._records is None else functools.partial(_pick, self._records)
+
+    def body_records(
+        self, body: bytes, content_type: str = "", *, whole: bool = False, records_max: int = RECORDS_MAX
+    ) -> list[BodyRecord]:
+        """The records in a body, which is one itself where it is the `whole` of it; raises as `read_records` does."""
+        return read_records(body, content_type, None if whole else self.pick, records_max)
+
+    def challenge(self, body: Any, request: dict[str, Any]) -> str | None:
+        """What to answer to a request that verifies an address; None for any other.
+
+        Raises:
+            EventError: `mapping_failed`.
+        """
+        if self._challenge is None:
+            return None
+        row = body if isinstance(body, dict) else {}
+        value = self._challenge.evaluate({**row, REQUEST_NAME: request})
+        return value if isinstance(value, str) and value else None
+
+    def known(self, record: Row, arrival: Arrival = FILED) -> Row:
+        """What expressions see: the record, and of its arrival what they read."""
+        if not self._reserved:
+            return record
+        received = None if arrival.received_us is None else format_time(arrival.received_us)
+        extra = {REQUEST_NAME: arrival.request, RECEIVED_NAME: received}
+        return {**record, **{name: extra[name] for name in self._reserved}}
+
+    def takes(self, record: Row, arrival: Arrival = FILED) -> bool:
+        """Whether the record is an event at all, by the mapping's `when`.
+
+        Raises:
+            EventError: `mapping_failed`.
+        """
+        if self._when is None:
+            return True
+        value = self._when.evaluate(self.known(record, arrival))
+        return not (value is None or value is False or value in ("", [], {}))
+
+    def apply(self, record: Row, arrival: Arrival = FILED) -> dict[str, Any]:
         """The event of a record, in structured form, ready to be encoded as JSON.
 
         Raises:
-            EventError: `mapping_failed`; or `invalid_utf8` for a record that holds no Unicode text.
+            EventError: `mapping_failed`, `no_usable_identifier` where it gives none; or `invalid_utf8` for a record
+                that holds no Unicode text.
         """
+        row = self.known(record, arrival)
         event: dict[str, Any] = {"specversion": SPEC_VERSION, "source": self.source}
         for key, leaf in self._attributes.items():
             value = _value(leaf, row)
             if value is not None:
                 event[key] = str(value) if key == "id" and isinstance(value, int) else value
-        for key in _REQUIRED_ATTRIBUTES:
-            if key not in event:
-                raise EventError(DeadCode.MAPPING_FAILED, f"event.{key} yields nothing for this record", f"/{key}")
-        event[RAW_DIGEST] = _digest(row)
+        self._assign_time(event, arrival)
         data = _value(self._data, row) or {}
+        self._require(event, data, record)
+        event[RAW_DIGEST] = _digest(self._functions.lasting(record))
         if isinstance(data.get("refs"), list):
             data["refs"] = [ref for ref in data["refs"] if _is_whole(ref)]
         event["data"] = data
         return event
 
-    def encode(self, row: Row) -> bytes:
+    def _assign_time(self, event: dict[str, Any], arrival: Arrival) -> None:
+        """Where the mapping takes no time from the record, that of its arrival stands, and the event says so."""
+        received = None if arrival.received_us is None else format_time(arrival.received_us)
+        if "time" not in self._attributes:
+            if received is None:
+                message = "the mapping leaves out event.time, and a row of a file has no time at which it was received"
+                raise EventError(DeadCode.MAPPING_FAILED, message, "/time")
+            event["time"] = received
+        if received is not None and event.get("time") == received:
+            event[TIME_ASSIGNED] = True
+
+    def _require(self, event: dict[str, Any], data: dict[str, Any], record: Row) -> None:
+        """Refuse what the mapping makes nothing of, and say so in its words."""
+        missing = [key for key in _REQUIRED_ATTRIBUTES if key not in event]
+        if (missing or not data) and self.columns and self.columns.isdisjoint(record):
+            names = ", ".join(sorted(self.columns)[:_NAMES_TOLD_MAX])
+            message = f"the mapping yields nothing: the record has none of the fields that it reads, such as {names}"
+            raise EventError(DeadCode.MAPPING_FAILED, message)
+        for key in missing:
+            raise EventError(DeadCode.MAPPING_FAILED, f"event.{key} yields nothing for this record", f"/{key}")
+        if not data.get("identifiers"):
+            message = "event.data.identifiers yields nothing for this record, so the event is nobody's"
+            raise EventError(DeadCode.NO_USABLE_IDENTIFIER, message, "/data/identifiers")
+
+    def encode(self, record: Row, arrival: Arrival = FILED) -> bytes:
         """The event of a record as structured-mode JSON.
 
         Raises:
             EventError: as `apply`.
         """
         try:
-            return canonical_json(self.apply(row))
+            return canonical_json(self.apply(record, arrival))
         except UnicodeEncodeError:
             raise EventError(DeadCode.INVALID_UTF8, "half of a surrogate pair, which no UTF-8 can hold") from None
-        except (TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise failed(f"the event can't be written as JSON: {error}") from None
 
-    def read(self, value: bytes) -> CloudEvent:
-        """The event of a JSON record, such as intake finds on a raw topic.
-
-        Raises:
-            EventError: it is no JSON object, can't be mapped, or gives an unacceptable event.
-        """
-        row = read_json(value)
-        if not isinstance(row, dict):
-            raise EventError(DeadCode.NOT_AN_OBJECT, "a record to be mapped is a JSON object")
-        return parse_structured(self.encode(row))
+    def _apart(self, text: str, place: str) -> Expression | None:
+        """An expression that sees something else than a record."""
+        return Expression(text, place, self._functions) if text else None
 
     def _compile(self, node: Any, place: str, depth: int) -> Any:
         """Objects and lists keep their shape, texts become expressions, other scalars stay what they are."""
@@ -120,7 +217,7 @@ class Mapping:
             raise SettingError(f"{place}: nested deeper than {MAPPING_DEPTH_MAX} levels")
         if isinstance(node, str):
             expression = Expression(node, place, self._functions)
-            self._columns |= expression.columns
+            self.expressions.append(expression)
             return expression
         if isinstance(node, dict):
             return {str(key): self._compile(child, f"{place}.{key}", depth + 1) for key, child in node.items()}
@@ -205,6 +302,13 @@ def _tables(tables: dict[str, dict[Any, Any]], name: str) -> dict[str, dict[str,
     return checked
 
 
+def _pick(records: Expression, body: Any) -> list[Any]:
+    value = records.evaluate(body)
+    if value is None:
+        raise failed(f"input.records ({records.text}) yields nothing for this body")
+    return value if isinstance(value, list) else [value]
+
+
 def _value(leaf: Any, row: Row) -> Any:
     """What a node of the mapping makes of a record; None where nothing is in it."""
     if isinstance(leaf, Expression):
@@ -223,8 +327,6 @@ def _is_whole(ref: Any) -> bool:
     return not isinstance(ref, dict) or ("kind" in ref and "id" in ref)
 
 
-def _digest(row: Row) -> str:
+def _digest(lasting: Row) -> str:
     """The hash of the record as it was sent, so that a better mapping does not make a conflict of every old event."""
-    if not TRANSPORT_FIELDS.isdisjoint(row):
-        row = {name: value for name, value in row.items() if name not in TRANSPORT_FIELDS}
-    return hashlib.blake2b(canonical_json(row), digest_size=_DIGEST_LENGTH_BYTES).hexdigest()
+    return hashlib.blake2b(canonical_json(lasting), digest_size=_DIGEST_LENGTH_BYTES).hexdigest()

@@ -40,11 +40,11 @@ class Expression:
                 self._check_call(node, functions)
         #: Names at the top of the row that it reads.
         self.columns = frozenset(_columns(tree))
-        self._evaluate: Callable[[Row], Any]
+        self._evaluate: Callable[[Any], Any]
         # Most expressions of most mappings are a column's name or a constant, and JMESPath takes a while.
         if tree["type"] == "field":
             name = tree["value"]
-            self._evaluate = lambda row: row.get(name)
+            self._evaluate = lambda row: row.get(name) if isinstance(row, dict) else None
         elif tree["type"] == "literal":
             constant = tree["value"]
             self._evaluate = lambda _: constant
@@ -52,8 +52,8 @@ class Expression:
             options = jmespath.Options(custom_functions=functions)
             self._evaluate = lambda row: compiled.search(row, options)
 
-    def evaluate(self, row: Row) -> Any:
-        """What the expression makes of a row.
+    def evaluate(self, row: Any) -> Any:
+        """What the expression makes of a row, or of a whole body.
 
         Raises:
             EventError: `mapping_failed`, naming the place in the mapping.

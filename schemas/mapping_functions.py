@@ -4,8 +4,9 @@ A missing or empty value gives nothing, so a mapping needs no guards. What can't
 record, never a wrong guess.
 """
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +16,8 @@ import msgspec
 from jmespath import functions
 
 from schemas.errors import DeadCode, EventError, SettingError
+from schemas.event import TRANSPORT_FIELDS
+from schemas.strict_json import canonical_json, read_json
 from schemas.times import MICROSECONDS_PER_SECOND, format_time
 
 _UNITS_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
@@ -22,6 +25,11 @@ _TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE: Final = frozenset({"false", "f", "no", "n", "off", "0"})
 _NUMBER: Final = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 _CACHED_ZONES_MAX: Final = 64
+_DIGEST_LENGTH_BYTES: Final = 16
+#: Names that a record has besides its own where a mapping reads them: how it came, and when.
+REQUEST_NAME: Final = "_request"
+RECEIVED_NAME: Final = "_received"
+RESERVED_NAMES: Final = frozenset({REQUEST_NAME, RECEIVED_NAME})
 
 # JMESPath's notation of arguments: no types is any, a variadic last one may come again.
 _ANY: Final[Any] = {"types": []}
@@ -47,16 +55,42 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 class MappingFunctions(functions.Functions):
-    """JMESPath's functions and ours, over the tables of one mapping."""
+    """JMESPath's functions and ours, over the tables of one mapping.
 
-    def __init__(self, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    `transient` names what differs between copies of a record, besides what always does.
+    """
+
+    def __init__(self, tables: Mapping[str, Mapping[str, Any]], transient: Iterable[str] = ()) -> None:
         super().__init__()
         self.tables = tables
+        self._fleeting = TRANSPORT_FIELDS | RESERVED_NAMES | frozenset(transient)
 
     @property
     def names(self) -> frozenset[str]:
         """All that an expression may call."""
         return frozenset(self.FUNCTION_TABLE)
+
+    def lasting(self, value: Any) -> Any:
+        """A record without what tells how it travelled; anything else as it is."""
+        if isinstance(value, dict) and not self._fleeting.isdisjoint(value):
+            return {name: child for name, child in value.items() if name not in self._fleeting}
+        return value
+
+    @functions.signature(_MORE)
+    def _func_digest(self, *values: Any) -> Any:
+        if all(value in (None, "") for value in values):
+            return None
+        lasting = [self.lasting(value) for value in values]
+        return hashlib.blake2b(canonical_json(lasting), digest_size=_DIGEST_LENGTH_BYTES).hexdigest()
+
+    @functions.signature(_ANY)
+    def _func_json(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return read_json(value.encode()) if value.strip() else None
+        except EventError as error:
+            raise failed(f"the text is no JSON that can be taken: {error.message}") from None
 
     @functions.signature({"types": ["string"]}, _MORE)
     def _func_lookup(self, table: str, key: Any, *default: Any) -> Any:

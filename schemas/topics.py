@@ -80,6 +80,10 @@ def headers_size_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
 
 #: Header that names the registered source of a raw record that is no CloudEvent, so that its mapping is found.
 SOURCE_HEADER: Final = "gt-source"
+#: Header of a raw record that a mapping has picked out of a larger one, so that nothing is picked out of it again.
+PICKED_HEADER: Final = "gt-picked"
+#: Header that holds, as JSON, what its mapping reads of the HTTP request that brought a record.
+REQUEST_HEADER: Final = "gt-request"
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
