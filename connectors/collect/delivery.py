@@ -33,6 +33,8 @@ STAGE: Final = "collect"
 # Outcomes of events in metrics, besides the codes of refused ones and of those set aside.
 ACCEPTED: Final = "accepted"
 NOT_DELIVERED: Final = "not_acknowledged"
+# Why events went no further, in metrics: they were refused, or (as above) not acknowledged.
+REFUSED: Final = "refused"
 #: What every operation that delivers may answer; a door adds its own.
 DELIVERY_KINDS: Final[tuple[ProblemKind, ...]] = (NOT_ACKNOWLEDGED, OVERLOADED, NOT_READY)
 _log = logger(__name__)
@@ -114,9 +116,13 @@ class Delivery:
         for channel, number in Counter(event.channel for event in accepted).items():
             self._metrics.events_received.labels(STAGE, channel).inc(number)
         for code, number in Counter(each.error.code.value for each in aside).items():
-            self.count(code, number)
+            self._metrics.events_processed.labels(STAGE, code).inc(number)
+            self._metrics.dead_letters.labels(STAGE, code).inc(number)
 
     def count(self, outcome: str, number: int) -> None:
-        """Count events by what became of them: `accepted`, a code of `dead`, or a door's word."""
-        if number:
-            self._metrics.events_processed.labels(STAGE, outcome).inc(number)
+        """Count events by what became of them: `accepted`, or why they were refused."""
+        if not number:
+            return
+        self._metrics.events_processed.labels(STAGE, outcome).inc(number)
+        if outcome != ACCEPTED:
+            self._metrics.drop(STAGE, NOT_DELIVERED if outcome == NOT_DELIVERED else REFUSED, number)

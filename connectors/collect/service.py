@@ -13,7 +13,7 @@ from aiohttp import web
 
 from connectors.collect.broker_readiness import BrokerReadiness, broker_readiness
 from connectors.collect.cloud_events_door import REFUSED_WITH_BATCH, CloudEventsDoor
-from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, STAGE, Delivery, Door
+from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, REFUSED, STAGE, Delivery, Door
 from connectors.collect.event_gate import EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS
 from connectors.web.access import Access, Role
@@ -114,8 +114,8 @@ async def run_collect(
         TopicError: a raw topic is not as the catalogue says; one that is missing is waited for.
         RestartNeeded: the producer can't go on.
     """
-    for channel in catalogue.channels:
-        metrics.events_received.labels(STAGE, channel)
+    metrics.expect_dead([STAGE], catalogue.channels)
+    metrics.expect_drops(STAGE, (REFUSED, NOT_DELIVERED))
     for outcome in (ACCEPTED, NOT_DELIVERED, REFUSED_WITH_BATCH, BATCH_TOO_LONG.code, WRONG_SOURCE.code, *EVENT_KINDS):
         metrics.events_processed.labels(STAGE, outcome)
     producer = DeliveringProducer(

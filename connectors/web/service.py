@@ -1,6 +1,7 @@
 """A table of operations becomes an application: with probes, metrics, problems, request ids and its own description."""
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
@@ -12,7 +13,7 @@ from connectors.web.limits import WebLimits
 from connectors.web.openapi import openapi_document
 from connectors.web.operations import Operation
 from connectors.web.problems import COMMON_KINDS
-from connectors.web.requests import LIMITS
+from connectors.web.requests import BODIES, LIMITS, BodiesUnderWay
 from connectors.web.standard import KINDS, OPENAPI, READY, STANDARD_OPERATIONS, VERSION, ReadyReport
 from streams.metrics import Metrics
 
@@ -52,11 +53,16 @@ def make_service(
     application[VERSION] = version
     application[READY] = ready
     application[LIMITS] = limits
+    application[BODIES] = BodiesUnderWay()
     application[ACCESS] = access
     admissions: dict[tuple[str, str], Admission] = {
         (operation.method, operation.path): _admission(operation, access.role) for operation in table
     }
     application[ADMISSIONS] = admissions
+    metrics.ready.set_function(lambda: float(ready().ready))
+    metrics.expect_routes(
+        name, ((operation.method, operation.path, _expected(operation)) for operation in table if operation.documented)
+    )
     for reason in Refusal:
         metrics.requests_refused.labels(name, reason.value)
     kinds = (*COMMON_KINDS, *(kind for operation in operations for kind in operation.problems))
@@ -76,3 +82,8 @@ def make_service(
 
 def _admission(operation: Operation, role: Role) -> Admission:
     return frozenset({role}) if operation.access is None else operation.access
+
+
+def _expected(operation: Operation) -> tuple[int, ...]:
+    """The statuses of an operation whose counts start at 0: its answers, and the one that ought never to come."""
+    return (*operation.answers, HTTPStatus.INTERNAL_SERVER_ERROR)

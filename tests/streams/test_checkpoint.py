@@ -339,7 +339,7 @@ def test_a_store_ahead_of_a_shortened_changelog_is_refused(stage: _Stage) -> Non
 def test_closing_ends_a_restore_that_is_under_way(stage: _Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     restoring = threading.Event()
 
-    def endless(_kafka: Any, topic: str, partition: int, start: int, apply: Any) -> int:
+    def endless(_kafka: Any, topic: str, partition: int, start: int, apply: Any, **_more: Any) -> int:
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
             apply([Record(topic, partition, start, 0, b"a", b"1")])
