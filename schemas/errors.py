@@ -6,10 +6,12 @@ GoldenthreadError
 ├── OperatorNeeded             a restart heals nothing; exit 4, supervisors stop everything
 │   ├── StateError             the local state and the log disagree
 │   ├── TopicError             a topic is not as the catalogue says
+│   ├── RegistryRefused        the schema registry does not take a schema, or this client
 │   └── SecretError            the data was sealed with another secret
 ├── RestartNeeded              this process can't go on, a new one may; exit 3
 │   ├── DeliveryFailed         the broker did not take a record
 │   ├── Fenced                 another process owns the partition now
+│   ├── RegistryAway           the schema registry did not answer in time
 │   └── BrokerUnreachable      the broker did not answer in time
 │       └── NoBroker           it never did, so the address may be wrong; exit 2
 │           └── LoginRefused   it did, and let this client not in; exit 2
@@ -33,6 +35,7 @@ EXIT_INTERRUPTED: Final = 130
 class DeadCode(StrEnum):
     """Why an event is in `dead`. A code is for ever: dashboards, alerts and retries name it."""
 
+    BROKEN_AVRO = "broken_avro"
     CHANNEL_MISMATCH = "channel_mismatch"
     CONTENT_CONFLICT = "content_conflict"
     FUTURE_TIME = "future_time"
@@ -49,10 +52,12 @@ class DeadCode(StrEnum):
     NO_USABLE_IDENTIFIER = "no_usable_identifier"
     NULL_BYTE = "null_byte"
     RECORD_TOO_LARGE = "record_too_large"
+    REGISTRY_AWAY = "registry_away"
     TOO_MANY_IDENTIFIERS = "too_many_identifiers"
     TOO_MANY_TRAITS = "too_many_traits"
     TRAIT_TOO_LARGE = "trait_too_large"
     UNKNOWN_CHANNEL = "unknown_channel"
+    UNKNOWN_SCHEMA = "unknown_schema"
     UNREADABLE_MESSAGE = "unreadable_message"
     WRONG_ATTRIBUTE = "wrong_attribute"
 
@@ -102,6 +107,10 @@ class TopicError(OperatorNeeded):
     """Make the topic as the message says (`goldenthread init` makes missing ones), or point to another prefix."""
 
 
+class RegistryRefused(OperatorNeeded):
+    """Do what the message says: the schema registry does not take a schema of ours, or does not let this client in."""
+
+
 class SecretError(OperatorNeeded):
     """Start with the secret that the data was written with; without it the data can't be read."""
 
@@ -118,6 +127,10 @@ class DeliveryFailed(RestartNeeded):
 
 class Fenced(RestartNeeded):
     """Nothing to do: another worker took the partition over while this one was away."""
+
+
+class RegistryAway(RestartNeeded):
+    """Look at the schema registry: it did not answer in time. The process is started again, and waits for it."""
 
 
 class BrokerUnreachable(RestartNeeded):
