@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
+#: An encoded body may grow to this whatever its ratio: so little costs nobody anything.
+EXPANSION_FREE_BYTES = MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -11,16 +13,23 @@ class WebLimits:
 
     #: The largest body, checked against Content-Length first and while reading after that.
     body_size_bytes: int = 4 * MEBIBYTE
+    #: An encoded body past EXPANSION_FREE_BYTES may grow by this factor; JSON of many alike events stays far below.
+    expansion_ratio_max: int = 500
     #: The whole body has to be there by then, so that slow senders end.
     body_timeout_seconds: float = 30.0
-    #: An idle connection, or one that has not finished its first headers, is closed after this.
+    #: The head of a request has to be complete so long after the connection was made or, on one that has served
+    #: requests, after the first byte of the next.
+    head_timeout_seconds: float = 10.0
+    #: A connection on which nothing follows the last answer is closed after this.
     keepalive_seconds: float = 75.0
     #: Past it new connections are closed at once: each costs a descriptor and buffers.
     connections_max: int = 1024
     #: The request line, and each header.
     line_size_bytes: int = 8190
     headers_max: int = 64
-    #: A stop waits this long for requests under way.
+    #: A stop waits this long for bodies that are still arriving, before it cuts them off,
+    shutdown_body_seconds: float = 2.0
+    #: and then this long for requests under way.
     shutdown_seconds: float = 15.0
     #: After an answer that came before the whole body, the rest is read and dropped for so long, so that the client
     #: sees the answer instead of a reset.

@@ -105,6 +105,12 @@ UNSUPPORTED_MEDIA_TYPE: Final = ProblemKind(
 UNSUPPORTED_ENCODING: Final = ProblemKind(
     "unsupported_encoding", 415, "Unsupported content encoding", "Send the body in an encoding of Accept-Encoding."
 )
+INVALID_ENCODING: Final = ProblemKind(
+    "invalid_encoding",
+    400,
+    "Invalid encoding",
+    "The body is not what its Content-Encoding says: cut short, damaged, or not encoded at all. Correct the client.",
+)
 EXPECTATION_FAILED: Final = ProblemKind(
     "expectation_failed", 417, "Expectation failed", "Only `Expect: 100-continue` is understood."
 )
@@ -126,8 +132,8 @@ OVERLOADED: Final = ProblemKind(
 
 COMMON_KINDS: Final = (
     MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, UNAUTHENTICATED, FORBIDDEN, NO_SUCH_PATH, METHOD_NOT_ALLOWED,
-    BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, EXPECTATION_FAILED, RATE_LIMITED,
-    REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY, OVERLOADED,
+    BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, INVALID_ENCODING,
+    EXPECTATION_FAILED, RATE_LIMITED, REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY, OVERLOADED,
 )  # fmt: skip
 _BY_STATUS: Final = {
     400: MALFORMED_REQUEST,

@@ -1,25 +1,34 @@
 """Reading a request within its bounds: the body, its content type and encoding, the request id."""
 
 import asyncio
+import contextlib
 import re
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from connectors.web.limits import WebLimits
+from connectors.web.gunzip import BrokenGzip, Gunzip, TooMuch
+from connectors.web.limits import EXPANSION_FREE_BYTES, WebLimits
 from connectors.web.problems import (
     BODY_TIMEOUT,
     BODY_TOO_LARGE,
+    INVALID_ENCODING,
     MALFORMED_REQUEST,
+    NOT_READY,
     UNSUPPORTED_ENCODING,
     UNSUPPORTED_MEDIA_TYPE,
     ProblemError,
+    retry_after,
 )
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 LIMITS: Final = web.AppKey("limits", WebLimits)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+# How soon a sender may come back whose body a stop cut off: by then another process may listen.
+STOPPED_RETRY_SECONDS: Final = 5
 # An id comes back in headers, bodies and logs, so nothing but harmless characters gets in.
 _REQUEST_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -50,38 +59,116 @@ def require_media_type(request: web.Request, media_types: tuple[str, ...]) -> st
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The whole body, within the service's limits.
+    """The whole body, decoded where it came encoded, within the service's limits.
 
     Raises:
-        ProblemError: 415 for an encoding, 413 for a body past its limit, 408 for one past its time, 400 for a body
-            that breaks off or is framed wrongly.
+        ProblemError: 415 for an encoding that is not known, 413 for a body past its limit as it came or decoded, 408
+            for one past its time, 400 for a body that breaks off, is framed wrongly or is not encoded as it says, 503
+            when the service stops meanwhile.
     """
     limits = request.app[LIMITS]
-    encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
-    if encoding not in ("identity", ""):
-        raise ProblemError(
-            UNSUPPORTED_ENCODING, "Only unencoded bodies are taken.", headers={hdrs.ACCEPT_ENCODING: "identity"}
-        )
+    bodies = request.app[BODIES]
+    gunzip = _decoder(request, limits)
     if (request.content_length or 0) > limits.body_size_bytes:
         raise _too_large(limits)
     body = bytearray()
+    size_bytes = 0
     try:
-        async with asyncio.timeout(limits.body_timeout_seconds):
+        async with bodies.deadline(limits.body_timeout_seconds):
             async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > limits.body_size_bytes:
+                size_bytes += len(chunk)
+                if size_bytes > limits.body_size_bytes:
                     raise _too_large(limits)
+                if gunzip is None:
+                    body += chunk
+                else:
+                    gunzip.feed(chunk, body)
+        if gunzip is not None:
+            gunzip.finish()
     except TimeoutError:
-        raise ProblemError(
-            BODY_TIMEOUT,
-            f"The body was not complete after {limits.body_timeout_seconds:g} seconds.",
-            headers={hdrs.CONNECTION: "close"},
-        ) from None
+        raise _unfinished(limits, bodies) from None
     except web.RequestPayloadError:
         raise ProblemError(
             MALFORMED_REQUEST, "The body broke off or is framed wrongly.", headers={hdrs.CONNECTION: "close"}
         ) from None
+    except BrokenGzip as error:
+        raise ProblemError(INVALID_ENCODING, f"The body is declared as gzip, and {error}.") from None
+    except TooMuch as error:
+        raise ProblemError(BODY_TOO_LARGE, f"Decoded, the body {error}.") from None
     return bytes(body)
+
+
+class BodiesUnderWay:
+    """The bodies that are being read: a stop gives them a moment and then cuts them off."""
+
+    def __init__(self) -> None:
+        self._timeouts: set[asyncio.Timeout] = set()
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+        #: Nothing more will arrive on any connection.
+        self.cut_off = False
+
+    @asynccontextmanager
+    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+        """The body that is read within has so long.
+
+        Raises:
+            TimeoutError: it was not complete by then, or was cut off.
+        """
+        async with asyncio.timeout(0 if self.cut_off else seconds) as timeout:
+            self._timeouts.add(timeout)
+            self._none_left.clear()
+            try:
+                yield
+            finally:
+                self._timeouts.discard(timeout)
+                if not self._timeouts:
+                    self._none_left.set()
+
+    async def finish(self, seconds: float) -> None:
+        """Wait so long for bodies that are arriving, then cut off those that are left and all that come later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none_left.wait()
+        self.cut_off = True
+        for timeout in self._timeouts:
+            if not timeout.expired():
+                timeout.reschedule(asyncio.get_running_loop().time())
+
+
+BODIES: Final = web.AppKey("bodies", BodiesUnderWay)
+
+
+def _decoder(request: web.Request, limits: WebLimits) -> Gunzip | None:
+    encoding = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower()
+    if encoding in ("identity", ""):
+        return None
+    # The second name is how some old clients call it (RFC 9110, 8.4.1.3).
+    if encoding not in ("gzip", "x-gzip"):
+        raise ProblemError(
+            UNSUPPORTED_ENCODING,
+            "Bodies are taken as they are or encoded with gzip, once.",
+            headers={hdrs.ACCEPT_ENCODING: "gzip, identity"},
+        )
+    return Gunzip(
+        size_bytes_max=limits.body_size_bytes,
+        ratio_max=limits.expansion_ratio_max,
+        free_bytes=EXPANSION_FREE_BYTES,
+    )
+
+
+def _unfinished(limits: WebLimits, bodies: BodiesUnderWay) -> ProblemError:
+    if bodies.cut_off:
+        return ProblemError(
+            NOT_READY,
+            "The service stops, and the body was not complete; nothing of it was taken.",
+            headers=retry_after(STOPPED_RETRY_SECONDS) | {hdrs.CONNECTION: "close"},
+        )
+    return ProblemError(
+        BODY_TIMEOUT,
+        f"The body was not complete after {limits.body_timeout_seconds:g} seconds.",
+        headers={hdrs.CONNECTION: "close"},
+    )
 
 
 def _too_large(limits: WebLimits) -> ProblemError:

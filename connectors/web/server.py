@@ -19,7 +19,7 @@ from connectors.web.problems import (
     from_http_exception,
     problem_response,
 )
-from connectors.web.requests import LIMITS, REQUEST_ID_HEADER, request_id_of
+from connectors.web.requests import BODIES, LIMITS, REQUEST_ID_HEADER, request_id_of
 from schemas.errors import SettingError
 from streams.logs import logger
 
@@ -29,12 +29,17 @@ _log = logger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, with problems for what never reaches the application, and a bound on connections."""
+    """aiohttp's connection, with problems for what never reaches the application, and bounds.
 
-    def __init__(self, server: web.Server, connections_max: int, **arguments: Any) -> None:
+    A head that never ends holds a connection for as long as an idle one may last, so it has a deadline of its own.
+    """
+
+    def __init__(self, server: web.Server, limits: WebLimits, **arguments: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **arguments)
         self._server = server
-        self._connections_max = connections_max
+        self._connections_max = limits.connections_max
+        self._head_timeout_seconds = limits.head_timeout_seconds
+        self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._server.connections) >= self._connections_max:
@@ -42,6 +47,37 @@ class _Connection(web.RequestHandler):
             transport.close()
             return
         super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        heads = self._request_count
+        super().data_received(data)
+        if self._request_count > heads:
+            self._head_came()
+        elif self._is_idle() and self._head_deadline is None:
+            self._expect_head()
+
+    def _is_idle(self) -> bool:
+        """Nothing is answered at the moment: what arrives belongs to the head of the next request."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def _expect_head(self) -> None:
+        self._head_deadline = asyncio.get_running_loop().call_later(self._head_timeout_seconds, self._head_is_late)
+
+    def _head_came(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _head_is_late(self) -> None:
+        self._head_deadline = None
+        if self._is_idle():
+            _log.info("connection closed", reason="no whole request in time", seconds=self._head_timeout_seconds)
+            self.force_close()
 
     def handle_error(
         self,
@@ -86,8 +122,8 @@ async def listening(
 ) -> AsyncIterator[tuple[str, int]]:
     """The application answers on the address while the context is open; gives host and port, 0 having become real.
 
-    Leaving it: no new connections, then idle ones are closed, then requests under way end, then the application's own
-    clean-up runs.
+    Leaving it: no new connections, then bodies that are arriving have a moment, then idle connections are closed, then
+    requests under way end, then the application's own clean-up runs.
 
     Raises:
         SettingError: the address can't be listened on; the message names the setting.
@@ -109,6 +145,7 @@ async def listening(
             yield address[0], address[1]
         finally:
             listener.close()
+            await application[BODIES].finish(limits.shutdown_body_seconds)
     finally:
         await runner.cleanup()
 
@@ -117,7 +154,7 @@ def _connections(server: web.Server, limits: WebLimits) -> Callable[[], asyncio.
     def connection() -> asyncio.Protocol:
         return _Connection(
             server,
-            limits.connections_max,
+            limits,
             access_log=None,
             keepalive_timeout=limits.keepalive_seconds,
             max_line_size=limits.line_size_bytes,

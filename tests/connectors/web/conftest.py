@@ -115,6 +115,19 @@ class Service:
         return self.metrics.registry.get_sample_value("goldenthread_http_request_duration_seconds_count", labels)
 
 
+def application_of(operations: tuple[Operation, ...], **limits: float) -> web.Application:
+    """A service with the limits given."""
+    return make_service(
+        "sample",
+        operations,
+        description="A sample.",
+        metrics=Metrics("sample", "1"),
+        version="1",
+        ready=ReadyReport,
+        limits=WebLimits(**limits),  # type: ignore[arg-type]  # ints and floats by name.
+    )
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Callable[..., Awaitable[Service]]]:
     """Starts a service with the limits given; it stops after the test."""

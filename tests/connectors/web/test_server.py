@@ -10,29 +10,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from connectors.web.limits import WebLimits
 from connectors.web.operations import Answer, Operation
 from connectors.web.server import listening, serve
-from connectors.web.service import make_service
-from connectors.web.standard import ReadyReport, json_response
+from connectors.web.standard import json_response
 from schemas.errors import SettingError
-from streams.metrics import Metrics
-from tests.connectors.web.conftest import Service
+from tests.connectors.web.conftest import Service, application_of
 
 Start = Callable[..., Awaitable[Service]]
 DEADLINE_SECONDS = 5
-
-
-def _application(operations: tuple[Operation, ...] = (), **limits: float) -> web.Application:
-    return make_service(
-        "sample",
-        operations,
-        description="A sample.",
-        metrics=Metrics("sample", "1"),
-        version="1",
-        ready=ReadyReport,
-        limits=WebLimits(**limits),  # type: ignore[arg-type]  # ints and floats by name.
-    )
 
 
 async def _connects(host: str, port: int) -> bool:
@@ -50,13 +35,13 @@ async def test_port_in_use_names_the_setting() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SettingError, match=rf"127\.0\.0\.1:{port} is in use.*GOLDENTHREAD_COLLECT_PORT"):
-            await serve(_application(), "127.0.0.1", port, setting_name="GOLDENTHREAD_COLLECT_PORT")
+            await serve(application_of(()), "127.0.0.1", port, setting_name="GOLDENTHREAD_COLLECT_PORT")
 
 
 @pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 0), ("no-such-host.invalid", 0), ("127.0.0.1", 70_000)])
 async def test_address_that_cannot_be_had_names_the_setting(host: str, port: int) -> None:
     with pytest.raises(SettingError, match="GOLDENTHREAD_COLLECT_PORT"):
-        async with listening(_application(), host, port, setting_name="GOLDENTHREAD_COLLECT_PORT"):
+        async with listening(application_of(()), host, port, setting_name="GOLDENTHREAD_COLLECT_PORT"):
             pass
 
 
@@ -88,7 +73,7 @@ async def test_signal_stops_after_requests_under_way(number: signal.Signals) -> 
         order.append("answered")
         return json_response({})
 
-    application = _application((Operation("GET", "/slow", slow, "slow", "Waits", {200: Answer("Done.")}),))
+    application = application_of((Operation("GET", "/slow", slow, "slow", "Waits", {200: Answer("Done.")}),))
 
     async def clean(_application: web.Application) -> None:
         order.append("cleaned")
@@ -114,7 +99,9 @@ async def test_signal_stops_after_requests_under_way(number: signal.Signals) -> 
 async def test_cancelling_stops_the_service() -> None:
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(
-        serve(_application(), "127.0.0.1", 0, setting_name="port", on_listening=lambda _, port: bound.set_result(port))
+        serve(
+            application_of(()), "127.0.0.1", 0, setting_name="port", on_listening=lambda _, port: bound.set_result(port)
+        )
     )
     port = await bound
     server.cancel()
@@ -132,7 +119,7 @@ async def test_failure_of_what_runs_alongside_stops_the_service() -> None:
 
     with pytest.raises(SettingError, match="gone wrong"):
         await serve(
-            _application(),
+            application_of(()),
             "127.0.0.1",
             0,
             setting_name="port",

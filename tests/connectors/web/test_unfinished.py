@@ -1,0 +1,145 @@
+"""Connections that never finish: others are answered at once, these are closed in time, and a stop waits for none."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from connectors.web.server import listening
+from tests.connectors.web.conftest import OPERATIONS, Service, application_of
+
+Start = Callable[..., Awaitable[Service]]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+DEADLINE_SECONDS = 5
+HEAD = b"POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+GET = b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
+#: What a connection has sent when it stops, or goes on byte by byte.
+BEGINNINGS = {"no byte": b"", "half a head": HEAD[:40], "half a body": HEAD + b"x" * 500}
+
+
+async def _drip(writer: asyncio.StreamWriter, byte: bytes) -> None:
+    """One byte after the other until the connection is closed."""
+    while not writer.is_closing():
+        writer.write(byte)
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def _held(service: Service, number: int) -> AsyncIterator[list[Connection]]:
+    """Connections that never finish, of all sorts; every other one goes on byte by byte."""
+    connections = [await asyncio.open_connection(service.host, service.port) for _ in range(number)]
+    beginnings = list(BEGINNINGS.values())
+    drips = []
+    for place, (_, writer) in enumerate(connections):
+        beginning = beginnings[place % len(beginnings)]
+        writer.write(beginning)
+        if beginning and place % 2:
+            drips.append(asyncio.create_task(_drip(writer, b"y")))
+    try:
+        yield connections
+    finally:
+        for drip in drips:
+            drip.cancel()
+        await asyncio.gather(*drips, return_exceptions=True)
+        for _, writer in connections:
+            writer.close()
+
+
+async def test_a_hundred_connections_that_never_finish_hold_up_nobody(start: Start) -> None:
+    service = await start(head_timeout_seconds=1.0, body_timeout_seconds=1.0, lingering_seconds=0.2)
+    began = time.monotonic()
+    async with _held(service, 100) as connections:
+        for _ in range(20):
+            asked = time.monotonic()
+            assert (await service.client.post("/v1/echo", json={})).status == 200
+            assert time.monotonic() - asked < 0.5
+        # They are still held while others are answered, and closed not long after their deadline.
+        assert not any(reader.at_eof() for reader, _ in connections) or time.monotonic() - began > 1
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await asyncio.gather(*(_end_of(reader) for reader, _ in connections))
+    assert time.monotonic() - began < 4
+
+
+async def _end_of(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS)
+async def test_what_never_finishes_is_closed(start: Start, beginning: bytes) -> None:
+    service = await start(head_timeout_seconds=0.2, body_timeout_seconds=0.2, lingering_seconds=0.1)
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    writer.write(beginning)
+    answer = await asyncio.wait_for(reader.read(), DEADLINE_SECONDS)
+    assert answer.startswith(b"HTTP/1.1 408 ") if beginning.startswith(HEAD) else answer == b""
+    writer.close()
+
+
+async def test_a_further_request_has_its_time_from_its_first_byte(start: Start) -> None:
+    service = await start(head_timeout_seconds=0.3)
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    writer.write(GET)
+    assert await reader.readuntil(b'{"status":"live"}')
+    # An idle connection is kept for longer than a head may take ...
+    await asyncio.sleep(0.5)
+    writer.write(GET)
+    assert await reader.readuntil(b'{"status":"live"}')
+    # ... and a head that was begun is not.
+    writer.write(GET[:30])
+    drip = asyncio.create_task(_drip(writer, b"y"))
+    assert await asyncio.wait_for(_end_of(reader), DEADLINE_SECONDS) == b""
+    drip.cancel()
+    await asyncio.gather(drip, return_exceptions=True)
+    writer.close()
+
+
+async def test_a_slow_head_within_its_time_is_answered(start: Start) -> None:
+    service = await start(head_timeout_seconds=3)
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    for byte in GET:
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.005)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_a_stop_hangs_on_none_of_them() -> None:
+    application = application_of(OPERATIONS, shutdown_body_seconds=0.2, shutdown_seconds=10.0)
+    async with aiohttp.ClientSession() as client:
+        async with listening(application, "127.0.0.1", 0) as (host, port):
+            connections = []
+            for beginning in list(BEGINNINGS.values()) * 5:
+                connection = await asyncio.open_connection(host, port)
+                connection[1].write(beginning)
+                connections.append(connection)
+            assert (await client.get(f"http://{host}:{port}/livez")).status == 200
+            stopping = time.monotonic()
+        assert time.monotonic() - stopping < 2
+    answers = [await _end_of(reader) for reader, _ in connections]
+    assert [answer[:12] for answer in answers[:3]] == [b"", b"", b"HTTP/1.1 503"]
+    for _, writer in connections:
+        writer.close()
+
+
+async def test_a_stop_lets_a_body_that_is_arriving_finish() -> None:
+    application = application_of(OPERATIONS, shutdown_body_seconds=5.0)
+    async with listening(application, "127.0.0.1", 0) as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(HEAD + b"x" * 999)
+        await asyncio.sleep(0.1)
+
+        async def finish() -> bytes:
+            await asyncio.sleep(0.2)
+            writer.write(b"x")
+            return await reader.read()
+
+        rest = asyncio.create_task(finish())
+        stopping = time.monotonic()
+    assert time.monotonic() - stopping < 3
+    assert (await rest).endswith(b'{"size_bytes":1000}')
+    writer.close()
