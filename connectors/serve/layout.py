@@ -4,6 +4,7 @@ r"""The rows of the lookup's copy: their keys, and what is packed into them. Val
 | --- | --- |
 | `c/<customer>` | the context document |
 | `n` | how many contexts there are |
+| `n/level/<level>`, `n/role/<role>` | how many contexts of the level, how many identifiers in the role |
 | `l/<fragment>` | its row of `identity.links` |
 | `e/<fragment>/...` | a row of evidence of `identity.links` that touches it, under its key there |
 | `m/<owner>/<fragment>` | nothing: the fragment is the owner's |
@@ -34,6 +35,8 @@ _NO_TIME: Final = -1
 DAY_PREFIX: Final = b"d/"
 LINKS_PREFIX: Final = b"l/"
 CONTEXTS_KEY: Final = b"n"
+LEVEL_COUNT_PREFIX: Final = b"n/level/"
+ROLE_COUNT_PREFIX: Final = b"n/role/"
 NEWEST_KEY: Final = b"w"
 #: How many of the newest interactions are remembered, of all customers.
 NEWEST_MAX: Final = 50
@@ -121,12 +124,12 @@ def context_key(customer: str) -> bytes:
 
 
 def pack_count(count: int) -> bytes:
-    """The value of the row that counts contexts."""
+    """The value of a row that counts."""
     return _TIME.pack(count)
 
 
 def unpack_count(packed: bytes | None) -> int:
-    """How many contexts such a row says there are; none without one."""
+    """How many such a row says there are; none without one."""
     return 0 if packed is None else int.from_bytes(packed, "big")
 
 

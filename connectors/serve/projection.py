@@ -14,8 +14,10 @@ import msgspec
 from connectors.serve.layout import (
     CONTEXTS_KEY,
     DAY_PREFIX,
+    LEVEL_COUNT_PREFIX,
     NEWEST_KEY,
     NEWEST_MAX,
+    ROLE_COUNT_PREFIX,
     Moment,
     Newest,
     Tally,
@@ -77,6 +79,19 @@ class _Place(msgspec.Struct, gc=False):
     source: str
     id: str
     channel: str = ""
+    received: str = ""
+
+
+class _Identity(msgspec.Struct, gc=False):
+    """How sure it is who a customer is."""
+
+    level: str
+
+
+class _Leveled(msgspec.Struct, gc=False):
+    """What a context is counted by."""
+
+    identity: _Identity
 
 
 class _Batch:
@@ -91,6 +106,14 @@ class _Batch:
 
     def get(self, key: bytes) -> bytes | None:
         return self.changes[key] if key in self.changes else self._rows.get(key)
+
+    def recount(self, prefix: bytes, before: str | None, after: str | None) -> None:
+        """One of them was counted as `before` and is `after` now; None where it was or is not there."""
+        if before != after:
+            for name, more in ((before, -1), (after, 1)):
+                if name is not None:
+                    key = prefix + name.encode()
+                    self.changes[key] = pack_count(max(0, unpack_count(self.get(key)) + more))
 
     def interaction_rows(self, fragment: str) -> list[tuple[bytes, bytes]]:
         """All interactions of the fragment as they will be, oldest first."""
@@ -120,9 +143,14 @@ class Projection:
         on_interaction: Callable[[str, int], None] | None = None,
     ) -> None:
         self._on_interaction = on_interaction
+        #: When the broker received the events of the last batch's interactions (microseconds).
+        self.received: list[int] = []
+        #: Interactions that were left out, since they could not be read.
+        self.unreadable = 0
         self._retention = retention or Retention()
         self._clock = clock
         self._place = msgspec.json.Decoder(_Place)
+        self._leveled = msgspec.json.Decoder(_Leveled)
         self._link_row = RowDecoder(LinkRow)
         self._projections = {
             catalogue.name(Topic.CONTEXT): self._context,
@@ -134,6 +162,7 @@ class Projection:
     def __call__(self, records: Sequence[Record], rows: Rows) -> Mapping[bytes, bytes | None]:
         """The changed rows; None deletes."""
         batch = _Batch(rows)
+        self.received = []
         for record in records:
             if record.key is not None:
                 self._projections[record.topic](record, record.key, batch)
@@ -148,10 +177,18 @@ class Projection:
 
     def _context(self, record: Record, key: bytes, batch: _Batch) -> None:
         row_key = context_key(key.decode())
-        more = (record.value is not None) - (batch.get(row_key) is not None)
+        before = batch.get(row_key)
+        more = (record.value is not None) - (before is not None)
         if more:
             batch.changes[CONTEXTS_KEY] = pack_count(unpack_count(batch.get(CONTEXTS_KEY)) + more)
+        batch.recount(LEVEL_COUNT_PREFIX, self._level(before), self._level(record.value))
         batch.changes[row_key] = record.value
+
+    def _level(self, document: bytes | None) -> str | None:
+        try:
+            return None if document is None else self._leveled.decode(document).identity.level
+        except UNREADABLE:
+            return None
 
     def _state(self, record: Record, key: bytes, batch: _Batch) -> None:
         if key == POSITION_KEY:
@@ -167,18 +204,25 @@ class Projection:
         if not key.startswith(_LINK_ROW_PREFIX):
             return
         fragment = key.removeprefix(_LINK_ROW_PREFIX).decode()
-        before = batch.get(link_key(fragment))
+        encoded = batch.get(link_key(fragment))
+        before = None if encoded is None else self._link_row.decode(encoded)
+        after = None if record.value is None else self._link_row.decode(record.value)
         if before is not None:
-            batch.changes[member_key(self._link_row.decode(before).owner, fragment)] = None
-        if record.value is not None:
-            batch.changes[member_key(self._link_row.decode(record.value).owner, fragment)] = _PRESENT
+            batch.changes[member_key(before.owner, fragment)] = None
+        if after is not None:
+            batch.changes[member_key(after.owner, fragment)] = _PRESENT
         batch.changes[link_key(fragment)] = record.value
+        batch.recount(
+            ROLE_COUNT_PREFIX, None if before is None else before.state, None if after is None else after.state
+        )
 
     def _interaction(self, record: Record, _key: bytes, batch: _Batch) -> None:
         try:
             place = self._place.decode(record.value or b"")
             moment = Moment(parse_time(place.time), place.source, place.id)
+            received = parse_time(place.received) if place.received else None
         except (EventError, *UNREADABLE):
+            self.unreadable += 1
             log.warning(
                 "interaction left out: it can't be read",
                 topic=record.topic,
@@ -194,6 +238,8 @@ class Projection:
         batch.changes[key] = pack_interaction(day, record.value or b"")
         batch.changes[day_key(day, place.fragment)] = _PRESENT
         batch.interactions.setdefault(place.fragment, []).append(key)
+        if received is not None:
+            self.received.append(received)
         batch.newest.append(Newest(record.timestamp_ms, place.fragment, moment.packed()))
         if self._on_interaction is not None:
             self._on_interaction(place.channel, record.timestamp_ms)

@@ -13,10 +13,11 @@ from typing import Final
 from aiohttp import web
 
 from connectors.serve.answers import Answers
+from connectors.serve.copy_figures import CopyFigures
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
 from connectors.serve.handlers import CONFIRM_TIMEOUT_SECONDS, Handlers
-from connectors.serve.layout import CONTEXTS_KEY, LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key, unpack_count
+from connectors.serve.layout import LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key
 from connectors.serve.operations import DESCRIPTION, operations
 from connectors.serve.projection import FOLLOWED, Projection, Retention
 from connectors.serve.timeline import Timeline
@@ -158,14 +159,17 @@ class Lookup:
         consumed = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
         consumed |= {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (Topic.ROUTED, Topic.EVIDENCE)}
         self._reasons: tuple[str, ...] = ("the broker did not answer yet",)
+        projection = Projection(catalogue, clock, options.retention)
+        self._figures = CopyFigures(store, projection, metrics, clock)
         self._follower = Follower(
             NAME,
             kafka=options.kafka,
             topics=followed,
             store=store,
-            project=Projection(catalogue, clock, options.retention),
+            project=projection,
             metrics=metrics,
             clock=clock,
+            on_visible=self._figures.observe_visible,
         )
         self._freshness = Freshness(
             FreshnessOptions(options.kafka, options.group_id, consumed, followed, options.probe_interval_s),
@@ -222,7 +226,7 @@ class Lookup:
                 if secret_verified and self._reasons and self._freshness.known:
                     self._reasons = ()
                     log.info("lookup ready")
-                self._metrics.contexts.set(unpack_count(self._store.get(CONTEXTS_KEY)))
+                self._figures.refresh()
                 await asyncio.sleep(_WATCH_SECONDS)
             raise self._follower.failure
         finally:

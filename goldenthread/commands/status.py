@@ -1,6 +1,7 @@
 """The live status line of `up`: events in, contexts, lag and dead letters, from the metrics of the processes."""
 
 import asyncio
+import math
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -53,7 +54,7 @@ class StatusLine:
         return Figures(
             events=_whole(worker, "goldenthread_events_received_total"),
             contexts=_whole(lookup, "goldenthread_contexts"),
-            lag_seconds=None if lookup is None else lookup.get("goldenthread_lag_seconds"),
+            lag_seconds=_known(lookup, "goldenthread_lag_seconds"),
             dead=_whole(worker, "goldenthread_dead_letters_total"),
         )
 
@@ -88,6 +89,12 @@ class StatusLine:
 
 def _whole(figures: dict[str, float] | None, name: str) -> int | None:
     return None if figures is None else int(figures.get(name, 0.0))
+
+
+def _known(figures: dict[str, float] | None, name: str) -> float | None:
+    """The figure; one that is not measured yet is no number."""
+    figure = None if figures is None else figures.get(name)
+    return None if figure is None or math.isnan(figure) else figure
 
 
 def _shown(number: int | None) -> str:

@@ -5,15 +5,17 @@ from hypothesis import strategies as st
 
 from connectors.serve.layout import (
     CONTEXTS_KEY,
+    LEVEL_COUNT_PREFIX,
     NEWEST_KEY,
     NEWEST_MAX,
+    ROLE_COUNT_PREFIX,
     Moment,
     position_key,
     unpack_count,
     unpack_newest,
 )
 from connectors.serve.service import applied_positions
-from schemas.roles import ATTACHED
+from schemas.roles import ATTACHED, HOME, SHARED
 from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key, evidence_prefix
 from schemas.topics import POSITION_KEY, Topic
 from streams.bulk import Record
@@ -76,6 +78,27 @@ def test_contexts_are_counted_whatever_is_published_again_or_taken_back() -> Non
             copy.context(customer)
         counts.append(unpack_count(copy.rows.get(CONTEXTS_KEY)))
     assert counts == [1, 2, 2, 1, 1, 1, 2]
+
+
+def test_contexts_are_counted_by_level_and_identifiers_by_role_whatever_becomes_of_them() -> None:
+    copy = Copy()
+    customer = "a" * 32
+    levels = []
+    for level in ("anonymous", "recognised", "recognised", None):
+        if level is None:
+            copy.forget_context(customer)
+        else:
+            copy.put(copy.record(Topic.CONTEXT, customer.encode(), b'{"identity":{"level":"%s"}}' % level.encode()))
+        levels.append(
+            [unpack_count(copy.rows.get(LEVEL_COUNT_PREFIX + name)) for name in (b"anonymous", b"recognised")]
+        )
+    assert levels == [[1, 0], [0, 1], [0, 1], [0, 0]]
+    roles = []
+    owner = copy.fragment("cookie", "c-2")
+    for role in (HOME, ATTACHED, SHARED):
+        copy.link("cookie", "c-1", owner, role)
+        roles.append([unpack_count(copy.rows.get(ROLE_COUNT_PREFIX + name.encode())) for name in (HOME, ATTACHED)])
+    assert roles == [[1, 0], [0, 1], [0, 0]]
 
 
 def test_rows_of_state_other_than_records_are_left_out() -> None:
