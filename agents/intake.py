@@ -5,7 +5,8 @@ Stateless: what it repeats after a crash the fold removes. Per record:
 1. read it as a CloudEvent, or through its source's mapping where it is none, which may find several records in it, or
    leave one out on purpose (`schemas.event`, `schemas.mapping`);
 2. clean it: validate, normalise, route (`schemas.cleaning`);
-3. say the pairs of identifiers that identity does not know yet (`agents.known_evidence`).
+3. enrich it: traits made comparable, findings (`schemas.enrichment`); this touches nothing that steps 2 and 4 go by;
+4. say the pairs of identifiers that identity does not know yet (`agents.known_evidence`).
 """
 
 from collections import Counter
@@ -14,9 +15,12 @@ from contextlib import contextmanager
 from traceback import format_tb
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from agents.known_evidence import KnownEvidence
 from schemas.cleaning import Cleaned, Cleaner
 from schemas.dead_letters import dead_letter
+from schemas.enrichment.enrichment import Enrichment
 from schemas.errors import DeadCode, EventError, GoldenthreadError
 from schemas.event import CONTENT_TYPE_HEADER, CloudEvent, is_cloud_event, parse_structured, read_record
 from schemas.mapping import Arrival, Mapping, MappingSet
@@ -27,6 +31,7 @@ from schemas.strict_json import read_json
 from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
 from state.engine import Output
 from streams.logs import logger
+from streams.metrics import Metrics
 
 log = logger(__name__)
 
@@ -55,12 +60,16 @@ class Intake:
         registry: SourceRegistry,
         mappings: MappingSet,
         known: KnownEvidence,
+        enrichment: Enrichment | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._cleaner = cleaner
         self._registry = registry
         self._mappings = mappings
         self._known = known
+        self._enrichment = enrichment
+        self._metrics = metrics
         self.counts: Counter[str] = Counter()
 
     def handle(self, record: Any) -> list[Output]:
@@ -73,7 +82,7 @@ class Intake:
             return [self._dead(_Part(record), error)]
         for part in parts:
             try:
-                # Steps 1 and 2.
+                # Steps 1 to 3.
                 with _foreseen(record):
                     judged = self._judge(part)
             except EventError as error:
@@ -89,7 +98,7 @@ class Intake:
         routed = cleaned.routed
         outputs = [Output(Topic.ROUTED, routed.target.encode(), encode(routed))]
         self.counts["routed"] += 1
-        # Step 3.
+        # Step 4.
         if cleaned.identifiers:
             evidence = self._known.news(
                 cleaned.identifiers, source=event.source, event_id=event.id, time_us=event.time, grade=cleaned.grade
@@ -102,9 +111,11 @@ class Intake:
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""
         self._known.acknowledged()
+        if self._enrichment is not None and self._metrics is not None:
+            self._metrics.count_enrichments(self._enrichment.counts)
 
     def _judge(self, part: _Part) -> tuple[CloudEvent, Cleaned] | None:
-        """The event in a part, cleaned; None for one that is left out on purpose; raises EventError."""
+        """The event in a part, cleaned and enriched; None for one that is left out on purpose; raises EventError."""
         record = part.record
         channel = self._catalogue.channel_of(record.topic)
         # Step 1.
@@ -112,7 +123,14 @@ class Intake:
         if event is None:
             return None
         # Step 2. "In the future" is judged by the broker's time, so that a replay judges alike.
-        return event, self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
+        cleaned = self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
+        # Step 3.
+        if self._enrichment is not None:
+            traits, enriched = self._enrichment.enrich(cleaned.routed, event.time_text)
+            if enriched or traits is not cleaned.routed.traits:
+                routed = msgspec.structs.replace(cleaned.routed, traits=traits, enriched=enriched)
+                cleaned = cleaned._replace(routed=routed)
+        return event, cleaned
 
     def _read(self, part: _Part) -> CloudEvent | None:
         record, mapping, found = part

@@ -5,27 +5,38 @@ the TOML file. docs/configuration.md is generated from this class by `goldenthre
 """
 
 import difflib
-import ipaddress
 import os
-import shutil
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from goldenthread.setting_values import (
+    Brokers,
+    Channels,
+    Enrichers,
+    FaultPlan,
+    Folder,
+    FolderToBe,
+    Host,
+    Java,
+    Port,
+    TopicPrefix,
+    Words,
+    reachable,
+)
+from schemas.enrichment.names import ENRICHERS
 from schemas.errors import SettingError
 from schemas.limits import FUTURE_TOLERANCE_SECONDS
 from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
-from streams.faults import fault_hook
 from streams.kafka_security import KafkaSecurity, SaslMechanism, SecurityProtocol
 
 PREFIX: Final = "GOLDENTHREAD_"
@@ -33,11 +44,6 @@ TOML_FILE: Final = "goldenthread.toml"
 ENV_FILE: Final = ".env"
 # Settings that are known by the name that other Kafka programs give them, too.
 _BY_ANOTHER_NAME: Final = {"kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "kafka_home": "KAFKA_HOME"}
-
-_PORT_MAX: Final = 65_535
-
-Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
-Words = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -53,7 +59,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    kafka_bootstrap_servers: str | None = Field(
+    kafka_bootstrap_servers: Brokers | None = Field(
         None,
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"),
         description="Brokers as host:port, separated by commas; `up` starts one of its own where none is given.",
@@ -77,17 +83,17 @@ class Settings(BaseSettings):
         "goldenthread", pattern=r"^[a-zA-Z0-9._-]{1,64}$",
         description="Name of the consumer group and first part of the transactional ids.",
     )  # fmt: skip
-    topic_prefix: str = Field(
+    topic_prefix: TopicPrefix = Field(
         DEFAULT_PREFIX, pattern=r"^[a-zA-Z0-9._-]{0,64}$", description="What the names of all topics start with."
     )
     partitions: int = Field(
         DEFAULT_PARTITIONS, ge=1, le=1024, description="Partitions of each topic; fixed once the topics are made."
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that `init` makes.")
-    channels: Words = Field(DEFAULT_CHANNELS, description="Channels, separated by commas; each has a raw topic.")
+    channels: Channels = Field(DEFAULT_CHANNELS, description="Channels, separated by commas; each has a raw topic.")
 
-    data_dir: Path = Field(Path(".goldenthread"), description="Where state, the local broker and logs are kept.")
-    cache_dir: Path | None = Field(
+    data_dir: FolderToBe = Field(Path(".goldenthread"), description="Where state, the local broker and logs are kept.")
+    cache_dir: FolderToBe | None = Field(
         None, description="Where the local broker's jars are kept; the user's cache folder where none is given."
     )
     secret: SecretStr | None = Field(
@@ -99,6 +105,10 @@ class Settings(BaseSettings):
     trusted_traits: Words = Field(
         ("email", "phone"), description="Traits for which a better grade wins over a newer time, separated by commas."
     )
+    enrichers: Enrichers = Field(
+        ENRICHERS,
+        description="Enrichers that run (docs/enrichment.md), separated by commas; `none` switches all off.",
+    )
     dedupe_horizon_days: int | None = Field(
         None,
         ge=1,
@@ -108,15 +118,29 @@ class Settings(BaseSettings):
         FUTURE_TOLERANCE_SECONDS, ge=0, le=86_400, description="How far an event's time may lie in the future, seconds."
     )
 
-    host: str = Field("127.0.0.1", description="Address that the HTTP services listen on; loopback only.")
+    host: Host = Field(
+        "127.0.0.1",
+        description="Address that the HTTP services listen on; any but loopback needs keys (docs/access.md).",
+    )
+    access_file: Path | None = Field(None, description="Tokens of people and programs, with roles (docs/access.md).")
+    requests_per_second_max: float | None = Field(
+        None,
+        ge=0.001,
+        le=1_000_000,
+        description="Requests a second for keys that have no limit of their own; None: any.",
+    )
+    token: SecretStr | None = Field(None, min_length=1, description="The token that `send` and `customer get` show.")
+    supervisor_token: SecretStr | None = Field(
+        None, min_length=16, description="Made by `up` for its processes: sends events and reads metrics, as `up` does."
+    )
     lookup_port: Port = Field(8080, description="Port of the lookup service.")
     collect_port: Port = Field(8090, description="Port of collect.")
     worker_port: Port = Field(8100, description="Port of the first worker's metrics; the others follow.")
     broker_port: Port = Field(9092, description="Port of the local broker.")
     controller_port: Port = Field(9093, description="Port of the local broker's controller.")
     broker_heap_mb: int = Field(512, ge=256, le=65_536, description="Heap of the local broker, MiB.")
-    java: Path | None = Field(None, description="A Java runtime instead of the packaged one.")
-    kafka_home: Path | None = Field(
+    java: Java | None = Field(None, description="A Java runtime instead of the packaged one.")
+    kafka_home: Folder | None = Field(
         None,
         validation_alias=AliasChoices("KAFKA_HOME", f"{PREFIX}KAFKA_HOME"),
         description="An unpacked Kafka of the machine instead of the fetched one.",
@@ -160,22 +184,7 @@ class Settings(BaseSettings):
     )
     restarts_max: int = Field(15, ge=0, le=100, description="Restarts of one process within restart_window_s.")
     restart_window_s: int = Field(120, ge=1, le=86_400, description="The time in which restarts_max counts, seconds.")
-    fault: str | None = Field(None, description="For drills: POINT or POINT:COUNT, kills the worker there.")
-
-    @field_validator("channels", "trusted_traits", mode="before")
-    @classmethod
-    def _words(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(word.strip() for word in value.split(",") if word.strip())
-        return value
-
-    @field_validator("channels")
-    @classmethod
-    def _channel_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [name for name in value if not name.isascii() or not name.replace("_", "a").isalnum() or len(name) > 32]
-        if wrong or not value or len(set(value)) != len(value):
-            raise ValueError("channels are distinct names of ASCII letters, digits and underscores")
-        return value
+    fault: FaultPlan | None = Field(None, description="For drills: POINT or POINT:COUNT, kills the worker there.")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -186,17 +195,6 @@ class Settings(BaseSettings):
             if other != name:
                 raise ValueError(f"{variable_name(other)} and {variable_name(name)} are the same port")
         return self
-
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _addresses(cls, value: str | None) -> str | None:
-        for address in () if value is None else value.split(","):
-            host, colon, port = address.strip().rpartition(":")
-            if not (host and colon and port.isascii() and port.isdecimal()):
-                raise ValueError(f"{address!r} is no host:port")
-            if len(port) > len(str(_PORT_MAX)) or not 1 <= int(port) <= _PORT_MAX:
-                raise ValueError(f"{address!r}: a port is a number from 1 to {_PORT_MAX}")
-        return value
 
     @field_validator("kafka_security_protocol", "kafka_sasl_mechanism", mode="before")
     @classmethod
@@ -219,56 +217,6 @@ class Settings(BaseSettings):
                 f"{variable_name('kafka_bootstrap_servers')}: the local broker is plaintext on loopback"
             )
         return self
-
-    @field_validator("topic_prefix")
-    @classmethod
-    def _more_than_dots(cls, value: str) -> str:
-        if value in {".", ".."}:
-            raise ValueError(f"{value!r} is no prefix: names of topics don't start with dots alone")
-        return value
-
-    @field_validator("java")
-    @classmethod
-    def _runs(cls, value: Path | None) -> Path | None:
-        if value is not None and shutil.which(value / "bin" / "java" if _is_folder(value) else value) is None:
-            raise ValueError(f"{value} is neither a program nor a folder with bin/java")
-        return value
-
-    @field_validator("kafka_home")
-    @classmethod
-    def _is_there(cls, value: Path | None) -> Path | None:
-        if value is not None and not _is_folder(value):
-            raise ValueError(f"{value} is no folder")
-        return value
-
-    @field_validator("cache_dir", "data_dir")
-    @classmethod
-    def _can_be_folder(cls, value: Path | None) -> Path | None:
-        # A folder that is missing is made, which can't be done within a file.
-        try:
-            there = None if value is None else next((path for path in (value, *value.parents) if path.exists()), None)
-        except OSError as error:
-            raise ValueError(f"{value} can't be used: {error.strerror}") from None
-        if there is not None and not _is_folder(there):
-            raise ValueError(f"{there} is no folder")
-        return value
-
-    @field_validator("fault")
-    @classmethod
-    def _plan(cls, value: str | None) -> str | None:
-        try:
-            fault_hook(value)
-        except SettingError as error:
-            raise ValueError(str(error).partition("=")[2]) from None
-        return value
-
-    @field_validator("host")
-    @classmethod
-    def _loopback(cls, value: str) -> str:
-        # No service knows who asks yet, so none may be reached from another machine.
-        if value != "localhost" and not ipaddress.ip_address(value).is_loopback:
-            raise ValueError("only a loopback address is allowed, as the services let everybody in")
-        return value
 
     @classmethod
     def settings_customise_sources(
@@ -293,17 +241,22 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap_servers or f"127.0.0.1:{self.broker_port}"
 
     @property
+    def local_host(self) -> str:
+        """Where this machine's own clients reach the services, as it stands in a URL."""
+        return reachable(self.host)
+
+    @property
     def kafka_security(self) -> KafkaSecurity:
         """How every Kafka client of ours logs in."""
         return KafkaSecurity(
             protocol=self.kafka_security_protocol,
             sasl_mechanism=self.kafka_sasl_mechanism,
             sasl_username=self.kafka_sasl_username,
-            sasl_password=_revealed(self.kafka_sasl_password),
+            sasl_password=revealed(self.kafka_sasl_password),
             ssl_ca_file=self.kafka_ssl_ca_file,
             ssl_certificate_file=self.kafka_ssl_certificate_file,
             ssl_key_file=self.kafka_ssl_key_file,
-            ssl_key_password=_revealed(self.kafka_ssl_key_password),
+            ssl_key_password=revealed(self.kafka_ssl_key_password),
         )
 
     @property
@@ -312,13 +265,26 @@ class Settings(BaseSettings):
         return self.data_dir / f"worker-{self.worker_index}"
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
+def revealed(secret: SecretStr | None) -> str | None:
+    """The text of a secret, for whoever has to show it."""
     return None if secret is None else secret.get_secret_value()
 
 
 def variable_name(field: str) -> str:
     """The environment variable of a setting."""
     return _BY_ANOTHER_NAME.get(field, PREFIX + field.upper())
+
+
+def file_of(settings: Settings, field: str) -> Path | None:
+    """The file that a setting names, if it names one.
+
+    Raises:
+        SettingError: there is no such file.
+    """
+    path: Path | None = getattr(settings, field)
+    if path is not None and not path.is_file():
+        raise SettingError(f"{variable_name(field)}: {path} is no file")
+    return path
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -343,13 +309,6 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingError("; ".join(_problem(problem) for problem in error.errors())) from None
     except (OSError, ValueError) as error:
         raise SettingError(f"{TOML_FILE} can't be read: {error}") from error
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 def _problem(problem: Any) -> str:

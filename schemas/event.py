@@ -64,6 +64,8 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False):
     fields: EventData
     #: All other attributes in their text form.
     extensions: dict[str, str]
+    #: The time as its producer wrote it, offset and all; empty where collect assigned it.
+    time_text: str = ""
 
 
 def parse_structured(body: bytes) -> CloudEvent:
@@ -169,7 +171,7 @@ def encode_structured(event: CloudEvent) -> bytes:
         "id": event.id,
         "source": event.source,
         "type": event.type,
-        "time": format_time(event.time),
+        "time": event.time_text or format_time(event.time),
     }
     if event.channel is not None:
         envelope["channel"] = event.channel
@@ -190,7 +192,8 @@ def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
     event_id = _text(envelope, "id", ID_LENGTH_MAX, DeadCode.ID_TOO_LONG)
     source = _text(envelope, "source", SOURCE_LENGTH_MAX)
     event_type = _text(envelope, "type", TYPE_LENGTH_MAX)
-    time = parse_time(_text(envelope, "time", TIME_LENGTH_MAX, DeadCode.INVALID_TIME))
+    time_text = _text(envelope, "time", TIME_LENGTH_MAX, DeadCode.INVALID_TIME)
+    time = parse_time(time_text)
     channel = _text(envelope, "channel", TYPE_LENGTH_MAX) if envelope.get("channel") is not None else None
     assigned = _is_assigned(envelope.get(TIME_ASSIGNED))
     extensions = {
@@ -204,7 +207,19 @@ def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
     encoded = canonical_json(data)
     attributes = [event_type, None if assigned else time, extensions]
     content = _raw_digest(extensions[RAW_DIGEST]) if RAW_DIGEST in extensions else _content(attributes, data, encoded)
-    return CloudEvent(event_id, source, event_type, time, channel, assigned, content, encoded, fields, extensions)
+    return CloudEvent(
+        event_id,
+        source,
+        event_type,
+        time,
+        channel,
+        assigned,
+        content,
+        encoded,
+        fields,
+        extensions,
+        "" if assigned else time_text,
+    )
 
 
 def _content(attributes: list[Any], data: dict[str, Any], encoded: bytes) -> bytes:

@@ -23,6 +23,8 @@ PERMISSIONS_MAX: Final = 32
 # A line for people; longer ones are cut in the context, the event keeps the whole.
 SUMMARY_LENGTH_MAX: Final = 280
 SESSION_LENGTH_MAX: Final = 256
+# What enrichers found out. Without what `data` has anyhow (the originals) it stays below, whatever is sent.
+ENRICHED_SIZE_BYTES_MAX: Final = 8 * 1024
 # Clocks of producers run ahead by seconds or minutes; by more, the time is wrong and would win every register.
 FUTURE_TOLERANCE_SECONDS: Final = 300
 

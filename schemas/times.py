@@ -47,6 +47,25 @@ def parse_time(text: str, pointer: str = "/time") -> int:
     return whole
 
 
+def in_utc(text: str) -> str | None:
+    """An RFC 3339 time of any year, written in UTC with the digits of the second that it has; None where it is none.
+
+    Raises:
+        ValueError: it is written as one, but there is no such time.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    day, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in "Zz" else offset
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    whole = moment.replace(tzinfo=None).isoformat()
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
 # An event's time is written about six times around its checkpoint: as an interaction, and as the last of its counts.
 @functools.lru_cache(maxsize=32_768)
 def format_time(time_us: int) -> str:

@@ -15,12 +15,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from schemas.enrichment.names import with_derived
 from schemas.identifiers import Identifier
 from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
 from schemas.roles import ATTACHED, JOINED, SHARED
 from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
 
-TRUSTED_TRAITS: Final = frozenset({"email", "phone"})
+TRUSTED_TRAITS: Final = with_derived(("email", "phone"))
 
 _JSON = msgspec.json.Encoder()
 

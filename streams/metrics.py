@@ -5,6 +5,7 @@ start at 0, so that a rate exists before the first event. docs/metrics.md is tes
 """
 
 import math
+from collections import Counter as CounterOf
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client import generate_latest as _generate_latest
 
+from schemas.enrichment.names import Outcome
 from schemas.errors import DeadCode
 from schemas.identity_changes import ChangeName
 from streams.store_metrics import StoreMetrics
@@ -81,6 +83,10 @@ class Metrics:
             "events_dropped_total",
             "Events that went no further and are in no dead letter, by reason, and whether that is as it should be.",
             "stage", "reason", "intentional",
+        )  # fmt: skip
+        self.enrichments = self._counter(
+            "enrichments_total", "Looks of enrichers at a field of an event, by what came of them.",
+            "enricher", "outcome",
         )  # fmt: skip
         self.duplicates = self._counter(
             "duplicates_total", "Copies of events that were recognised and not counted again."
@@ -203,6 +209,18 @@ class Metrics:
             self.restore_seconds.labels(stage)
         for change in ChangeName:
             self.identity_changes.labels(change.value)
+
+    def expect_enrichments(self, names: Iterable[str]) -> None:
+        """Start what the enrichers of these names count at 0."""
+        for name in names:
+            for outcome in Outcome:
+                self.enrichments.labels(name, outcome.value)
+
+    def count_enrichments(self, counts: CounterOf[tuple[str, str]]) -> None:
+        """Export what came of enrichers' looks, by enricher and outcome, and start counting anew."""
+        for (enricher, outcome), number in counts.items():
+            self.enrichments.labels(enricher, outcome).inc(number)
+        counts.clear()
 
     def expect_drops(self, stage: str, reasons: Iterable[str]) -> None:
         """Start the drops of a stage at 0."""

@@ -4,6 +4,7 @@ What only one process needs is imported when that one is asked for: every other 
 """
 
 import asyncio
+import os
 from importlib.metadata import version
 
 from goldenthread.commands.output import JsonFlag, print_json
@@ -80,6 +81,8 @@ def collect() -> None:
             metrics=Metrics("collect", version("goldenthread")),
             clock=SystemClock(),
             version=version("goldenthread"),
+            mappings=parts.mappings,
+            signatures=parts.registry.signatures(os.environ),
         )
 
     run_process("collect", main)
@@ -89,6 +92,7 @@ def lookup() -> None:
     """Run the lookup service."""
     from connectors.serve.projection import Retention
     from connectors.serve.service import LookupOptions, run_lookup
+    from schemas.enrichment.names import with_derived
     from state.join import JoinRules
 
     parts = _parts("lookup")
@@ -98,7 +102,7 @@ def lookup() -> None:
         catalogue=parts.catalogue,
         group_id=settings.application,
         data_dir=settings.data_dir,
-        rules=JoinRules(parts.policy, frozenset(settings.trusted_traits)),
+        rules=JoinRules(parts.policy, with_derived(settings.trusted_traits)),
         version=version("goldenthread"),
         host=settings.host,
         port=settings.lookup_port,

@@ -11,6 +11,8 @@ from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from goldenthread.parts import Parts
 from goldenthread.secret import installation_name
+from schemas.enrichment.enrichment import Enrichment
+from schemas.enrichment.names import enricher_names, with_derived
 from schemas.errors import RestartNeeded
 from schemas.topics import Topic
 from state.store import Store, shared_cache
@@ -60,6 +62,7 @@ class Worker:
         self._metrics.expect_dead([intake.STAGE], parts.catalogue.channels)
         self._metrics.expect_dead(_OUTCOMES, ())
         self._metrics.expect_agents(_OUTCOMES, (identity.STAGE, context.STAGE))
+        self._metrics.expect_enrichments(enricher_names(parts.settings.enrichers))
         self._fault = fault_hook(parts.settings.fault)
         self._cache = shared_cache(parts.settings.store_cache_mb * _MIB)
         self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
@@ -146,7 +149,7 @@ class Worker:
             catalogue=parts.catalogue,
             keyring=parts.keyring,
             policy=parts.policy,
-            trusted_traits=frozenset(settings.trusted_traits),
+            trusted_traits=with_derived(settings.trusted_traits),
             horizon_days=settings.dedupe_horizon_days,
             cached_rows_max=settings.cached_fragments_max,
         )
@@ -179,6 +182,8 @@ class Worker:
             registry=parts.registry,
             mappings=parts.mappings,
             known=known,
+            enrichment=Enrichment(parts.settings.enrichers, phone_region=parts.policy.phone_region),
+            metrics=self._metrics,
         )
         return StatelessStage(
             intake.STAGE,
