@@ -36,6 +36,8 @@ async def play(
     rate_per_second: float | None,
     progress: Progress | None = None,
     give_up_seconds: float = GIVE_UP_SECONDS,
+    *,
+    token: str | None = None,
 ) -> int:
     """Post all events in order to collect, in batches; returns how many were accepted.
 
@@ -45,6 +47,7 @@ async def play(
         rate_per_second: events a second; None sends as fast as collect takes them.
         progress: called after each batch with the number of events accepted so far.
         give_up_seconds: how long one batch is tried while collect is missing or asks to wait.
+        token: shown to collect, where it lets in nobody without.
 
     Raises:
         UsageError: collect refused a batch; the message has its answer.
@@ -52,7 +55,8 @@ async def play(
     """
     accepted = 0
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         started = time.monotonic()
         for batch in _batches(events, rate_per_second):
             await _post(session, collect_url.rstrip("/") + EVENTS_PATH, batch, give_up_seconds)

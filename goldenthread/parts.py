@@ -1,12 +1,9 @@
 """What processes are put together from, each made from the settings: the composition root's parts."""
 
-from pathlib import Path
-
 import msgspec
 
-from goldenthread.settings import Settings, variable_name
+from goldenthread.settings import Settings, file_of
 from schemas.cleaning import Cleaner
-from schemas.errors import SettingError
 from schemas.identity_policy import DEFAULT_POLICY, Policy
 from schemas.keys import Keyring
 from schemas.mapping import MappingSet, load_mappings
@@ -41,13 +38,6 @@ def kafka_of(settings: Settings, client: str) -> KafkaOptions:
     )
 
 
-def _file(settings: Settings, name: str) -> Path | None:
-    path: Path | None = getattr(settings, name)
-    if path is not None and not path.is_file():
-        raise SettingError(f"{variable_name(name)}: {path} is no file")
-    return path
-
-
 def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:
     """Read and verify everything that is given in files.
 
@@ -55,8 +45,8 @@ def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:
         SettingError: a file, key or value is wrong; the message names it.
     """
     catalogue = catalogue_of(settings)
-    policy = DEFAULT_POLICY if (path := _file(settings, "identity_file")) is None else load_policy(path)
-    registry = SourceRegistry() if (path := _file(settings, "sources_file")) is None else load_sources(path)
+    policy = DEFAULT_POLICY if (path := file_of(settings, "identity_file")) is None else load_policy(path)
+    registry = SourceRegistry() if (path := file_of(settings, "sources_file")) is None else load_sources(path)
     registry.verify(catalogue.channels)
     cleaner = Cleaner(
         policy=policy,

@@ -12,27 +12,26 @@ Nothing but digests is kept of a key. A key is random, so its plain SHA-256 is e
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from schemas.errors import SettingError
-from schemas.times import MICROSECONDS_PER_SECOND
+from schemas.errors import EventError, SettingError
+from schemas.times import parse_time
 
 DIGEST_PREFIX: Final = "sha256:"
 ENVIRONMENT_PREFIX: Final = "env:"
 #: Longer ones are refused without a look: no generator makes them, and a header would not hold them.
 KEY_LENGTH_MAX: Final = 512
+_SHOWN_MAX: Final = 64
 # A colon would end the user name of basic authentication, and other characters have no place in a header.
 _PLAIN: Final = re.compile(r"[!-9;-~]+", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
-#: When a key stops to count, with its offset from UTC.
-Expiry = Annotated[datetime, msgspec.Meta(tz=True)]
 #: Requests a second; a burst may have one second's worth.
-RequestRate = Annotated[float, msgspec.Meta(gt=0)]
+RequestRate = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
 
 
 def digest_of(key: str) -> bytes:
@@ -82,11 +81,22 @@ def resolved_digest(closed: str, environment: Mapping[str, str], place: str, len
     return _usable(environment[variable], f"{place}: the environment variable {variable}", length_min)
 
 
-def expiry_us(expires: datetime | None) -> int | None:
-    """The moment in microseconds since 1970."""
+def expiry_us(expires: Any, place: str) -> int | None:
+    """When a key stops to count, in microseconds since 1970; None: never.
+
+    YAML makes a moment of what looks like one, and leaves it as text within quotes.
+
+    Raises:
+        SettingError: it is no time with an offset from UTC.
+    """
     if expires is None:
         return None
-    return round(expires.astimezone(UTC).timestamp() * MICROSECONDS_PER_SECOND)
+    try:
+        return parse_time(expires.isoformat() if isinstance(expires, datetime) else str(expires))
+    except EventError as error:
+        raise SettingError(
+            f"{place}: {str(expires)[:_SHOWN_MAX]!r} is no time with its offset, such as 2027-01-31T00:00:00Z"
+        ) from error
 
 
 def _usable(key: str, place: str, length_min: int) -> bytes:

@@ -43,6 +43,7 @@ def customer_get(
     namespace: str | None = None,
     realm: str | None = None,
     min_grade: str | None = None,
+    token: str | None = None,
     timeout_s: float = TIMEOUT_SECONDS,
 ) -> LookupReply:
     """Look one identifier up.
@@ -60,6 +61,9 @@ def customer_get(
         headers={"Content-Type": "application/json"},
         method="POST",
     )
+    if token is not None:
+        # To nobody else, should the address lead on to another.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         with _DIRECTLY.open(request, timeout=timeout_s) as answer:
             return _reply(answer.status, answer.headers, answer.read(ANSWER_SIZE_BYTES_MAX))

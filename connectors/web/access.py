@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from aiohttp import hdrs, web
@@ -121,6 +121,13 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"token:{self.name}" if self.source is None else f"source:{self.source}"
 
 
+class KeyFiles(Protocol):
+    """Where keys come from, while the service runs."""
+
+    async def watch(self, access: "Access") -> None:
+        """Replace the keys whenever they have changed, until cancelled."""
+
+
 class AccessRefused(ProblemError):
     """A request is refused. `reason` and `key_name` are for the log and metrics; the client is not told."""
 
@@ -171,6 +178,7 @@ class Access:
         role: What operations of this service need that name nothing else.
         clock: Says what has expired, and fills the buckets.
         requests_per_second_max: For keys that have no limit of their own; None: no limit.
+        files: What replaces the keys when they change.
 
     Raises:
         SettingError: two entries hold the same key, or have the same name.
@@ -183,10 +191,12 @@ class Access:
         role: Role,
         clock: Clock | None = None,
         requests_per_second_max: float | None = None,
+        files: KeyFiles | None = None,
     ) -> None:
         self.role = role
         self._clock = clock or SystemClock()
         self._requests_per_second_max = requests_per_second_max
+        self._files = files
         self._rates = RateLimits(self._clock)
         # Keys are found by a hash that only this process can compute: how long it takes tells nothing about them.
         self._pepper = secrets.token_bytes(32)
@@ -222,6 +232,11 @@ class Access:
                 f"no key of role {self.role} is left, which would let everybody in; to open the service start it again"
             )
         self._keys, self.enabled = found, enabled
+
+    async def watch(self) -> None:
+        """Keep the keys as their files have them, until cancelled."""
+        if self._files is not None:
+            await self._files.watch(self)
 
     def authenticate(self, credential: str) -> Principal:
         """Whose key it is.

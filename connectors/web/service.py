@@ -1,6 +1,7 @@
 """A table of operations becomes an application: with probes, metrics, problems, request ids and its own description."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -77,7 +78,15 @@ def make_service(
         else:
             application.router.add_route(operation.method, operation.path, operation.handler)
     application.on_response_prepare.append(complete_headers)
+    application.cleanup_ctx.append(_watching_keys)
     return application
+
+
+async def _watching_keys(application: web.Application) -> AsyncIterator[None]:
+    watching = asyncio.create_task(application[ACCESS].watch())
+    yield
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 def _admission(operation: Operation, role: Role) -> Admission:

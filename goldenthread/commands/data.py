@@ -20,7 +20,7 @@ from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_p
 from goldenthread.commands.tables import shown, table
 from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts
 from goldenthread.secret import keyring
-from goldenthread.settings import load_settings
+from goldenthread.settings import load_settings, revealed
 from schemas.clock import SystemClock
 from schemas.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS_FOUND, UsageError
 from schemas.mapping import load_mapping
@@ -118,13 +118,15 @@ def send(
 ) -> None:
     """Post one CloudEvent to collect and print what it answers."""
     settings = load_settings()
-    base = url or f"http://{settings.host}:{settings.collect_port}"
+    base = url or f"http://{settings.local_host}:{settings.collect_port}"
     body = sys.stdin.buffer.read() if event == "-" else event.encode()
     if not base.startswith(("http://", "https://")):
         raise UsageError(f"{base!r} is no http:// or https:// address of collect")
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked above.
         f"{base.rstrip('/')}/v1/events", data=body, headers={"Content-Type": "application/cloudevents+json"}
     )
+    if (token := revealed(settings.token)) is not None:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         with _DIRECTLY.open(request, timeout=SEND_TIMEOUT_SECONDS) as answer:
             print_text(answer.read().decode(errors="replace"))
@@ -176,8 +178,10 @@ def get(  # noqa: PLR0917 - typer turns each into an option of its own.
 ) -> None:
     """Print a customer's context, found by any identifier."""
     settings = load_settings()
-    base = url or f"http://{settings.host}:{settings.lookup_port}"
-    reply = customer_get(base, kind, value, namespace=namespace, realm=realm, min_grade=min_grade)
+    base = url or f"http://{settings.local_host}:{settings.lookup_port}"
+    reply = customer_get(
+        base, kind, value, namespace=namespace, realm=realm, min_grade=min_grade, token=revealed(settings.token)
+    )
     if json or not reply.found:
         print_json(reply.body)
     else:

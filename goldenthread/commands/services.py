@@ -61,6 +61,8 @@ def worker(index: int | None = None) -> None:
 def collect() -> None:
     """Run collect, the HTTP intake."""
     from connectors.collect.service import CollectOptions, run_collect
+    from connectors.web.access import Role
+    from goldenthread.access import make_access
 
     parts = _parts("collect")
     settings = parts.settings
@@ -71,6 +73,7 @@ def collect() -> None:
         batch_events_max=settings.collect_batch_events_max,
         linger_ms=settings.collect_linger_ms,
     )
+    access = make_access(settings, Role.COLLECT)
 
     async def main(_stopping: asyncio.Event) -> None:
         await run_collect(
@@ -81,6 +84,7 @@ def collect() -> None:
             metrics=Metrics("collect", version("goldenthread")),
             clock=SystemClock(),
             version=version("goldenthread"),
+            access=access,
             mappings=parts.mappings,
             signatures=parts.registry.signatures(os.environ),
         )
@@ -92,6 +96,8 @@ def lookup() -> None:
     """Run the lookup service."""
     from connectors.serve.projection import Retention
     from connectors.serve.service import LookupOptions, run_lookup
+    from connectors.web.access import Role
+    from goldenthread.access import make_access
     from schemas.enrichment.names import with_derived
     from state.join import JoinRules
 
@@ -108,6 +114,7 @@ def lookup() -> None:
         port=settings.lookup_port,
         retention=Retention(days=settings.interactions_days),
         cache_size_bytes=settings.store_cache_mb * _MIB,
+        access=make_access(settings, Role.LOOKUP),
     )
 
     async def main(_stopping: asyncio.Event) -> None:

@@ -5,12 +5,13 @@ import math
 from typing import Final, NamedTuple
 
 import aiohttp
+from aiohttp import hdrs
 from prometheus_client.parser import text_string_to_metric_families
 from rich.live import Live
 from rich.text import Text
 
 from goldenthread.commands.output import OUT
-from goldenthread.settings import Settings
+from goldenthread.settings import Settings, revealed
 
 REFRESH_SECONDS: Final = 1.0
 # Without a terminal a line now and then is enough for a log.
@@ -31,14 +32,16 @@ class StatusLine:
     """Shows the figures until it is cancelled."""
 
     def __init__(self, settings: Settings) -> None:
-        self._worker = f"http://{settings.host}:{settings.worker_port + settings.worker_index}/metrics"
-        self._lookup = f"http://{settings.host}:{settings.lookup_port}/metrics"
+        self._worker = f"http://{settings.local_host}:{settings.worker_port + settings.worker_index}/metrics"
+        self._lookup = f"http://{settings.local_host}:{settings.lookup_port}/metrics"
+        token = revealed(settings.supervisor_token)
+        self._headers = {} if token is None else {hdrs.AUTHORIZATION: f"Bearer {token}"}
         self._before: tuple[float, int] | None = None
 
     async def show(self) -> None:
         """Refresh the line, or print one now and then where there is no terminal."""
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session:
             if OUT.is_terminal:
                 with Live(console=OUT, auto_refresh=False, transient=True) as live:
                     while True:

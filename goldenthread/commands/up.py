@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,11 +16,13 @@ from rich.console import Console
 from bench.demo import EXAMPLE_EMAIL, demo_events
 from bench.generator import SOURCES_FILE
 from bench.play import play
+from connectors.web.access import Role
+from goldenthread.access import make_access
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring, usable
-from goldenthread.settings import Settings, load_settings, variable_name
+from goldenthread.settings import Settings, load_settings, revealed, variable_name
 from goldenthread.supervisor.broker_child import BROKER, broker_child
 from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
 from goldenthread.supervisor.fetch_reporter import FetchReporter
@@ -38,6 +41,7 @@ STOP_DEADLINE_SECONDS: Final = 30.0
 OWN_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 DEMO_EVENTS_PER_SECOND: Final = 150.0
 _PROBE_TIMEOUT_SECONDS: Final = 2.0
+_TOKEN_LENGTH_BYTES: Final = 32
 #: Settings that the printed commands need too.
 _TOLD_SETTINGS: Final = frozenset(
     variable_name(field)
@@ -50,13 +54,16 @@ def up(
     data_dir: Annotated[Path | None, typer.Option(help="Where state, the broker and logs are kept.")] = None,
 ) -> None:
     """Start everything here: a broker if none is given, then worker, collect and lookup. Ctrl-C stops it all."""
-    settings = load_settings(data_dir=data_dir)
+    # Our own token: `up` plays the demo and reads metrics, whatever keys others need.
+    settings = load_settings(data_dir=data_dir, supervisor_token=secrets.token_urlsafe(_TOKEN_LENGTH_BYTES))
     # The supervisor's own log goes to a file: the terminal shows the status line.
     with _log_file(settings) as log_file:
         configure_logs(settings.log_level, log_file)
         with DirectoryLock(settings.data_dir, setting=variable_name("data_dir")):
             # A wrong file is told now, and not by a child once the broker runs.
             make_parts(settings, "up", keyring(settings))
+            for role in (Role.COLLECT, Role.LOOKUP, Role.METRICS):
+                make_access(settings, role)
             code = _with_broker(settings, demo)
     sys.exit(code)
 
@@ -137,7 +144,7 @@ def _children(settings: Settings, demo: bool, broker: LocalBroker | None) -> lis
             name=name,
             command=(*program, name, *arguments),
             needs=("init",),
-            ready=_answers(f"http://{settings.host}:{port}/readyz"),
+            ready=_answers(f"http://{settings.local_host}:{port}/readyz"),
             environment=environment,
             ready_deadline_s=READY_DEADLINE_SECONDS,
             stop_deadline_s=STOP_DEADLINE_SECONDS,
@@ -165,6 +172,7 @@ def _environment(settings: Settings, demo: bool) -> dict[str, str]:
     environment = dict(os.environ)
     environment[variable_name("data_dir")] = str(settings.data_dir.resolve())
     environment[variable_name("kafka_bootstrap_servers")] = settings.bootstrap_servers
+    environment[variable_name("supervisor_token")] = revealed(settings.supervisor_token) or ""
     if demo and settings.sources_file is None:
         environment[variable_name("sources_file")] = str(SOURCES_FILE)
     return environment
@@ -201,14 +209,19 @@ async def _play(settings: Settings) -> None:
     """Play the demo; what goes wrong with it is said, and ends nothing."""
     try:
         events = demo_events(SystemClock().now_us())
-        accepted = await play(events, f"http://{settings.host}:{settings.collect_port}", DEMO_EVENTS_PER_SECOND)
+        accepted = await play(
+            events,
+            f"http://{settings.local_host}:{settings.collect_port}",
+            DEMO_EVENTS_PER_SECOND,
+            token=revealed(settings.supervisor_token),
+        )
         _told().print(f"The demo has played {accepted} events.")
     except GoldenthreadError as error:
         _told().print(f"[yellow]The demo ended early:[/] {error}")
 
 
 def _welcome(settings: Settings, demo: bool) -> str:
-    host, prefix = settings.host, settings.topic_prefix
+    host, prefix = settings.local_host, settings.topic_prefix
     program = Path(sys.argv[0])
     started_as_module = program.name == "__main__.py"
     shown = f"{sys.executable} -m goldenthread" if started_as_module else os.path.relpath(program)

@@ -6,9 +6,11 @@ from typing import Final
 
 from agents import context, identity, intake
 from agents.known_evidence import KnownEvidence, project_evidence
+from connectors.web.access import Role
 from connectors.web.server import listening
 from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
+from goldenthread.access import make_access
 from goldenthread.parts import Parts
 from goldenthread.secret import installation_name
 from schemas.enrichment.enrichment import Enrichment
@@ -58,6 +60,7 @@ class Worker:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._access = make_access(parts.settings, Role.METRICS)
         self._metrics = Metrics("worker", version("goldenthread"))
         self._metrics.expect_dead([intake.STAGE], parts.catalogue.channels)
         self._metrics.expect_dead(_OUTCOMES, ())
@@ -85,6 +88,7 @@ class Worker:
             metrics=self._metrics,
             version=version("goldenthread"),
             ready=lambda: ReadyReport(self._reasons),
+            access=self._access,
         )
         port = settings.worker_port + settings.worker_index
         async with listening(service, settings.host, port, setting_name="GOLDENTHREAD_WORKER_PORT"):

@@ -95,8 +95,8 @@ def test_what_is_for_other_programs_is_let_be(monkeypatch: pytest.MonkeyPatch, t
         ("GOLDENTHREAD_PARTITIONS", "many", "valid integer"),
         ("GOLDENTHREAD_PARTITIONS", "0", "greater than or equal to 1"),
         ("GOLDENTHREAD_LOOKUP_PORT", "70000", "less than or equal to 65535"),
-        ("GOLDENTHREAD_HOST", "0.0.0.0", "only a loopback address is allowed"),  # noqa: S104 - it is refused.
-        ("GOLDENTHREAD_HOST", "192.168.1.5", "only a loopback address is allowed"),
+        ("GOLDENTHREAD_REQUESTS_PER_SECOND_MAX", "0", "greater than or equal to 0.001"),
+        ("GOLDENTHREAD_SUPERVISOR_TOKEN", "short", "at least 16"),
         ("GOLDENTHREAD_HOST", "shop.example.com", "does not appear to be"),
         ("GOLDENTHREAD_CHANNELS", "web,web", "channels are distinct names"),
         ("GOLDENTHREAD_CHANNELS", "web/1", "channels are distinct names"),
@@ -134,7 +134,7 @@ def test_a_wrong_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: 
 
 def test_several_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOLDENTHREAD_PARTITIONS", "many")
-    monkeypatch.setenv("GOLDENTHREAD_HOST", "8.8.8.8")
+    monkeypatch.setenv("GOLDENTHREAD_HOST", "8.8.8")
     with pytest.raises(SettingError, match=r"GOLDENTHREAD_PARTITIONS: .*; GOLDENTHREAD_HOST: "):
         load_settings()
 
@@ -198,3 +198,18 @@ def test_each_worker_has_a_folder_of_its_own() -> None:
 def test_variables_are_named_after_their_settings() -> None:
     assert variable_name("partitions") == "GOLDENTHREAD_PARTITIONS"
     assert variable_name("kafka_home") == "KAFKA_HOME"
+
+
+@pytest.mark.parametrize(
+    ("host", "reached_at"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - nothing listens.
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_own_clients_reach_what_listens_on_every_address(host: str, reached_at: str) -> None:
+    assert load_settings(host=host).local_host == reached_at
