@@ -5,5 +5,6 @@ counts as a compatible change. Knows no registry and no HTTP: whoever has a sche
 anything but `schemas`.
 
 Read in this order: `framing` (what lies before the body), `public_schemas` (the files), `writing` (a public topic's
-JSON to Avro), `reading` and `logical` (Avro of any schema to JSON, within bounds), `compatibility` (what may change).
+JSON to Avro), `reading`, `values` and `logical` (Avro of any schema to JSON, within bounds), `compatibility` (what may
+change).
 """
