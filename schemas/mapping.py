@@ -19,7 +19,7 @@ from schemas.mapping_functions import RECEIVED_NAME, REQUEST_NAME, RESERVED_NAME
 from schemas.mapping_records import RECORDS_MAX, BodyRecord, Pick, read_records
 from schemas.sources import SourceRegistry
 from schemas.strict_json import canonical_json
-from schemas.times import format_time
+from schemas.times import format_time, parse_time
 from schemas.yaml_files import decode_yaml, read_yaml_file, suggestion
 
 MAPPING_DEPTH_MAX: Final = 16
@@ -98,6 +98,8 @@ class Mapping:
         #: Names at the top of a record that its expressions read.
         self.columns = read - RESERVED_NAMES
         self._reserved = read & RESERVED_NAMES
+        time = self._attributes.get("time")
+        self._reads_received = isinstance(time, Expression) and RECEIVED_NAME in time.columns
         #: Whether events need a time at which something received them, which a file's rows do not have.
         self.reads_arrival = bool(self._reserved) or "time" not in self._attributes
         #: Whether the request that brought a record is read.
@@ -172,13 +174,13 @@ class Mapping:
 
     def _assign_time(self, event: dict[str, Any], arrival: Arrival) -> None:
         """Where the mapping takes no time from the record, that of its arrival stands, and the event says so."""
-        received = None if arrival.received_us is None else format_time(arrival.received_us)
         if "time" not in self._attributes:
-            if received is None:
+            if arrival.received_us is None:
                 message = "the mapping leaves out event.time, and a row of a file has no time at which it was received"
                 raise EventError(DeadCode.MAPPING_FAILED, message, "/time")
-            event["time"] = received
-        if received is not None and event.get("time") == received:
+            event["time"] = format_time(arrival.received_us)
+            event[TIME_ASSIGNED] = True
+        elif self._reads_received and _is_time(event.get("time"), arrival.received_us):
             event[TIME_ASSIGNED] = True
 
     def _require(self, event: dict[str, Any], data: dict[str, Any], record: Row) -> None:
@@ -320,6 +322,13 @@ def _value(leaf: Any, row: Row) -> Any:
     if isinstance(leaf, list):
         return [value for child in leaf if (value := _value(child, row)) is not None] or None
     return leaf
+
+
+def _is_time(value: Any, time_us: int | None) -> bool:
+    try:
+        return isinstance(value, str) and parse_time(value) == time_us
+    except EventError:
+        return False
 
 
 def _is_whole(ref: Any) -> bool:

@@ -5,7 +5,7 @@ to the broker's acknowledgement, is `delivery`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from connectors.collect.cloud_events_door import REFUSED_WITH_BATCH, CloudEvents
 from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, REFUSED, STAGE, Delivery, Door
 from connectors.collect.event_gate import EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS
+from connectors.collect.hooks import SKIPPED, WebhookDoor
 from connectors.web.access import Access, Role
 from connectors.web.limits import MEBIBYTE, WebLimits
 from connectors.web.problems import WRONG_SOURCE
@@ -23,6 +24,8 @@ from connectors.web.server import serve
 from connectors.web.service import make_service
 from schemas.cleaning import Cleaner
 from schemas.clock import Clock
+from schemas.mapping import MappingSet
+from schemas.signatures import SignatureCheck
 from schemas.topics import Catalogue
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
@@ -91,7 +94,7 @@ class CollectService:
 
 
 def make_doors(gate: EventGate, delivery: Delivery) -> tuple[Door, ...]:
-    """Every door that collect has."""
+    """The doors that need no registration."""
     return (CloudEventsDoor(gate, delivery),)
 
 
@@ -105,6 +108,8 @@ async def run_collect(
     clock: Clock,
     version: str,
     access: Access | None = None,
+    mappings: MappingSet | None = None,
+    signatures: Mapping[str, SignatureCheck] | None = None,
     on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """Answer until SIGTERM, SIGINT or cancellation. It starts without a broker, and is ready once there is one.
@@ -116,7 +121,15 @@ async def run_collect(
     """
     metrics.expect_dead([STAGE], catalogue.channels)
     metrics.expect_drops(STAGE, (REFUSED, NOT_DELIVERED))
-    for outcome in (ACCEPTED, NOT_DELIVERED, REFUSED_WITH_BATCH, BATCH_TOO_LONG.code, WRONG_SOURCE.code, *EVENT_KINDS):
+    for outcome in (
+        ACCEPTED,
+        NOT_DELIVERED,
+        SKIPPED,
+        REFUSED_WITH_BATCH,
+        BATCH_TOO_LONG.code,
+        WRONG_SOURCE.code,
+        *EVENT_KINDS,
+    ):
         metrics.events_processed.labels(STAGE, outcome)
     producer = DeliveringProducer(
         kafka, catalogue, metrics, linger_ms=options.linger_ms, delivery_timeout_ms=options.delivery_timeout_ms
@@ -130,8 +143,16 @@ async def run_collect(
         metrics=metrics,
         in_flight_bytes_max=options.in_flight_bytes_max,
     )
+    hooks = WebhookDoor(
+        gate,
+        delivery,
+        mappings=mappings or MappingSet({}),
+        signatures=signatures or {},
+        clock=clock,
+        records_max=options.batch_events_max,
+    )
     service = CollectService(
-        doors=make_doors(gate, delivery),
+        doors=(*make_doors(gate, delivery), hooks),
         producer=producer,
         readiness=readiness,
         metrics=metrics,

@@ -86,7 +86,7 @@ def collect() -> None:
             version=version("goldenthread"),
             access=access,
             mappings=parts.mappings,
-            signatures=parts.registry.signatures(os.environ),
+            signatures=signatures,
         )
 
     run_process("collect", main)
