@@ -3,14 +3,14 @@
 Stateless: what it repeats after a crash the fold removes. Per record:
 
 1. read it as a CloudEvent, or through its source's mapping where it is none, which may find several records in it, or
-   leave one out on purpose (`schemas.event`, `schemas.mapping`);
+   leave one out on purpose (`schemas.event`, `schemas.mapping`); Avro is read as the JSON of the same content;
 2. clean it: validate, normalise, route (`schemas.cleaning`);
 3. enrich it: traits made comparable, findings (`schemas.enrichment`); this touches nothing that steps 2 and 4 go by;
 4. say the pairs of identifiers that identity does not know yet (`agents.known_evidence`).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from traceback import format_tb
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from agents.known_evidence import KnownEvidence
+from schemas.avro.event_headers import declares_avro, headers_of_json
+from schemas.avro.framing import is_framed
 from schemas.cleaning import Cleaned, Cleaner
 from schemas.dead_letters import dead_letter
 from schemas.enrichment.enrichment import Enrichment
@@ -32,6 +34,7 @@ from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalog
 from state.engine import Output
 from streams.logs import logger
 from streams.metrics import Metrics
+from streams.wire_input import without_registry
 
 log = logger(__name__)
 
@@ -41,10 +44,19 @@ STAGE: Final = "intake"
 OUTCOMES: Final = ("routed", "evidence", "skipped")
 
 
+class _Json(NamedTuple):
+    """An Avro record as the JSON record of the same content."""
+
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
 class _Part(NamedTuple):
     """What one event is made of: a raw record, or one of those that the mapping of its source finds in it."""
 
     record: Any
+    #: What is read: the record itself, or as JSON.
+    content: Any
     mapping: Mapping | None = None
     found: BodyRecord | None = None
 
@@ -62,6 +74,7 @@ class Intake:
         known: KnownEvidence,
         enrichment: Enrichment | None = None,
         metrics: Metrics | None = None,
+        read_framed: Callable[[bytes], bytes] = without_registry,
     ) -> None:
         self._catalogue = catalogue
         self._cleaner = cleaner
@@ -70,6 +83,7 @@ class Intake:
         self._known = known
         self._enrichment = enrichment
         self._metrics = metrics
+        self._read_framed = read_framed
         self.counts: Counter[str] = Counter()
 
     def handle(self, record: Any) -> list[Output]:
@@ -79,7 +93,7 @@ class Intake:
             with _foreseen(record):
                 parts = self._parts(record)
         except EventError as error:
-            return [self._dead(_Part(record), error)]
+            return [self._dead(_Part(record, record), error)]
         for part in parts:
             try:
                 # Steps 1 to 3.
@@ -133,9 +147,9 @@ class Intake:
         return event, cleaned
 
     def _read(self, part: _Part) -> CloudEvent | None:
-        record, mapping, found = part
+        record, content, mapping, found = part
         if mapping is None or found is None:
-            return read_record(record.value, record.headers or ())
+            return read_record(content.value, content.headers or ())
         if found.error is not None:
             raise found.error
         # The broker's time is the record's for ever, so a replay assigns the same.
@@ -145,23 +159,32 @@ class Intake:
         return parse_structured(mapping.encode(found.fields, arrival))
 
     def _parts(self, record: Any) -> Sequence[_Part]:
-        headers = record.headers or ()
+        content = self._as_json(record)
+        headers = content.headers or ()
         named = _header(headers, SOURCE_HEADER)
         mapping = None if named is None else self._mappings.for_source(named)
         if named is None:
             default = self._registry.default_for(self._catalogue.channel_of(record.topic))
-            if default is not None and not is_cloud_event(record.value, headers):
+            if default is not None and not is_cloud_event(content.value, headers):
                 mapping = self._mappings.for_source(default)
         if mapping is None:
-            return (_Part(record),)
+            return (_Part(record, content),)
         whole = _header(headers, PICKED_HEADER) is not None
-        found = mapping.body_records(record.value or b"", _header(headers, CONTENT_TYPE_HEADER) or "", whole=whole)
-        return [_Part(record, mapping, each) for each in found]
+        found = mapping.body_records(content.value or b"", _header(headers, CONTENT_TYPE_HEADER) or "", whole=whole)
+        return [_Part(record, content, mapping, each) for each in found]
+
+    def _as_json(self, record: Any) -> Any:
+        headers = record.headers or ()
+        if record.value and (is_framed(record.value) or declares_avro(headers)):
+            return _Json(self._read_framed(record.value), headers_of_json(headers))
+        return record
 
     def _dead(self, part: _Part, error: EventError) -> Output:
         self.counts[error.code.value] += 1
-        record, _, found = part
-        headers = record.headers or ()
+        record, content, _, found = part
+        # Of a record that is one event the letter has the bytes as they came, Avro among them.
+        whole = found is None or found.original == content.value
+        headers = (record if whole else content).headers or ()
         if found is not None and found.picked:
             own = (CONTENT_TYPE_HEADER, PICKED_HEADER)
             headers = [(name, content) for name, content in headers if name not in own]
@@ -170,7 +193,7 @@ class Intake:
             error,
             stage=STAGE,
             key=record.key,
-            value=record.value if found is None else found.original,
+            value=record.value if found is None or whole else found.original,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,

@@ -6,7 +6,7 @@ and wakes up. The fault points lie between the steps, so that tests and drills c
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from streams.logs import logger
 from streams.metrics import Metrics
 from streams.topics import topic_ids
 from streams.transaction import TransactionalProducer
+from streams.wire import Wire
 
 log = logger(__name__)
 
@@ -45,6 +46,8 @@ class CheckpointOptions:
     metrics: Metrics
     cache: Cache
     fault: FaultHook = no_fault
+    #: The form in which outputs go out.
+    wire: Wire = field(default_factory=Wire)
 
 
 class Checkpoint:
@@ -165,7 +168,7 @@ class Checkpoint:
                 self._producer = None
 
     def _produce_outputs(self, producer: TransactionalProducer, outputs: list[Output]) -> None:
-        catalogue = self._options.catalogue
+        catalogue, wire = self._options.catalogue, self._options.wire
         counts: dict[str, int] = {}
         groups: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = {}
         for output in outputs:
@@ -173,10 +176,11 @@ class Checkpoint:
             if count is None:
                 count = counts[output.topic] = catalogue.partitions_of(output.topic)
             partition = 0 if output.key is None or count == 1 else partition_of(output.key, count)
+            value = wire.value(output.topic, output.value)
             if output.headers:
-                producer.produce(catalogue.name(output.topic), partition, output.key, output.value, output.headers)
+                producer.produce(catalogue.name(output.topic), partition, output.key, value, output.headers)
             else:
-                groups.setdefault((output.topic, partition), []).append((output.key, output.value))
+                groups.setdefault((output.topic, partition), []).append((output.key, value))
         for (topic, partition), records in groups.items():
             producer.produce_batch(catalogue.name(topic), partition, records)
 

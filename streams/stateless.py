@@ -1,6 +1,6 @@
 """A stateless stage: every record becomes outputs, and is acknowledged once the broker has all of them.
 
-1. Handle what is queued, up to a bound, producing as it goes.
+1. Handle what is queued, up to a bound, producing as it goes; what a batch needs from elsewhere is fetched before.
 2. Flush: wait until every output is acknowledged.
 3. Acknowledge the input.
 
@@ -10,7 +10,7 @@ A failure in 1 or 2 stops the worker; what it repeats afterwards, the fold remov
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.errors import RestartNeeded
@@ -25,6 +25,10 @@ from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
 # Records handled before a flush at the most; a flush costs a round trip, a crash repeats what was not flushed.
 RECORDS_PER_FLUSH_MAX: Final = 5_000
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
+
+
+#: Fetches what handling the records needs, as long as they are wanted; False where they no longer are.
+Prepare = Callable[[Sequence[Any], Callable[[], bool]], Awaitable[bool]]
 
 
 class Handler(Protocol):
@@ -54,6 +58,7 @@ class StatelessStage:
         metrics: Metrics,
         fatal: Fatal,
         fault: FaultHook = no_fault,
+        prepare: Prepare | None = None,
     ) -> None:
         self.name = name
         self.topics = topics
@@ -64,6 +69,7 @@ class StatelessStage:
         self._metrics = metrics
         self._fatal = fatal
         self._fault = fault
+        self._prepare = prepare
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(QUEUE_BATCHES_MAX)
         self._generation = -1
         self._idle = asyncio.Event()
@@ -129,7 +135,7 @@ class StatelessStage:
         handled = 0
         batch: Batch | None = first
         # Step 1.
-        while batch is not None:
+        while batch is not None and await self._is_prepared(batch):
             await self._handle(batch)
             handled += len(batch.records)
             done[batch.topic, batch.partition] = batch.records[-1].offset + 1
@@ -147,6 +153,10 @@ class StatelessStage:
             self._acknowledge(topic, partition, next_offset)
         self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
         count_outcomes(self._metrics, self.name, self._handler.counts)
+
+    async def _is_prepared(self, batch: Batch) -> bool:
+        """Whether the batch can be handled now; one that is not wanted any more is fetched again, by whoever has it."""
+        return self._prepare is None or await self._prepare(batch.records, lambda: self._is_current(batch))
 
     async def _handle(self, batch: Batch) -> None:
         records = batch.records
