@@ -100,8 +100,8 @@ class Mapping:
         self._reserved = read & RESERVED_NAMES
         time = self._attributes.get("time")
         self._reads_received = isinstance(time, Expression) and RECEIVED_NAME in time.columns
-        #: Whether events need a time at which something received them, which a file's rows do not have.
-        self.reads_arrival = bool(self._reserved) or "time" not in self._attributes
+        #: Events get the time at which collect or the broker took them, which a file's rows do not have.
+        self.leaves_out_time = time is None
         #: Whether the request that brought a record is read.
         self.reads_request = REQUEST_NAME in self._reserved
         # These read the body, not a record of it.
@@ -196,14 +196,20 @@ class Mapping:
             message = "event.data.identifiers yields nothing for this record, so the event is nobody's"
             raise EventError(DeadCode.NO_USABLE_IDENTIFIER, message, "/data/identifiers")
 
-    def encode(self, record: Row, arrival: Arrival = FILED) -> bytes:
+    def encode(
+        self, record: Row, arrival: Arrival = FILED, *, source: str | None = None, channel: str | None = None
+    ) -> bytes:
         """The event of a record as structured-mode JSON.
+
+        `source` and `channel` take the place of the mapping's, where several sources share one mapping.
 
         Raises:
             EventError: as `apply`.
         """
         try:
-            return canonical_json(self.apply(record, arrival))
+            event = self.apply(record, arrival)
+            event |= {name: value for name, value in (("source", source), ("channel", channel)) if value is not None}
+            return canonical_json(event)
         except UnicodeEncodeError:
             raise EventError(DeadCode.INVALID_UTF8, "half of a surrogate pair, which no UTF-8 can hold") from None
         except (TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -1,7 +1,7 @@
 """Import of a file: rows become CloudEvents on the raw topics, bad ones go to `dead`, and a broken run goes on.
 
 For each batch of rows:
-1. read and map them; check each as intake will;
+1. read and map them; check each as intake will; those that the mapping leaves out are counted;
 2. produce the events to `raw.<channel>`, the bad rows to `dead` with their bytes and reasons;
 3. wait until the broker has acknowledged all;
 4. write the progress file, and tell whoever watches.
@@ -12,7 +12,7 @@ finished run removes its progress file: the same file can be imported again, whi
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -66,6 +66,8 @@ class ImportResult(msgspec.Struct, frozen=True):
     rows: int
     accepted: int
     dead: int
+    #: Rows that the mapping leaves out on purpose.
+    skipped: int
     #: Rows that an interrupted run had brought already.
     resumed_rows: int
     #: Of this run alone.
@@ -109,12 +111,16 @@ def import_file(
 
     Raises:
         UsageError: there is no such file.
-        SettingError: the file does not fit the mapping: its header, its encoding.
+        SettingError: the file does not fit the mapping: its header, its encoding; or the mapping takes no time from it.
         DeliveryFailed: the broker did not take something; run it again to go on.
     """
     channels = destination.catalogue.channels
     if destination.channel is not None and destination.channel not in channels:
         raise SettingError(f"channel {destination.channel!r} is none of {', '.join(channels)}")
+    if mapping is not None and mapping.leaves_out_time:
+        raise SettingError(
+            f"the mapping of {mapping.source} leaves out event.time, and a file's rows have no other time"
+        )
     started = time.monotonic()
     try:
         run = _Import(path, mapping, destination, ProgressFile(progress_folder, path, *_identity(mapping, destination)))
@@ -125,6 +131,7 @@ def import_file(
         run.progress.rows,
         run.progress.accepted,
         run.progress.dead,
+        run.progress.skipped,
         run.resumed_rows,
         time.monotonic() - started,
         tuple(run.problems),
@@ -144,6 +151,7 @@ class _Import:
         self.problems: list[BadRow] = []
         self._bad_rows: list[BadRow] = []
         self._accepted = 0
+        self._skipped = 0
 
     def read_all(
         self, restart: bool, on_progress: Callable[[ImportProgress], None], on_bad_row: Callable[[BadRow], None]
@@ -162,7 +170,10 @@ class _Import:
         for row in FileRows(self._path, layout, self.progress.place).read(required):
             self._take(row)
             size_bytes += len(row.raw)
-            if self._accepted + len(self._bad_rows) >= BATCH_ROWS_MAX or size_bytes >= BATCH_SIZE_BYTES_MAX:
+            if (
+                self._accepted + self._skipped + len(self._bad_rows) >= BATCH_ROWS_MAX
+                or size_bytes >= BATCH_SIZE_BYTES_MAX
+            ):
                 self._commit(row, on_bad_row)
                 on_progress(self._shown(total_bytes))
                 size_bytes = 0
@@ -172,24 +183,43 @@ class _Import:
         self._file.remove()
 
     def _take(self, row: FileRow) -> None:
-        # 1. Read, map and check.
+        if row.error is not None:
+            self._set_aside(row, row.error)
+            return
+        pick = None if self._mapping is None else self._mapping.pick
         try:
-            if row.error is not None:
-                raise row.error
-            body = self._mapping.encode(row.fields) if self._mapping else canonical_json(row.fields)
+            records = [row.fields] if pick is None else pick(row.fields)
+        except EventError as error:
+            self._set_aside(row, error)
+            return
+        for record in records:
+            self._take_record(row, record)
+
+    def _take_record(self, row: FileRow, record: Any) -> None:
+        # 1. Map and check.
+        try:
+            if not isinstance(record, dict):
+                raise EventError(DeadCode.NOT_AN_OBJECT, "a record to be mapped is a JSON object")
+            if self._mapping is not None and not self._mapping.takes(record):
+                self._skipped += 1
+                return
+            body = self._mapping.encode(record) if self._mapping else canonical_json(record)
             event = parse_structured(body)
             channel = self._channel(event)
         except EventError as error:
-            # 2. The bad row to `dead` ...
-            self._bad_rows.append(BadRow(row.line, error.code, error.message, error.pointer))
-            origin = f"{STAGE}:{self._path.name}"
-            self._to.producer.produce(
-                set_aside(self._to.catalogue, error, stage=STAGE, original=row.raw, origin=origin, line=row.line)
-            )
+            self._set_aside(row, error)
             return
-        # ... the event to its channel's raw topic.
+        # 2. The event to its channel's raw topic ...
         self._to.producer.produce(Record(self._to.catalogue.raw(channel), raw_key(event), body, _EVENT_HEADERS))
         self._accepted += 1
+
+    def _set_aside(self, row: FileRow, error: EventError) -> None:
+        # ... the bad row to `dead`.
+        self._bad_rows.append(BadRow(row.line, error.code, error.message, error.pointer))
+        origin = f"{STAGE}:{self._path.name}"
+        self._to.producer.produce(
+            set_aside(self._to.catalogue, error, stage=STAGE, original=row.raw, origin=origin, line=row.line)
+        )
 
     def _channel(self, event: CloudEvent) -> str:
         """The channel whose topic the event belongs on; the same checks as intake's."""
@@ -209,13 +239,14 @@ class _Import:
         self.progress = Progress(
             offset=last.end.offset,
             lines=last.end.lines,
-            rows=former.rows + self._accepted + len(self._bad_rows),
+            rows=former.rows + self._accepted + self._skipped + len(self._bad_rows),
             accepted=former.accepted + self._accepted,
             dead=former.dead + len(self._bad_rows),
+            skipped=former.skipped + self._skipped,
         )
         self._file.write(self.progress)
         self.problems += self._bad_rows[: PROBLEMS_SHOWN_MAX - len(self.problems)]
-        bad_rows, self._bad_rows, self._accepted = self._bad_rows, [], 0
+        bad_rows, self._bad_rows, self._accepted, self._skipped = self._bad_rows, [], 0, 0
         for bad_row in bad_rows:
             on_bad_row(bad_row)
 

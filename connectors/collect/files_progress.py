@@ -21,6 +21,7 @@ class Progress(msgspec.Struct, frozen=True):
     rows: int = 0
     accepted: int = 0
     dead: int = 0
+    skipped: int = 0
 
     @property
     def place(self) -> Place:

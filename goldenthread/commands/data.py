@@ -99,7 +99,8 @@ def _tell(result: ImportResult, parts: Parts, json: bool) -> None:
         return
     resumed = f", {result.resumed_rows:,} of them before" if result.resumed_rows else ""
     OUT.print(
-        f"{result.rows:,} rows{resumed}: {result.accepted:,} accepted, {result.dead:,} dead, {result.seconds:.1f} s"
+        f"{result.rows:,} rows{resumed}: {result.accepted:,} accepted, {result.dead:,} dead, "
+        f"{result.skipped:,} skipped, {result.seconds:.1f} s"
     )
     for bad in result.problems[:PROBLEMS_SHOWN_MAX]:
         OUT.print(shown(_bad_row(bad)))

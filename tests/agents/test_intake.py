@@ -16,7 +16,7 @@ from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
 from schemas.mapping import load_mappings
 from schemas.messages import RoutedEvent, decode_identity, decode_routed
-from schemas.sources import SourceRegistry, load_sources
+from schemas.sources import Source, SourceRegistry, load_sources
 from schemas.topics import Catalogue, Topic
 from state.engine import MemoryRows, Output
 from streams.producer import RECORD_SIZE_BYTES_MAX
@@ -268,6 +268,55 @@ def test_a_cloud_event_needs_no_mapping_where_there_is_a_default(mapped: Intake)
 
 def test_an_unknown_source_header_leaves_the_record_to_itself(mapped: Intake) -> None:
     assert _routed(mapped.handle(_raw()._replace(headers=(("gt-source", b"nobody"),)))).source == "shop-web"
+
+
+TOOL_MAPPING = """
+version: 1
+source: tool
+input: {records: events}
+when: kind != 'ping'
+event:
+  id: id || _request.headers."x-delivery"
+  type: concat('tool.', kind)
+  data:
+    identifiers: {email: mail}
+"""
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Intake:
+    """An intake with a source whose records hold several events, without a time."""
+    (tmp_path / "tool.yaml").write_text(TOOL_MAPPING)
+    registry = SourceRegistry({"tool": Source(channel="web", mapping="tool.yaml", default_for="web")}, tmp_path)
+    return _intake(registry)
+
+
+def test_the_records_in_a_record_become_events_and_dead_letters_of_their_own(tool: Intake) -> None:
+    events = [{"id": "1", "kind": "sent", "mail": "ann@example.com"}, {"kind": "ping"}, {"id": "2", "kind": "read"}]
+    routed, letter = tool.handle(_Raw(json.dumps({"events": events}).encode(), (("content-type", b"text/json"),)))
+    event = _routed([routed])
+    assert (event.id, event.type, event.assigned, event.time) == ("1", "tool.sent", True, NOW_MS * 1000)
+    headers = _headers([letter])
+    assert letter.value == b'{"id":"2","kind":"read"}'
+    assert headers["gt-code"] == DeadCode.NO_USABLE_IDENTIFIER.encode()
+    assert (headers["gt-picked"], headers["content-type"]) == (b"true", b"application/json")
+    assert tool.counts["skipped"] == 1
+    assert _headers(tool.handle(_Raw(b'{"other": 1}')))["gt-code"] == DeadCode.MAPPING_FAILED.encode()
+    assert _headers(tool.handle(_Raw(b"[0]" * 2)))["gt-code"] == DeadCode.NOT_JSON.encode()
+
+
+def test_a_dead_letter_of_a_webhook_is_read_again_with_what_was_noted_of_its_request(tool: Intake) -> None:
+    headers = (
+        ("gt-source", b"tool"), ("gt-picked", b"true"), ("content-type", b"application/x-www-form-urlencoded"),
+        ("gt-request", b'{"headers": {"x-delivery": "d-1"}}'),
+    )  # fmt: skip
+    raw = _Raw(b"kind=sent&mail=ann%40example.com", headers)
+    assert _routed(tool.handle(raw)).id == "d-1"
+    # Of another moment, it is the same event.
+    again = _routed(tool.handle(raw._replace(timestamp=NOW_MS + 1)))
+    assert again.content == _routed(tool.handle(raw)).content
+    unreadable = raw._replace(headers=(*headers[:3], ("gt-request", b"[")))
+    assert _headers(tool.handle(unreadable))["gt-pointer"] == b"/id"
 
 
 def test_a_record_that_the_mapping_can_not_read_is_a_dead_letter(mapped: Intake) -> None:

@@ -394,3 +394,33 @@ def test_the_complaints_of_bpic_2016_arrive_whole(tmp_path: Path) -> None:
     assert all(json.loads(event.data)["theme"]["en"] for event in events)
     # A date is its midnight in Amsterdam, an hour or two before the one of UTC.
     assert {event.time // 3_600_000_000 % 24 for event in events} <= {22, 23}
+
+
+LOG = """
+version: 1
+source: log
+input: {format: jsonl, records: "calls || [@]"}
+when: kind != 'test'
+event:
+  id: id
+  type: "'call.ended'"
+  time: iso(at)
+  channel: "'voice'"
+  data:
+    identifiers: {phone: phone}
+"""
+
+
+def test_rows_are_left_out_on_purpose_and_may_hold_several_records(tmp_path: Path) -> None:
+    call = {"id": "1", "at": "2026-01-01T00:00:00Z", "phone": "+31201234567"}
+    lines = ({**call, "kind": "test"}, {"calls": [call, {**call, "id": "2"}, 7]}, {**call, "id": "3"})
+    result, producer = run(write(tmp_path, *map(json.dumps, lines)), given=Mapping(LOG.encode(), "log.yaml"))
+    assert (result.rows, result.accepted, result.dead, result.skipped) == (5, 3, 1, 1)
+    assert ids(producer) == ["1", "2", "3"]
+    assert result.problems[0].line == 2
+
+
+def test_a_mapping_that_takes_no_time_from_a_row_stops_the_import(tmp_path: Path) -> None:
+    timeless = Mapping(LOG.replace("  time: iso(at)\n", "").encode(), "log.yaml")
+    with pytest.raises(SettingError, match=r"event\.time"):
+        run(write(tmp_path, "{}"), given=timeless)

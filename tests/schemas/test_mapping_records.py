@@ -159,7 +159,7 @@ def test_a_mapping_without_a_time_takes_that_of_the_arrival() -> None:
     made = hook(HOOK.replace("  time: coalesce(iso(at), _received)\n", ""))
     event = made.apply(RECORD, HTTP)
     assert (event["time"], event["timeassigned"]) == ("2026-11-22T10:00:00Z", True)
-    assert made.reads_arrival
+    assert made.leaves_out_time
     with pytest.raises(EventError, match="row of a file"):
         made.apply(RECORD)
 
