@@ -75,6 +75,7 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     FORBIDDEN = "forbidden"
+    WRONG_HOST = "wrong_host"
     WRONG_SOURCE = "wrong_source"
     RATE_LIMITED = "rate_limited"
 

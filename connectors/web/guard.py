@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import ipaddress
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
@@ -22,6 +24,7 @@ from connectors.web.access import (
 )
 from connectors.web.boundary import METRICS, SERVICE_NAME, route_of
 from connectors.web.operations import Handler
+from connectors.web.problems import WRONG_HOST
 from schemas.credentials import is_sendable
 from streams.logs import logger
 
@@ -47,10 +50,8 @@ def _let_in(request: web.Request) -> None:
     access = request.app[ACCESS]
     method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
     admission = request.app[ADMISSIONS].get((method, route_of(request)), ANY_ROLE)
-    if not access.enabled:
-        request[PRINCIPAL] = ANYONE
-    elif admission in (OPEN, IN_HANDLER):
-        request[PRINCIPAL] = NOBODY
+    if admission in (OPEN, IN_HANDLER):
+        request[PRINCIPAL] = NOBODY if access.enabled else ANYONE
     elif isinstance(admission, frozenset):
         admit(request, credential_of(request), admission)
 
@@ -59,20 +60,40 @@ def admit(request: web.Request, credential: str | None, roles: frozenset[Role] |
     """Let the bearer of the key in, as PRINCIPAL; for handlers that find keys where only they can look.
 
     Raises:
-        AccessRefused: 401, 403 or 429.
+        AccessRefused: 401, 403 or 429; 421 for a request to an open service under a foreign name.
     """
-    principal = request.app[ACCESS].admit(credential, roles)
+    access = request.app[ACCESS]
+    if not access.enabled:
+        _require_own_name(request)
+    principal = access.admit(credential, roles)
     request[PRINCIPAL] = principal
     return principal
+
+
+def _require_own_name(request: web.Request) -> None:
+    """Whoever asks an open service has to mean this machine.
+
+    A browser on this machine reaches it for any page of the internet whose name is made to lead here (DNS rebinding),
+    and the page may read the answer; the Host header has that name then.
+    """
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        own = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        own = False
+    if not own:
+        raise AccessRefused(Refusal.WRONG_HOST, WRONG_HOST, WRONG_HOST.meaning)
 
 
 def credential_of(request: web.Request) -> str | None:
     """The key in the Authorization header; None where there is no such header.
 
     Raises:
-        AccessRefused: 401, it is there and holds no key.
+        AccessRefused: 401, it is there and holds no key; where no key is configured, nothing is looked at.
     """
     access = request.app[ACCESS]
+    if not access.enabled:
+        return None
     given = request.headers.getall(hdrs.AUTHORIZATION, [])
     if not given:
         return None

@@ -89,6 +89,13 @@ WRONG_SOURCE: Final = ProblemKind(
 RATE_LIMITED: Final = ProblemKind(
     "rate_limited", 429, "Rate limited", "The key sends more requests than it may. Send again after Retry-After."
 )
+WRONG_HOST: Final = ProblemKind(
+    "wrong_host",
+    421,
+    "Wrong host",
+    "Where no key is configured the service answers under a loopback name only, such as 127.0.0.1 or localhost: a page "
+    "of the internet could reach it under a name of its own. Ask under such a name, or configure keys.",
+)
 NO_SUCH_PATH: Final = ProblemKind(
     "no_such_path", 404, "No such path", "This service has no such path; /openapi.json lists those it has."
 )
@@ -131,8 +138,8 @@ OVERLOADED: Final = ProblemKind(
 )
 
 COMMON_KINDS: Final = (
-    MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, UNAUTHENTICATED, FORBIDDEN, NO_SUCH_PATH, METHOD_NOT_ALLOWED,
-    BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, INVALID_ENCODING,
+    MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, UNAUTHENTICATED, FORBIDDEN, WRONG_HOST, NO_SUCH_PATH,
+    METHOD_NOT_ALLOWED, BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, INVALID_ENCODING,
     EXPECTATION_FAILED, RATE_LIMITED, REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY, OVERLOADED,
 )  # fmt: skip
 _BY_STATUS: Final = {

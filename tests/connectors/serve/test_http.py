@@ -406,7 +406,7 @@ async def test_openapi_lists_every_route_and_its_statuses(served: Served) -> Non
     }
     for path, methods in expected.items():
         for method, statuses in methods.items():
-            assert set(document["paths"][path][method]["responses"]) == statuses | {"401", "403", "429"}, path
+            assert set(document["paths"][path][method]["responses"]) == statuses | {"401", "403", "421", "429"}, path
     listed = {
         resource.canonical for resource in served.client.app.router.resources() if resource.canonical.startswith("/v1")
     }

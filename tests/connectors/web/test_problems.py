@@ -109,7 +109,7 @@ async def test_encoded_body(start: Start) -> None:
 
 async def test_slow_body_ends(start: Start) -> None:
     service = await start(body_timeout_seconds=0.05, lingering_seconds=0.05)
-    head = b"POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    head = b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
     status, headers, body = await service.raw(head)
     assert status == 408
     assert headers["Connection"] == "close"
@@ -121,8 +121,8 @@ async def test_slow_body_ends(start: Start) -> None:
     [
         b"nonsense\r\n\r\n",
         b"GET /v1/things/x HTTP/1.1\r\nHost h\r\n\r\n",
-        b"GET /v1/things/x HTTP/1.1\r\nHost: h\r\nA: " + b"x" * 10_000 + b"\r\n\r\n",
-        b"POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+        b"GET /v1/things/x HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 10_000 + b"\r\n\r\n",
+        b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ],
     ids=["no HTTP", "header without colon", "header too long", "length no number", "TLS"],
@@ -136,7 +136,8 @@ async def test_malformed_request(start: Start, request_bytes: bytes) -> None:
 
 async def test_malformed_chunks(start: Start) -> None:
     service = await start()
-    head = b"POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += b"Transfer-Encoding: chunked\r\n\r\n"
     status, headers, body = await service.raw(head + b"zz\r\n{}\r\n0\r\n\r\n")
     assert status == 400
     assert_problem_body(body, headers, 400, "malformed_request")
@@ -168,7 +169,9 @@ async def test_meaning_of_every_kind_can_be_asked_for(start: Start) -> None:
 async def test_client_that_leaves_is_counted_and_harms_nobody(start: Start) -> None:
     service = await start()
     _, writer = await asyncio.open_connection(service.host, service.port)
-    writer.write(b"POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+    writer.write(
+        b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    )
     await writer.drain()
     # Closed only when the handler reads the body, or the request would never have begun.
     assert (await service.client.get("/livez")).status == 200

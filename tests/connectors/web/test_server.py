@@ -54,12 +54,12 @@ async def test_idle_connection_is_closed(start: Start) -> None:
 async def test_connections_are_bounded(start: Start) -> None:
     service = await start(connections_max=2)
     held = [await asyncio.open_connection(service.host, service.port) for _ in range(2)]
-    status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
+    status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert status == 0
     held.pop()[1].close()
     async with asyncio.timeout(DEADLINE_SECONDS):
         while status != 200:
-            status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     held.pop()[1].close()
 
 

@@ -95,12 +95,12 @@ async def test_openapi_describes_operations_parameters_answers_and_problems(star
         ("name", "path", True),
         ("limit", "query", False),
     ]
-    assert thing["responses"].keys() == {"200", "308", "400", "401", "403", "418", "429", "500"}
+    assert thing["responses"].keys() == {"200", "308", "400", "401", "403", "418", "421", "429", "500"}
     assert thing["responses"]["200"]["headers"]["ETag"]["description"] == "Its version."
     assert "short_and_stout" in thing["responses"]["418"]["description"]
     echo = document["paths"]["/v1/echo"]["post"]
     assert echo["requestBody"]["content"].keys() == {"application/json"}
-    assert echo["responses"].keys() == {"200", "400", "401", "403", "408", "413", "415", "429", "500"}
+    assert echo["responses"].keys() == {"200", "400", "401", "403", "408", "413", "415", "421", "429", "500"}
     assert echo["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Echo"}
 
 

@@ -14,8 +14,8 @@ from tests.connectors.web.conftest import OPERATIONS, Service, application_of
 Start = Callable[..., Awaitable[Service]]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 DEADLINE_SECONDS = 5
-HEAD = b"POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-GET = b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
+HEAD = b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 #: What a connection has sent when it stops, or goes on byte by byte.
 BEGINNINGS = {"no byte": b"", "half a head": HEAD[:40], "half a body": HEAD + b"x" * 500}
 
