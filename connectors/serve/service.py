@@ -19,6 +19,9 @@ from connectors.serve.fragments import FragmentContexts
 from connectors.serve.handlers import CONFIRM_TIMEOUT_SECONDS, Handlers
 from connectors.serve.layout import LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key
 from connectors.serve.operations import DESCRIPTION, operations
+from connectors.serve.page.activity import Activity
+from connectors.serve.page.dead_watch import DeadTopic, DeadWatch
+from connectors.serve.page.operations import Page, PageSources, make_page
 from connectors.serve.projection import FOLLOWED, Projection, Retention
 from connectors.serve.timeline import Timeline
 from connectors.web.access import Access, Role
@@ -30,7 +33,7 @@ from schemas.clock import Clock, SystemClock
 from schemas.errors import BrokerUnreachable, LoginRefused
 from schemas.keys import Keyring
 from schemas.rows import LinkRow, PositionRow, RowDecoder
-from schemas.topics import Catalogue, Topic
+from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from state.join import JoinRules
 from state.store import Store, shared_cache
 from streams.follower import Follower
@@ -39,6 +42,7 @@ from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.topics import verify_topics, wait_for_broker
+from streams.wire_reader import WireReader, reading_wire
 
 log = logger(__name__)
 
@@ -70,10 +74,12 @@ class LookupOptions:
         port_setting: How the users call the port, for errors.
         retention: How many interactions are kept.
         cache_size_bytes: For blocks of the copy.
+        wire: Reads public records, JSON or Avro.
         probe_interval_s: How often freshness is looked at when nobody asks.
         confirm_timeout_s: How long an answer waits to see that nothing waits.
         limits: Bounds of requests and connections.
         access: Who may ask; everybody where nothing is given.
+        page: Whether `/` shows the page for people.
     """
 
     kafka: KafkaOptions
@@ -87,10 +93,12 @@ class LookupOptions:
     port_setting: str = PORT_SETTING
     retention: Retention = field(default_factory=Retention)
     cache_size_bytes: int = CACHE_SIZE_BYTES
+    wire: WireReader = field(default_factory=lambda: WireReader(None))
     probe_interval_s: float = INTERVAL_SECONDS
     confirm_timeout_s: float = CONFIRM_TIMEOUT_SECONDS
     limits: WebLimits = field(default_factory=lambda: WebLimits(body_size_bytes=BODY_SIZE_BYTES_MAX))
     access: Access = field(default_factory=lambda: Access(role=Role.LOOKUP))
+    page: bool = True
 
     @property
     def store_path(self) -> Path:
@@ -117,6 +125,7 @@ async def run_lookup(
         SecretError: the topics were written with another secret.
         SettingError: the address can't be listened on.
         LoginRefused: the broker refuses this client.
+        RegistryRefused: public records are Avro, and no schema registry is configured, or one without their schemas.
     """
     # 1. Open the copy.
     cache = shared_cache(options.cache_size_bytes)
@@ -159,14 +168,16 @@ class Lookup:
         consumed = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
         consumed |= {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (Topic.ROUTED, Topic.EVIDENCE)}
         self._reasons: tuple[str, ...] = ("the broker did not answer yet",)
-        projection = Projection(catalogue, clock, options.retention)
+        self._clock = clock
+        self._activity = Activity(catalogue.channels)
+        projection = Projection(catalogue, clock, options.retention, self._activity.add)
         self._figures = CopyFigures(store, projection, metrics, clock)
         self._follower = Follower(
             NAME,
             kafka=options.kafka,
             topics=followed,
             store=store,
-            project=projection,
+            project=reading_wire(projection, options.wire, (catalogue.name(topic) for topic in PUBLIC_TOPICS)),
             metrics=metrics,
             clock=clock,
             on_visible=self._figures.observe_visible,
@@ -182,9 +193,12 @@ class Lookup:
     def application(self) -> web.Application:
         """The HTTP service; it reads the copy and may be asked before that is complete."""
         finder = Finder(self._store, self._keyring, self._options.rules.policy)
+        answers = Answers(finder, FragmentContexts(self._store, self._options.rules))
+        timeline = Timeline(self._store, finder)
+        page = self._page(finder, answers, timeline) if self._options.page else None
         handlers = Handlers(
-            Answers(finder, FragmentContexts(self._store, self._options.rules)),
-            Timeline(self._store, finder),
+            answers,
+            timeline,
             freshness=self._freshness,
             ready=self.ready,
             metrics=self._metrics,
@@ -192,7 +206,7 @@ class Lookup:
         )
         application = make_service(
             NAME,
-            operations(handlers),
+            (*operations(handlers), *(() if page is None else page.operations)),
             description=DESCRIPTION,
             metrics=self._metrics,
             version=self._options.version,
@@ -201,7 +215,30 @@ class Lookup:
             access=self._options.access,
         )
         application.on_response_prepare.append(handlers.complete_headers)
+        if page is not None:
+            page.live.attach(application)
         return application
+
+    def _page(self, finder: Finder, answers: Answers, timeline: Timeline) -> Page:
+        dead = DeadTopic(self._options.kafka, self._options.catalogue.name(Topic.DEAD), self._clock)
+        return make_page(
+            PageSources(
+                rows=self._store,
+                finder=finder,
+                answers=answers,
+                timeline=timeline,
+                keyring=self._keyring,
+                policy=self._options.rules.policy,
+                activity=self._activity,
+                freshness=self._freshness,
+                dead=DeadWatch(dead, close=dead.close),
+                ready=self.ready,
+                metrics=self._metrics,
+                access=self._options.access,
+                clock=self._clock,
+                host=self._options.host,
+            )
+        )
 
     def ready(self) -> ReadyReport:
         """Ready once the copy was complete, its secret is right, and freshness is known."""

@@ -1,0 +1,136 @@
+"""What the page shows of one customer: the context document in words, and its interactions."""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from connectors.serve.page.words import plain, pretty_json, value_text
+from connectors.serve.timeline import Page
+from schemas.document import ContextDocument, Permission, Trait
+
+_DOCUMENT: Final = msgspec.json.Decoder(ContextDocument)
+_NAMES: Final = (("name",), ("first_name", "last_name"), ("first_name",), ("last_name",))
+
+
+class TraitLine(NamedTuple):
+    """A fact, and where it comes from."""
+
+    name: str
+    value: str
+    time: str
+    source: str
+    event: str
+    via: str
+    #: A newer value that was only claimed, where a better proven one stands.
+    claim: str
+
+
+class PermissionLine(NamedTuple):
+    """Yes or no to a purpose on a channel."""
+
+    channel: str
+    purpose: str
+    value: bool
+    time: str
+    source: str
+    via: str
+
+
+class TimelineEntry(NamedTuple):
+    """One interaction."""
+
+    time: str
+    channel: str
+    type: str
+    summary: str
+    direction: str
+    source: str
+    id: str
+    via: str
+    data: str
+
+
+class TimelinePage(NamedTuple):
+    """Some interactions, newest first."""
+
+    entries: list[TimelineEntry]
+    next: str | None
+    horizon: str | None
+
+
+def read_document(encoded: bytes) -> ContextDocument:
+    """The context as it was published."""
+    return _DOCUMENT.decode(encoded)
+
+
+def display_name(document: ContextDocument) -> str:
+    """What people call the customer: its name, or its home's value."""
+    for names in _NAMES:
+        found = [document.traits[name] for name in names if name in document.traits]
+        if len(found) == len(names):
+            return plain(" ".join(value_text(trait.value) for trait in found), 120)
+    shown = document.identifiers
+    return plain(f"{shown[0].kind} {shown[0].value}", 120) if shown else "A customer"
+
+
+def trait_lines(document: ContextDocument) -> list[TraitLine]:
+    """All traits, in the order of their names."""
+    return [_trait_line(name, trait) for name, trait in sorted(document.traits.items())]
+
+
+def permission_lines(document: ContextDocument) -> list[PermissionLine]:
+    """All permissions, in the order of channel and purpose."""
+    return [
+        _permission_line(channel, purpose, permission)
+        for channel, purposes in sorted(document.permissions.items())
+        for purpose, permission in sorted(purposes.items())
+    ]
+
+
+def timeline_page(page: Page) -> TimelinePage:
+    """A page of interactions, ready to be shown."""
+    entries = [
+        TimelineEntry(
+            shown.time,
+            plain(shown.channel),
+            plain(shown.type),
+            plain(shown.summary or ""),
+            plain(shown.direction or ""),
+            plain(shown.source),
+            plain(shown.id),
+            plain(shown.via or ""),
+            pretty_json(shown.data),
+        )
+        for shown in page.interactions
+    ]
+    return TimelinePage(entries, page.next, page.horizon)
+
+
+def _trait_line(name: str, trait: Trait) -> TraitLine:
+    claim = trait.newer_claim
+    return TraitLine(
+        plain(name),
+        value_text(trait.value),
+        trait.time,
+        plain(trait.source),
+        plain(trait.event),
+        plain(trait.via or ""),
+        "" if claim is None else value_text(claim.value),
+    )
+
+
+def _permission_line(channel: str, purpose: str, permission: Permission) -> PermissionLine:
+    return PermissionLine(
+        plain(channel),
+        plain(purpose),
+        permission.value,
+        permission.time,
+        plain(permission.source),
+        plain(permission.via or ""),
+    )
+
+
+def days_line(document: ContextDocument) -> list[tuple[str, int]]:
+    """Interactions of each of the last days, oldest first."""
+    totals: dict[str, Any] = {day: sum(channels.values()) for day, channels in document.days.items()}
+    return sorted(totals.items())
