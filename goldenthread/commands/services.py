@@ -4,11 +4,10 @@ What only one process needs is imported when that one is asked for: every other 
 """
 
 import asyncio
-import os
 from importlib.metadata import version
 
 from goldenthread.commands.output import JsonFlag, print_json
-from goldenthread.parts import Parts, make_parts
+from goldenthread.parts import Parts, make_parts, registry_of
 from goldenthread.processes.running import run_process
 from goldenthread.secret import keyring
 from goldenthread.settings import Settings, load_settings
@@ -31,8 +30,12 @@ def _parts(client: str, settings: Settings | None = None) -> Parts:
 
 
 def init(json: JsonFlag = False) -> None:
-    """Make the topics that are missing, and verify those that are there. Can be run again at any time."""
+    """Make the topics that are missing, and verify those that are there. Can be run again at any time.
+
+    Where a schema registry is configured, the Avro schemas of the public topics are registered.
+    """
     from goldenthread.processes.worker import group_topics
+    from streams.registry import register_public
 
     parts = _parts("init")
     settings = parts.settings
@@ -44,10 +47,12 @@ def init(json: JsonFlag = False) -> None:
     untouched = is_empty(parts.kafka, parts.catalogue, (Topic.STATE, Topic.LINKS))
     new = {topic: count for topic, count in group_topics(parts).items() if untouched or topic in created}
     record_new_partitions(parts.kafka, settings.application, new)
+    client = registry_of(settings)
+    schemas = {} if client is None else {"schemas": len(register_public(client, parts.catalogue))}
     if json:
-        print_json({"created": created, "topics": len(parts.catalogue.specs())})
+        print_json({"created": created, "topics": len(parts.catalogue.specs()), **schemas})
     else:
-        log.info("topics are ready", created=len(created), topics=len(parts.catalogue.specs()))
+        log.info("topics are ready", created=len(created), topics=len(parts.catalogue.specs()), **schemas)
 
 
 def worker(index: int | None = None) -> None:
@@ -100,6 +105,7 @@ def lookup() -> None:
     from goldenthread.access import make_access
     from schemas.enrichment.names import with_derived
     from state.join import JoinRules
+    from streams.wire_reader import WireReader
 
     parts = _parts("lookup")
     settings = parts.settings
@@ -115,6 +121,8 @@ def lookup() -> None:
         retention=Retention(days=settings.interactions_days),
         cache_size_bytes=settings.store_cache_mb * _MIB,
         access=make_access(settings, Role.LOOKUP),
+        wire=WireReader(registry_of(settings)),
+        page=settings.page,
     )
 
     async def main(_stopping: asyncio.Event) -> None:

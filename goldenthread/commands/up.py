@@ -237,9 +237,11 @@ def _welcome(settings: Settings, demo: bool) -> str:
     exported = [name for name in sorted(_TOLD_SETTINGS) if name in os.environ]
     same = f"\nwith the same settings: export {' '.join(f'{name}={os.environ[name]}' for name in exported)}"
     sources = "the demo's sources" if demo and settings.sources_file is None else settings.sources_file
+    # The first of these addresses is the one to open in a browser.
+    page = f"  page     http://{host}:{settings.lookup_port}/     open it in a browser\n" if settings.page else ""
     return f"""
 [bold green]Goldenthread is ready.[/]
-  lookup   http://{host}:{settings.lookup_port}      one customer's context, by any identifier
+{page}  lookup   http://{host}:{settings.lookup_port}      one customer's context, by any identifier
   collect  http://{host}:{settings.collect_port}      events in, as CloudEvents
   Kafka    {settings.bootstrap_servers}             {prefix}raw.<channel> in, {prefix}context out
   sources  {sources or "none registered: every link is a claim (docs/sources.md)"}
