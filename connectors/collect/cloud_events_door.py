@@ -57,6 +57,7 @@ class CloudEventsDoor:
                 parameters=BINARY_PARAMETERS,
                 bodies=(STRUCTURED_CONTENT, BATCH_CONTENT, BINARY_CONTENT),
                 problems=(*EVENT_KINDS.values(), BATCH_REFUSED, BATCH_TOO_LONG, WRONG_SOURCE, *DELIVERY_KINDS),
+                across_origins=True,
             ),
         )
 

@@ -33,6 +33,8 @@ STAGE: Final = "collect"
 # Outcomes of events in metrics, besides the codes of refused ones and of those set aside.
 ACCEPTED: Final = "accepted"
 NOT_DELIVERED: Final = "not_acknowledged"
+# Left out on purpose, by the `when` of a mapping.
+SKIPPED: Final = "skipped"
 # Why events went no further, in metrics: they were refused, or (as above) not acknowledged.
 REFUSED: Final = "refused"
 #: What every operation that delivers may answer; a door adds its own.

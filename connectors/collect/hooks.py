@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import hdrs, web
 
-from connectors.collect.delivery import DELIVERY_KINDS, Delivery, SetAside
+from connectors.collect.delivery import DELIVERY_KINDS, SKIPPED, Delivery, SetAside
 from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS, event_problem
 from connectors.collect.hooks_request import described_request, header_texts, kept_request
@@ -57,8 +57,6 @@ from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER
 PATH: Final = "/v1/hooks/{source}"
 #: Query parameters that may hold the key: the second is how Meta's platforms prove themselves when they verify.
 KEY_PARAMETERS: Final = ("key", "hub.verify_token")
-#: Outcome of records that the mapping leaves out on purpose.
-SKIPPED: Final = "skipped"
 NO_SUCH_HOOK: Final = ProblemKind(
     "no_such_hook",
     404,

@@ -13,24 +13,31 @@ from aiohttp import web
 
 from connectors.collect.broker_readiness import BrokerReadiness, broker_readiness
 from connectors.collect.cloud_events_door import REFUSED_WITH_BATCH, CloudEventsDoor
-from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, REFUSED, STAGE, Delivery, Door
+from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, REFUSED, SKIPPED, STAGE, Delivery, Door
 from connectors.collect.event_gate import EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS
-from connectors.collect.hooks import SKIPPED, WebhookDoor
+from connectors.collect.hooks import WebhookDoor
+from connectors.collect.segment.acceptance import Acceptance
+from connectors.collect.segment.door import SegmentDoor
 from connectors.web.access import Access, Role
+from connectors.web.cors import ANY_ORIGIN, share_across_origins
 from connectors.web.limits import MEBIBYTE, WebLimits
 from connectors.web.problems import WRONG_SOURCE
 from connectors.web.server import serve
 from connectors.web.service import make_service
 from schemas.cleaning import Cleaner
 from schemas.clock import Clock
+from schemas.errors import DeadCode
 from schemas.mapping import MappingSet
 from schemas.signatures import SignatureCheck
+from schemas.sources import SourceRegistry
 from schemas.topics import Catalogue
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer, RecordProducer
 
+#: As many as Segment lets its SDKs send at once.
+BATCH_EVENTS_MAX: Final = 2_500
 # How long a stop waits for records that no request waits for any more.
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
 
@@ -44,13 +51,15 @@ class CollectOptions:
     #: The setting that errors about the port name.
     port_setting: str = "GOLDENTHREAD_COLLECT_PORT"
     body_size_bytes: int = 4 * MEBIBYTE
-    batch_events_max: int = 1_000
+    batch_events_max: int = BATCH_EVENTS_MAX
     #: What may be on its way to the broker, of all requests together.
     in_flight_bytes_max: int = 64 * MEBIBYTE
     #: A request waits so much longer, and the broker has far fewer requests to answer.
     linger_ms: int = 15
     #: After this the sender is told that nothing is promised.
     delivery_timeout_ms: int = 10_000
+    #: Pages of these origins may send events; `*` is any, none is none.
+    cors_origins: tuple[str, ...] = (ANY_ORIGIN,)
 
 
 class CollectService:
@@ -75,9 +84,10 @@ class CollectService:
 
     def application(self, version: str) -> web.Application:
         """The application; stopping it closes the producer, after the last request."""
+        operations = [operation for door in self._doors for operation in door.operations()]
         application = make_service(
             "collect",
-            [operation for door in self._doors for operation in door.operations()],
+            operations,
             description="Takes events of every channel.",
             metrics=self._metrics,
             version=version,
@@ -85,6 +95,8 @@ class CollectService:
             limits=WebLimits(body_size_bytes=self._options.body_size_bytes),
             access=self._access,
         )
+        shared = [operation for operation in operations if operation.across_origins]
+        share_across_origins(application, shared, self._options.cors_origins)
         application.cleanup_ctx.append(self._closing)
         return application
 
@@ -93,9 +105,35 @@ class CollectService:
         await asyncio.to_thread(self._producer.close, CLOSE_TIMEOUT_SECONDS)
 
 
-def make_doors(gate: EventGate, delivery: Delivery) -> tuple[Door, ...]:
-    """The doors that need no registration."""
-    return (CloudEventsDoor(gate, delivery),)
+def make_doors(
+    gate: EventGate,
+    delivery: Delivery,
+    *,
+    clock: Clock,
+    registry: SourceRegistry | None = None,
+    mappings: MappingSet | None = None,
+    signatures: Mapping[str, SignatureCheck] | None = None,
+    batch_events_max: int = BATCH_EVENTS_MAX,
+) -> tuple[Door, ...]:
+    """Every door that collect has.
+
+    Raises:
+        SettingError: a mapping that is shipped can't be read.
+    """
+    mappings = mappings or MappingSet({})
+    acceptance = Acceptance(gate, registry=registry or SourceRegistry(), mappings=mappings)
+    return (
+        CloudEventsDoor(gate, delivery),
+        SegmentDoor(acceptance, delivery, clock=clock, batch_messages_max=batch_events_max),
+        WebhookDoor(
+            gate,
+            delivery,
+            mappings=mappings,
+            signatures=signatures or {},
+            clock=clock,
+            records_max=batch_events_max,
+        ),
+    )
 
 
 async def run_collect(
@@ -108,6 +146,7 @@ async def run_collect(
     clock: Clock,
     version: str,
     access: Access | None = None,
+    registry: SourceRegistry | None = None,
     mappings: MappingSet | None = None,
     signatures: Mapping[str, SignatureCheck] | None = None,
     on_listening: Callable[[str, int], None] | None = None,
@@ -128,6 +167,7 @@ async def run_collect(
         REFUSED_WITH_BATCH,
         BATCH_TOO_LONG.code,
         WRONG_SOURCE.code,
+        DeadCode.MAPPING_FAILED,
         *EVENT_KINDS,
     ):
         metrics.events_processed.labels(STAGE, outcome)
@@ -143,16 +183,17 @@ async def run_collect(
         metrics=metrics,
         in_flight_bytes_max=options.in_flight_bytes_max,
     )
-    hooks = WebhookDoor(
+    doors = make_doors(
         gate,
         delivery,
-        mappings=mappings or MappingSet({}),
-        signatures=signatures or {},
         clock=clock,
-        records_max=options.batch_events_max,
+        registry=registry,
+        mappings=mappings,
+        signatures=signatures,
+        batch_events_max=options.batch_events_max,
     )
     service = CollectService(
-        doors=(*make_doors(gate, delivery), hooks),
+        doors=doors,
         producer=producer,
         readiness=readiness,
         metrics=metrics,

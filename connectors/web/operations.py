@@ -64,5 +64,7 @@ class Operation:
     problems: tuple[ProblemKind, ...] = ()
     #: Roles of which one is needed, OPEN or IN_HANDLER; None: the service's own role.
     access: Admission | None = None
+    #: Pages of other origins may call it, where the service lets any (`connectors.web.cors`).
+    across_origins: bool = False
     #: Whether it stands in the OpenAPI document; a page for people does not.
     documented: bool = True

@@ -39,12 +39,14 @@ def request_id_of(request: web.BaseRequest) -> str:
     return given if _REQUEST_ID_SHAPE.fullmatch(given) else uuid.uuid4().hex
 
 
-def require_media_type(request: web.Request, media_types: tuple[str, ...]) -> str:
-    """The content type of the body, without parameters, in lower case.
+def require_media_type(request: web.Request, media_types: tuple[str, ...], *, optional: bool = False) -> str:
+    """The content type of the body, without parameters, in lower case; where it is optional and not said, the first.
 
     Raises:
         ProblemError: 415, when it is none of those or its charset is not UTF-8.
     """
+    if optional and hdrs.CONTENT_TYPE not in request.headers:
+        return media_types[0]
     media_type = request.content_type.lower()
     if hdrs.CONTENT_TYPE not in request.headers or media_type not in media_types:
         raise ProblemError(

@@ -12,11 +12,13 @@ from connectors.collect.broker_readiness import BrokerReadiness
 from connectors.collect.delivery import Delivery
 from connectors.collect.event_gate import EventGate
 from connectors.collect.service import CollectOptions, CollectService, make_doors
+from connectors.web.access import Access
 from connectors.web.server import listening
 from schemas.cleaning import Cleaner
 from schemas.clock import ManualClock
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
+from schemas.mapping import MappingSet
 from schemas.sources import Source, SourceRegistry
 from schemas.times import parse_time
 from schemas.topics import Catalogue
@@ -25,6 +27,8 @@ from streams.recording_producer import RecordingProducer
 
 CATALOGUE = Catalogue()
 NOW = "2026-11-22T10:00:00Z"
+#: `till` is registered for the store, `lost` for a channel that does not exist.
+REGISTRY = SourceRegistry({"till": Source(channel="store"), "lost": Source(channel="moon")})
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 
@@ -49,10 +53,9 @@ def encoded(value: Any) -> bytes:
 
 
 def cleaner() -> Cleaner:
-    """Judges by the default policy; `till` is registered for the store, `lost` for a channel that does not exist."""
-    registry = SourceRegistry({"till": Source(channel="store"), "lost": Source(channel="moon")})
+    """Judges by the default policy and registrations."""
     return Cleaner(
-        policy=DEFAULT_POLICY, registry=registry, keyring=Keyring(b"a secret of tests"), channels=CATALOGUE.channels
+        policy=DEFAULT_POLICY, registry=REGISTRY, keyring=Keyring(b"a secret of tests"), channels=CATALOGUE.channels
     )
 
 
@@ -86,9 +89,16 @@ class Collect:
 
 
 @asynccontextmanager
-async def running(*, looked: bool = True, **options: int) -> AsyncIterator[Collect]:
+async def running(
+    *,
+    looked: bool = True,
+    access: Access | None = None,
+    mappings: MappingSet | None = None,
+    registry: SourceRegistry = REGISTRY,
+    **options: Any,
+) -> AsyncIterator[Collect]:
     """The service, ready unless nobody `looked` for the broker."""
-    chosen = CollectOptions(**options)  # type: ignore[arg-type]  # Tests change numbers only.
+    chosen = CollectOptions(**options)
     producer, metrics, faults = RecordingProducer(CATALOGUE), Metrics("collect", "1"), dict[str, Exception]()
 
     def look(name: str) -> None:
@@ -111,11 +121,19 @@ async def running(*, looked: bool = True, **options: int) -> AsyncIterator[Colle
         in_flight_bytes_max=chosen.in_flight_bytes_max,
     )
     service = CollectService(
-        doors=make_doors(gate(chosen.batch_events_max), delivery),
+        doors=make_doors(
+            gate(chosen.batch_events_max),
+            delivery,
+            clock=ManualClock(parse_time(NOW)),
+            registry=registry,
+            mappings=mappings,
+            batch_events_max=chosen.batch_events_max,
+        ),
         producer=producer,
         readiness=readiness,
         metrics=metrics,
         options=chosen,
+        access=access,
     )
     async with (
         listening(service.application("1"), "127.0.0.1", 0) as (host, port),

@@ -1,0 +1,109 @@
+"""A message of the Segment spec becomes an event that may be written, or is set aside with its bytes and a reason."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from connectors.collect.delivery import SetAside
+from connectors.collect.event_gate import AcceptedEvent, EventGate
+from connectors.collect.segment.body import SegmentBody
+from connectors.collect.segment.calls import CALLS
+from schemas.errors import DeadCode, EventError
+from schemas.event import CONTENT_TYPE_HEADER
+from schemas.limits import EVENT_SIZE_BYTES_MAX
+from schemas.mapping import Arrival, Mapping, MappingSet
+from schemas.sources import SourceRegistry
+from schemas.strict_json import read_json
+from schemas.topics import SOURCE_HEADER
+
+#: The source of messages that come with no key, or with a key that speaks for any source.
+DEFAULT_SOURCE: Final = "segment"
+MAPPING_FILE: Final = Path(__file__).parents[1] / "mappings" / "segment.yaml"
+#: How the message travelled and by which key. No mapping sees it: copies differ in it, and a key is nobody's to keep.
+_TRANSPORT: Final = frozenset({"writeKey", "sentAt", "receivedAt", "_metadata"})
+# A message takes a third of a millisecond; others are answered between so many.
+_MESSAGES_AT_ONCE: Final = 32
+
+
+@dataclass
+class Sorted:
+    """The messages of one request."""
+
+    accepted: list[AcceptedEvent] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)
+    #: Left out on purpose, by the mapping's `when`.
+    skipped: int = 0
+
+
+class Acceptance:
+    """Maps messages and judges the events.
+
+    Args:
+        gate: Judges each event as intake will.
+        registry: A source's channel goes before the mapping's.
+        mappings: A source that is registered with one is mapped by it, all others by the shipped one.
+
+    Raises:
+        SettingError: the shipped mapping can't be read.
+    """
+
+    def __init__(self, gate: EventGate, *, registry: SourceRegistry, mappings: MappingSet) -> None:
+        self._gate = gate
+        self._registry = registry
+        self._mappings = mappings
+        self._default = Mapping(MAPPING_FILE.read_bytes(), MAPPING_FILE.name)
+
+    async def sort(self, body: SegmentBody, call: str | None, source: str, arrival: Arrival) -> Sorted:
+        """Judge every message.
+
+        Args:
+            body: What came.
+            call: Which call it was; None where each message says so itself.
+            source: Whose messages they are.
+            arrival: When they came.
+        """
+        outcome = Sorted()
+        for place, original in enumerate(body.messages):
+            if place % _MESSAGES_AT_ONCE == _MESSAGES_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            try:
+                event = self._event(_message(original, call, body.context), source, arrival)
+            except EventError as error:
+                headers = ((SOURCE_HEADER, source.encode()), (CONTENT_TYPE_HEADER, b"application/json"))
+                outcome.aside.append(SetAside(error, original, f"segment:{source}", headers))
+                continue
+            if event is None:
+                outcome.skipped += 1
+            else:
+                outcome.accepted.append(event)
+        return outcome
+
+    def _event(self, message: dict[str, Any], source: str, arrival: Arrival) -> AcceptedEvent | None:
+        mapping = self._mappings.for_source(source) or self._default
+        if not mapping.takes(message, arrival):
+            return None
+        channel = self._registry.source(source).channel
+        return self._gate.structured(mapping.encode(message, arrival, source=source, channel=channel))
+
+
+def _message(original: bytes, call: str | None, context: dict[str, Any]) -> dict[str, Any]:
+    """The message as the mapping sees it: with its type and the context of its batch, without its journey."""
+    if len(original) > EVENT_SIZE_BYTES_MAX:
+        message = f"a message of {len(original)} bytes, at most {EVENT_SIZE_BYTES_MAX} are taken"
+        raise EventError(DeadCode.RECORD_TOO_LARGE, message)
+    given = read_json(original)
+    if not isinstance(given, dict):
+        raise EventError(DeadCode.NOT_AN_OBJECT, "a message is a JSON object")
+    row = {name: value for name, value in given.items() if name not in _TRANSPORT}
+    if call is not None:
+        row["type"] = call
+    if row.get("type") is None:
+        raise EventError(DeadCode.MISSING_ATTRIBUTE, f"type is missing; it is one of {', '.join(CALLS)}", "/type")
+    if row["type"] not in CALLS:
+        raise EventError(DeadCode.WRONG_ATTRIBUTE, f"type is none of {', '.join(CALLS)}", "/type")
+    if row["type"] == "track" and not (isinstance(row.get("event"), str) and row["event"].strip()):
+        raise EventError(DeadCode.MISSING_ATTRIBUTE, "a track has an event, which is a text", "/event")
+    if context and isinstance(row.get("context", {}), dict):
+        row["context"] = {**context, **row.get("context", {})}
+    return row

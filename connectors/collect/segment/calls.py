@@ -1,0 +1,77 @@
+"""The calls of the Segment API by name, and the paths under which SDKs of today and of old send them."""
+
+from typing import Any, Final
+
+from connectors.web.operations import Content
+from schemas.limits import ID_LENGTH_MAX, IDENTIFIER_LENGTH_MAX
+
+CALLS: Final = ("identify", "track", "page", "screen", "group", "alias")
+#: One message, by its full name and by the letter that browsers send.
+CALL_PATHS: Final = {call: (f"/v1/{call}", f"/v1/{call[0]}") for call in CALLS}
+#: Many messages; the last is what SDKs of Android and Java used first.
+BATCH_PATHS: Final = ("/v1/batch", "/v1/b", "/v1/import")
+#: What SDKs tell of themselves; nobody here wants to know.
+METRICS_PATH: Final = "/v1/m"
+SETTINGS_PATH: Final = "/v1/projects/{write_key}/settings"
+
+#: A browser that sends text/plain need not ask first whether it may.
+MEDIA_TYPES: Final = ("application/json", "text/plain")
+
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_OBJECT: Final[dict[str, Any]] = {"type": "object"}
+_ID: Final[dict[str, Any]] = {"anyOf": [{"type": "string", "maxLength": IDENTIFIER_LENGTH_MAX}, {"type": "integer"}]}
+_PROPERTIES: Final[dict[str, Any]] = {
+    "userId": _ID,
+    "anonymousId": _ID,
+    "messageId": {"type": "string", "maxLength": ID_LENGTH_MAX, "description": "Names the message for ever."},
+    "timestamp": {"type": "string", "format": "date-time", "description": "When it happened, by the sender's clock."},
+    "event": {"type": "string", "description": "track: what happened."},
+    "name": {"type": "string", "description": "page, screen: its name."},
+    "previousId": {**_ID, "description": "alias: the id that was used before."},
+    "groupId": {**_ID, "description": "group: the company."},
+    "traits": {"type": "object", "description": "identify: facts about the customer; null withdraws one."},
+    "properties": {"type": "object", "description": "track, page, screen: what the event says."},
+    "context": {"type": "object", "description": "page, device, library, locale, userAgent, traits, externalIds."},
+    "writeKey": {"type": "string", "description": "The key, where it is not in Authorization."},
+}
+_MESSAGE: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A message of the Segment spec; members not described are taken along by none or by a mapping.",
+    "properties": _PROPERTIES,
+}
+_BATCH: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": {
+            "type": "array",
+            "items": {
+                **_MESSAGE,
+                "required": ["type"],
+                "properties": {"type": {"enum": list(CALLS)}, **_PROPERTIES},
+            },
+        },
+        "context": {**_OBJECT, "description": "What is true of all messages; a message's own goes before."},
+        "writeKey": _TEXT,
+        "sentAt": _TEXT,
+    },
+}
+_EXAMPLES: Final[dict[str, Any]] = {
+    "identify": {"userId": "u-1", "traits": {"email": "ann@example.com", "plan": "pro"}},
+    "track": {"userId": "u-1", "event": "Order Completed", "properties": {"order_id": "o-12", "total": 30}},
+    "page": {"anonymousId": "a-7", "name": "Running shoes", "properties": {"url": "https://shop.example/p/123"}},
+    "screen": {"anonymousId": "a-7", "name": "Running shoes"},
+    "group": {"userId": "u-1", "groupId": "acme", "traits": {"name": "Acme"}},
+    "alias": {"previousId": "a-7", "userId": "u-1"},
+}
+
+
+def call_contents(call: str) -> tuple[Content, ...]:
+    """The bodies of a call with one message."""
+    return tuple(Content(_MESSAGE, media_type, _EXAMPLES[call]) for media_type in MEDIA_TYPES)
+
+
+def batch_contents() -> tuple[Content, ...]:
+    """The bodies of a call with many messages."""
+    example = {"batch": [{"type": call, **message} for call, message in _EXAMPLES.items()]}
+    return tuple(Content(_BATCH, media_type, example) for media_type in MEDIA_TYPES)
