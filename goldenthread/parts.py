@@ -1,8 +1,10 @@
 """What processes are put together from, each made from the settings: the composition root's parts."""
 
+import dataclasses
+
 import msgspec
 
-from goldenthread.settings import Settings, file_of
+from goldenthread.settings import Settings, file_of, revealed
 from schemas.cleaning import Cleaner
 from schemas.identity_policy import DEFAULT_POLICY, Policy
 from schemas.keys import Keyring
@@ -11,6 +13,7 @@ from schemas.policy_file import load_policy
 from schemas.sources import SourceRegistry, load_sources
 from schemas.topics import Catalogue
 from streams.kafka import KafkaOptions
+from streams.registry_client import RegistryClient, RegistryOptions
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -36,6 +39,23 @@ def kafka_of(settings: Settings, client: str) -> KafkaOptions:
     return KafkaOptions(
         settings.bootstrap_servers, client_id=f"{settings.application}-{client}", security=settings.kafka_security
     )
+
+
+def registry_of(settings: Settings, *, tries_max: int | None = None) -> RegistryClient | None:
+    """The client of the schema registry; None where none is configured.
+
+    Raises:
+        SettingError: its certificates can't be read.
+    """
+    if settings.schema_registry_url is None:
+        return None
+    options = RegistryOptions(
+        settings.schema_registry_url,
+        settings.schema_registry_user,
+        revealed(settings.schema_registry_password),
+        file_of(settings, "schema_registry_ca_file"),
+    )
+    return RegistryClient(options if tries_max is None else dataclasses.replace(options, tries_max=tries_max))
 
 
 def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:

@@ -4,6 +4,7 @@ import ipaddress
 import shutil
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -64,6 +65,15 @@ def _own_address(value: str) -> str:
     return value
 
 
+def _registry_address(value: str) -> str:
+    address = urlsplit(value)
+    if address.scheme not in {"http", "https"} or not address.hostname or address.query or address.fragment:
+        raise ValueError("it is no http:// or https:// address of a schema registry")
+    if address.username is not None or address.password is not None:
+        raise ValueError("user and password have settings of their own, which are not shown")
+    return value.rstrip("/")
+
+
 def _more_than_dots(value: str) -> str:
     if value in {".", ".."}:
         raise ValueError(f"{value!r} is no prefix: names of topics don't start with dots alone")
@@ -115,6 +125,7 @@ Enrichers = Annotated[Words, AfterValidator(_enrichers)]
 #: Of this machine.
 Host = Annotated[str, AfterValidator(_own_address)]
 Brokers = Annotated[str, AfterValidator(_addresses)]
+RegistryUrl = Annotated[str, AfterValidator(_registry_address)]
 TopicPrefix = Annotated[str, AfterValidator(_more_than_dots)]
 Java = Annotated[Path, AfterValidator(_runs)]
 Folder = Annotated[Path, AfterValidator(_is_there)]

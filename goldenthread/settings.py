@@ -29,6 +29,7 @@ from goldenthread.setting_values import (
     Host,
     Java,
     Port,
+    RegistryUrl,
     TopicPrefix,
     Words,
     reachable,
@@ -38,6 +39,7 @@ from schemas.errors import SettingError
 from schemas.limits import FUTURE_TOLERANCE_SECONDS
 from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from streams.kafka_security import KafkaSecurity, SaslMechanism, SecurityProtocol
+from streams.registry_away import Away
 
 PREFIX: Final = "GOLDENTHREAD_"
 TOML_FILE: Final = "goldenthread.toml"
@@ -79,6 +81,19 @@ class Settings(BaseSettings):
     )
     kafka_ssl_key_file: Path | None = Field(None, description="PEM private key of that certificate.")
     kafka_ssl_key_password: SecretStr | None = Field(None, description="Password of the private key.")
+    schema_registry_url: RegistryUrl | None = Field(
+        None,
+        description="Schema registry: public topics hold Avro then, and Avro comes in (docs/schemas.md). None: JSON.",
+    )
+    schema_registry_user: str | None = Field(None, description="User for the registry's basic authentication.")
+    schema_registry_password: SecretStr | None = Field(None, description="That user's password.")
+    schema_registry_ca_file: Path | None = Field(
+        None, description="PEM certificates that the registry's must lead to; the system's where none are given."
+    )
+    schema_registry_away: Away = Field(
+        Away.WAIT,
+        description="While the registry is away: `wait` for it, or `go_on` in JSON, with unknown Avro to `dead`.",
+    )
     application: str = Field(
         "goldenthread", pattern=r"^[a-zA-Z0-9._-]{1,64}$",
         description="Name of the consumer group and first part of the transactional ids.",
@@ -178,6 +193,7 @@ class Settings(BaseSettings):
     interactions_days: int = Field(
         400, ge=1, description="How long the lookup keeps interactions, days; at most what the topic keeps."
     )
+    page: bool = Field(True, description="Whether the lookup shows the page for people at `/` (docs/page.md).")
 
     log_level: str = Field(
         "INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Collection
-from enum import StrEnum
 from typing import Final
 
 from schemas.avro.public_schemas import public_schemas, subject_of
@@ -21,15 +20,6 @@ READERS_MAX: Final = 1_000
 # A registry that is away is asked again after this long; it is said at once, then so often.
 RETRY_SECONDS: Final = 1.0
 TELL_SECONDS: Final = 60.0
-
-
-class Away(StrEnum):
-    """What happens while the registry is away."""
-
-    #: Whoever needs it waits.
-    WAIT = "wait"
-    #: Public topics go out as JSON, and Avro that can't be read goes to `dead`.
-    GO_ON = "go_on"
 
 
 def register_public(client: RegistryClient, catalogue: Catalogue) -> dict[Topic, int]:

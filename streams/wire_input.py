@@ -14,7 +14,8 @@ from schemas.avro.framing import FRAME_SIZE_BYTES, is_framed, schema_id_of
 from schemas.avro.reading import AvroReader
 from schemas.errors import DeadCode, EventError, RegistryAway, RegistryRefused, RestartNeeded
 from streams.logs import logger
-from streams.registry import RETRY_SECONDS, TELL_SECONDS, Away, WriterSchemas
+from streams.registry import RETRY_SECONDS, TELL_SECONDS, WriterSchemas
+from streams.registry_away import Away
 from streams.registry_client import URL_SETTING
 
 log = logger(__name__)

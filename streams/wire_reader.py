@@ -1,12 +1,19 @@
 """How our own readers take public records: JSON as it is, framed Avro as the JSON that it was made of."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from schemas.avro.framing import FRAME_SIZE_BYTES, is_framed, schema_id_of
 from schemas.errors import EventError, RegistryRefused
+from state.engine import Rows
+from streams.bulk import Record
+from streams.follower import Projection
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX
+from streams.logs import logger
 from streams.registry import WriterSchemas
 from streams.registry_client import URL_SETTING, RegistryClient
+
+log = logger(__name__)
 
 _READERS_HINT: Final = "Give the URL of the registry that the workers write with"
 
@@ -42,3 +49,28 @@ class WireReader:
             raise RegistryRefused(f"{self._client.url}: {reader.message}. {_READERS_HINT}: {URL_SETTING}")
         self._schemas.keep((schema_id,))
         return reader.json(memoryview(value)[FRAME_SIZE_BYTES:])
+
+
+def reading_wire(project: Projection, wire: WireReader, topics: Iterable[str]) -> Projection:
+    """A projection that is given the JSON of framed records of these topics; one that can't be read is left out."""
+    public = frozenset(topics)
+
+    def projected(records: Sequence[Record], rows: Rows) -> Mapping[bytes, bytes | None]:
+        if not any(is_framed(record.value) and record.topic in public for record in records):
+            return project(records, rows)
+        read = []
+        for record in records:
+            try:
+                is_avro = record.topic in public and record.value is not None
+                read.append(record._replace(value=wire.json(record.value or b"")) if is_avro else record)
+            except EventError as error:
+                log.warning(
+                    "record left out: it can't be read",
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    code=error.code.value,
+                )
+        return project(read, rows)
+
+    return projected

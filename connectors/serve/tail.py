@@ -5,13 +5,14 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.errors import TopicError, UsageError
+from schemas.errors import EventError, TopicError, UsageError
 from schemas.strict_json import UNREADABLE
 from schemas.times import format_time
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from streams.bulk import BulkReader, Record
 from streams.kafka import KafkaOptions
 from streams.topics import topic_ids
+from streams.wire_reader import WireReader
 
 _READ_SECONDS: Final = 0.2
 _MICROSECONDS_PER_MILLISECOND: Final = 1000
@@ -40,6 +41,7 @@ def tail(
     from_beginning: bool = False,
     limit: int | None = None,
     follow: bool = True,
+    wire: WireReader | None = None,
 ) -> Iterator[TailedRecord]:
     """Committed records of a public topic, in order within each partition.
 
@@ -50,12 +52,16 @@ def tail(
         from_beginning: From the oldest record that is kept, instead of from the end.
         limit: End after so many.
         follow: Wait for further records at the end, instead of ending there.
+        wire: Reads records that are Avro; without one they are refused.
 
     Raises:
         UsageError: the topic is not public.
         TopicError: the topic does not exist.
         BrokerUnreachable: no broker answers.
+        RegistryRefused: a record is Avro, and no schema registry is configured, or one without its schema.
+        RegistryAway: the schema registry does not answer.
     """
+    wire = wire or WireReader(None)
     name = public_topic(catalogue, topic)
     topic_ids(kafka, [name])
     partitions = range(catalogue.partitions_of(name.removeprefix(catalogue.prefix)))
@@ -75,7 +81,7 @@ def tail(
                 if limit is not None and shown >= limit:
                     return
                 shown += 1
-                yield _tailed(record)
+                yield _tailed(record, wire)
             if limit is not None and shown >= limit:
                 return
             waited_for.difference_update(
@@ -97,30 +103,30 @@ def public_topic(catalogue: Catalogue, topic: str) -> str:
     return catalogue.name(Topic(short))
 
 
-def _tailed(record: Record) -> TailedRecord:
+def _tailed(record: Record, wire: WireReader) -> TailedRecord:
     return TailedRecord(
         record.topic,
         record.partition,
         record.offset,
         format_time(record.timestamp_ms * _MICROSECONDS_PER_MILLISECOND),
         None if record.key is None else record.key.decode(errors="replace"),
-        _as_json(record),
+        _as_json(record, wire),
     )
 
 
-def _as_json(record: Record) -> msgspec.Raw:
+def _as_json(record: Record, wire: WireReader) -> msgspec.Raw:
     """The value on one line; of another topic's shape it is refused, as a line of it would mislead.
 
     Raises:
-        TopicError: it is no JSON.
+        TopicError: it is neither JSON nor Avro of its schema.
     """
     if record.value is None:
         return msgspec.Raw(b"null")
     try:
-        value: Any = msgspec.json.decode(record.value)
-    except UNREADABLE as error:
+        value: Any = msgspec.json.decode(wire.json(record.value))
+    except (EventError, *UNREADABLE) as error:
         raise TopicError(
-            f"{record.topic}/{record.partition} offset {record.offset} is no JSON ({error}): something else than "
+            f"{record.topic}/{record.partition} offset {record.offset} can't be read ({error}): something else than "
             "Goldenthread writes to this topic"
         ) from error
     return msgspec.Raw(msgspec.json.encode(value))

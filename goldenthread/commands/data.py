@@ -18,7 +18,7 @@ from connectors.serve.client import customer_get
 from connectors.serve.tail import tail as tail_topic
 from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_pretty, print_text
 from goldenthread.commands.tables import shown, table
-from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts
+from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts, registry_of
 from goldenthread.secret import keyring
 from goldenthread.settings import load_settings, revealed
 from schemas.clock import SystemClock
@@ -28,6 +28,7 @@ from streams.logs import configure_logs
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer
 from streams.topics import verify_topics, wait_for_broker
+from streams.wire_reader import WireReader
 
 BROKER_WAIT_SECONDS: Final = 10.0
 IMPORT_LINGER_MS: Final = 20
@@ -152,7 +153,13 @@ def tail(
     kafka = kafka_of(settings, "tail")
     wait_for_broker(kafka, BROKER_WAIT_SECONDS)
     records = tail_topic(
-        kafka, catalogue_of(settings), topic, from_beginning=from_beginning, limit=limit, follow=follow
+        kafka,
+        catalogue_of(settings),
+        topic,
+        from_beginning=from_beginning,
+        limit=limit,
+        follow=follow,
+        wire=WireReader(registry_of(settings)),
     )
     try:
         for record in records:

@@ -4,6 +4,7 @@ What only one process needs is imported when that one is asked for: every other 
 """
 
 import asyncio
+import os
 from importlib.metadata import version
 
 from goldenthread.commands.output import JsonFlag, print_json
