@@ -80,6 +80,7 @@ def collect() -> None:
         linger_ms=settings.collect_linger_ms,
     )
     access = make_access(settings, Role.COLLECT)
+    signatures = parts.registry.signatures(os.environ)
 
     async def main(_stopping: asyncio.Event) -> None:
         await run_collect(
