@@ -4,10 +4,12 @@ import sys
 
 import typer
 
+from goldenthread.commands.access import access
 from goldenthread.commands.asyncapi import asyncapi
 from goldenthread.commands.config import config, version
 from goldenthread.commands.data import customer, import_, send, tail
 from goldenthread.commands.dead import dead
+from goldenthread.commands.doctor import doctor
 from goldenthread.commands.output import ERR
 from goldenthread.commands.services import collect, init, lookup, worker
 from goldenthread.commands.up import up
@@ -31,7 +33,9 @@ application.command()(tail)
 application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
 application.add_typer(config, name="config")
+application.add_typer(access, name="access")
 application.command()(asyncapi)
+application.command()(doctor)
 application.command()(version)
 
 

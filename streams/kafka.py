@@ -18,6 +18,8 @@ FETCH_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
 BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # The largest record that any topic of ours takes: an event with its attributes, a large context.
 MESSAGE_SIZE_BYTES_MAX: Final = 1024 * 1024
+#: The group that readers without a position of their own name: nothing is committed under it.
+READER_GROUP: Final = "goldenthread-reader"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class KafkaOptions:
         """For an AdminClient."""
         return self._common()
 
-    def reader(self, *, group_id: str = "goldenthread-reader", committed_only: bool = True) -> dict[str, Any]:
+    def reader(self, *, group_id: str = READER_GROUP, committed_only: bool = True) -> dict[str, Any]:
         """For a consumer that assigns partitions to itself and commits nothing."""
         return self._common() | {
             "group.id": group_id,
