@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from schemas.enrichment.names import NO_ENRICHERS, enricher_names
 from schemas.errors import SettingError
+from schemas.origins import ANY_ORIGIN, NO_ORIGIN, is_origin
 from streams.faults import fault_hook
 
 _PORT_MAX: Final = 65_535
@@ -43,6 +44,15 @@ def _channel_names(value: tuple[str, ...]) -> tuple[str, ...]:
     if wrong or not value or len(set(value)) != len(value):
         raise ValueError("channels are distinct names of ASCII letters, digits and underscores")
     return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [origin for origin in value if origin not in (ANY_ORIGIN, NO_ORIGIN) and not is_origin(origin)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no origin such as https://shop.example, nor * (any) or none")
+    if len(value) > 1 and {ANY_ORIGIN, NO_ORIGIN}.intersection(value):
+        raise ValueError("* (any) and none stand alone")
+    return value or (NO_ORIGIN,)
 
 
 def _enrichers(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -122,6 +132,7 @@ Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Channels = Annotated[Words, AfterValidator(_channel_names)]
 Enrichers = Annotated[Words, AfterValidator(_enrichers)]
+Origins = Annotated[Words, AfterValidator(_origins)]
 #: Of this machine.
 Host = Annotated[str, AfterValidator(_own_address)]
 Brokers = Annotated[str, AfterValidator(_addresses)]

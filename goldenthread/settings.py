@@ -28,6 +28,7 @@ from goldenthread.setting_values import (
     FolderToBe,
     Host,
     Java,
+    Origins,
     Port,
     RegistryUrl,
     TopicPrefix,
@@ -37,6 +38,7 @@ from goldenthread.setting_values import (
 from schemas.enrichment.names import ENRICHERS
 from schemas.errors import SettingError
 from schemas.limits import FUTURE_TOLERANCE_SECONDS
+from schemas.origins import ANY_ORIGIN
 from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from streams.kafka_security import KafkaSecurity, SaslMechanism, SecurityProtocol
 from streams.registry_away import Away
@@ -186,7 +188,12 @@ class Settings(BaseSettings):
     collect_body_size_bytes_max: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body that collect takes, bytes."
     )
-    collect_batch_events_max: int = Field(1_000, ge=1, le=100_000, description="Most events in one batch.")
+    collect_batch_events_max: int = Field(2_500, ge=1, le=100_000, description="Most events in one batch.")
+    cors_origins: Origins = Field(
+        (ANY_ORIGIN,),
+        description="Origins whose pages may send events to collect, such as https://shop.example, separated by "
+        "commas; * is any, none is none.",
+    )
     collect_linger_ms: int = Field(
         10, ge=0, le=1_000, description="How long collect gathers events for one request to the broker, ms."
     )

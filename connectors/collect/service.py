@@ -20,7 +20,7 @@ from connectors.collect.hooks import WebhookDoor
 from connectors.collect.segment.acceptance import Acceptance
 from connectors.collect.segment.door import SegmentDoor
 from connectors.web.access import Access, Role
-from connectors.web.cors import ANY_ORIGIN, share_across_origins
+from connectors.web.cors import share_across_origins
 from connectors.web.limits import MEBIBYTE, WebLimits
 from connectors.web.problems import WRONG_SOURCE
 from connectors.web.server import serve
@@ -29,6 +29,7 @@ from schemas.cleaning import Cleaner
 from schemas.clock import Clock
 from schemas.errors import DeadCode
 from schemas.mapping import MappingSet
+from schemas.origins import ANY_ORIGIN
 from schemas.signatures import SignatureCheck
 from schemas.sources import SourceRegistry
 from schemas.topics import Catalogue
@@ -58,7 +59,7 @@ class CollectOptions:
     linger_ms: int = 15
     #: After this the sender is told that nothing is promised.
     delivery_timeout_ms: int = 10_000
-    #: Pages of these origins may send events; `*` is any, none is none.
+    #: Pages of these origins may send events; `*` is any, `none` is none.
     cors_origins: tuple[str, ...] = (ANY_ORIGIN,)
 
 

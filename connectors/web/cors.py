@@ -14,8 +14,8 @@ from connectors.web.access import OPEN
 from connectors.web.boundary import route_of
 from connectors.web.guard import ADMISSIONS
 from connectors.web.operations import Handler, Operation
+from schemas.origins import ANY_ORIGIN, NO_ORIGIN
 
-ANY_ORIGIN: Final = "*"
 #: How long a browser may remember the answer to its first question; Chromium remembers none for longer.
 PREFLIGHT_SECONDS: Final = 7200
 #: Headers of answers that a page may read, besides the few that all may.
@@ -25,12 +25,6 @@ _USUAL_HEADERS: Final = "Authorization, Content-Encoding, Content-Type, X-Reques
 # What comes back is what was sent, so nothing but names gets in.
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:[ \t]*,[ \t]*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*", re.ASCII)
 _HEADER_NAMES_LENGTH_MAX: Final = 1024
-_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
-
-
-def is_origin(text: str) -> bool:
-    """Whether it is `*`, or an origin as browsers write it: scheme, host in lower case, and an unusual port."""
-    return text == ANY_ORIGIN or _ORIGIN.fullmatch(text) is not None
 
 
 def share_across_origins(application: web.Application, operations: Iterable[Operation], origins: Iterable[str]) -> None:
@@ -42,9 +36,9 @@ def share_across_origins(application: web.Application, operations: Iterable[Oper
     Args:
         application: Not started yet.
         operations: Some of the application's own.
-        origins: Such as `https://shop.example`; `*` is any. None: nothing is added.
+        origins: Such as `https://shop.example`; `*` is any, `none` or an empty list is none.
     """
-    allowed = frozenset(origins)
+    allowed = frozenset(origins) - {NO_ORIGIN}
     if not allowed:
         return
     methods: dict[str, list[str]] = {}

@@ -78,6 +78,7 @@ def collect() -> None:
         body_size_bytes=settings.collect_body_size_bytes_max,
         batch_events_max=settings.collect_batch_events_max,
         linger_ms=settings.collect_linger_ms,
+        cors_origins=settings.cors_origins,
     )
     access = make_access(settings, Role.COLLECT)
     signatures = parts.registry.signatures(os.environ)
@@ -92,6 +93,7 @@ def collect() -> None:
             clock=SystemClock(),
             version=version("goldenthread"),
             access=access,
+            registry=parts.registry,
             mappings=parts.mappings,
             signatures=signatures,
         )

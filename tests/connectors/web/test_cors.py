@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from connectors.web.access import Access, AccessKey, Role
-from connectors.web.cors import is_origin, share_across_origins
+from connectors.web.cors import share_across_origins
 from connectors.web.server import listening
 from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
@@ -90,24 +90,7 @@ async def test_other_operations_and_no_origins_are_left_alone() -> None:
     async with _shared("*") as client:
         assert ALLOW_ORIGIN not in (await client.get("/v1/things/x", headers={"Origin": SHOP})).headers
         assert (await client.options("/v1/things/x")).status == 405
-    async with _shared() as client:
-        assert (await client.options("/v1/echo", headers=PREFLIGHT)).status == 405
-        assert ALLOW_ORIGIN not in (await client.post("/v1/echo", json={}, headers={"Origin": SHOP})).headers
-
-
-@pytest.mark.parametrize(
-    ("text", "good"),
-    [
-        ("*", True),
-        ("https://shop.example", True),
-        ("http://localhost:3000", True),
-        ("http://[::1]:3000", True),
-        ("https://shop.example/", False),
-        ("https://Shop.example", False),
-        ("shop.example", False),
-        ("https://*.shop.example", False),
-        ("null", False),
-    ],
-)
-def test_origins_are_written_as_browsers_do(text: str, good: bool) -> None:
-    assert is_origin(text) is good
+    for origins in ((), ("none",)):
+        async with _shared(*origins) as client:
+            assert (await client.options("/v1/echo", headers=PREFLIGHT)).status == 405
+            assert ALLOW_ORIGIN not in (await client.post("/v1/echo", json={}, headers={"Origin": SHOP})).headers
