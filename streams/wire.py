@@ -10,6 +10,7 @@ from schemas.avro.framing import frame_of, is_framed
 from schemas.avro.public_schemas import public_schemas
 from schemas.avro.writing import AvroWriter
 from schemas.errors import StateError
+from schemas.topics import Topic
 
 
 class Wire:
@@ -26,11 +27,11 @@ class Wire:
         """Whether public records go out as Avro by now."""
         return bool(self._writers)
 
-    def use(self, ids: Mapping[str, int]) -> None:
+    def use(self, ids: Mapping[Topic, int]) -> None:
         """Write Avro from now on, with the registered ids of the public topics' schemas."""
-        schemas = {str(topic): public for topic, public in public_schemas().items()}
+        schemas = public_schemas()
         self._writers = {
-            str(topic): (frame_of(schema_id), AvroWriter(schemas[str(topic)])) for topic, schema_id in ids.items()
+            str(topic): (frame_of(schema_id), AvroWriter(schemas[topic])) for topic, schema_id in ids.items()
         }
 
     def value(self, topic: str, value: bytes | None) -> bytes | None:

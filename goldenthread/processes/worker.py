@@ -12,6 +12,7 @@ from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from goldenthread.access import make_access
 from goldenthread.parts import Parts
+from goldenthread.processes.worker_wire import WAITING, WorkerWire
 from goldenthread.secret import installation_name
 from schemas.enrichment.enrichment import Enrichment
 from schemas.enrichment.names import enricher_names, with_derived
@@ -68,13 +69,14 @@ class Worker:
         self._metrics.expect_enrichments(enricher_names(parts.settings.enrichers))
         self._fault = fault_hook(parts.settings.fault)
         self._cache = shared_cache(parts.settings.store_cache_mb * _MIB)
+        self._wire = WorkerWire(parts)
         self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until `stopping` is set.
 
-        1. Answer probes and metrics. 2. Wait for the broker and verify topics and offsets. 3. Catch up with
-        identity's links. 4. Run the agents.
+        1. Answer probes and metrics. 2. Wait for the broker and verify topics and offsets. 3. Wait for the schema
+        registry, where there is one. 4. Catch up with identity's links. 5. Run the agents.
 
         Raises:
             GoldenthreadError: what ended it; its exit code says whether a restart may help.
@@ -87,7 +89,7 @@ class Worker:
             description="Metrics and probes of a Goldenthread worker.",
             metrics=self._metrics,
             version=version("goldenthread"),
-            ready=lambda: ReadyReport(self._reasons),
+            ready=lambda: ReadyReport((*self._reasons, *self._wire.reasons)),
             access=self._access,
         )
         port = settings.worker_port + settings.worker_index
@@ -96,13 +98,18 @@ class Worker:
             if not await _unless(stopping, asyncio.create_task(asyncio.to_thread(self._verify))):
                 return
             # Step 3.
+            self._reasons = (WAITING,)
+            if not await _unless(stopping, asyncio.create_task(self._wire.settle())):
+                return
+            # Step 4.
             store, follower = self._follow()
             try:
                 self._reasons = ("the worker catches up with identity's links",)
                 if await _unless(stopping, asyncio.create_task(_caught_up(follower))):
-                    # Step 4.
+                    # Step 5.
                     await self._run_agents(follower, KnownEvidence(store), stopping)
             finally:
+                self._wire.close()
                 await asyncio.to_thread(follower.stop)
                 store.close()
 
@@ -164,6 +171,7 @@ class Worker:
         beside = [
             asyncio.create_task(self._ready_when_joined(application)),
             asyncio.create_task(_watch(follower, application)),
+            asyncio.create_task(self._wire.keep_asking(application.fatal)),
         ]
         try:
             await application.run(stopping)
@@ -188,6 +196,7 @@ class Worker:
             known=known,
             enrichment=Enrichment(parts.settings.enrichers, phone_region=parts.policy.phone_region),
             metrics=self._metrics,
+            read_framed=self._wire.read_framed,
         )
         return StatelessStage(
             intake.STAGE,
@@ -199,6 +208,7 @@ class Worker:
             metrics=self._metrics,
             fatal=application.fatal,
             fault=self._fault,
+            prepare=self._wire.prepare,
         )
 
     def _stateful_stage(
@@ -218,6 +228,7 @@ class Worker:
             metrics=self._metrics,
             cache=self._cache,
             fault=self._fault,
+            wire=self._wire.wire,
         )
         # One piece of evidence may change a row for each of its pairs, twice, where an event changes two or three.
         rows_per_event = EVIDENCE_ROWS_RATIO if stage == identity.STAGE else 1
