@@ -11,6 +11,7 @@ from goldenthread.commands.data import customer, import_, send, tail
 from goldenthread.commands.dead import dead
 from goldenthread.commands.doctor import doctor
 from goldenthread.commands.output import ERR
+from goldenthread.commands.schemas import schemas
 from goldenthread.commands.services import collect, init, lookup, worker
 from goldenthread.commands.up import up
 from schemas.errors import GoldenthreadError
@@ -32,6 +33,7 @@ application.command()(send)
 application.command()(tail)
 application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
+application.add_typer(schemas, name="schemas")
 application.add_typer(config, name="config")
 application.add_typer(access, name="access")
 application.command()(asyncapi)

@@ -55,15 +55,17 @@ def installation_name(settings: Settings) -> str:
     path = settings.data_dir / INSTALLATION_FILE
     with usable(settings):
         if not path.exists():
-            _write_once(path, secrets.token_hex(_NAME_LENGTH_BYTES).encode())
+            write_once(path, secrets.token_hex(_NAME_LENGTH_BYTES).encode())
         return path.read_text()
 
 
-def _write_once(path: Path, content: bytes) -> None:
+def write_once(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Make the file with its content at once, so that a second process sees all of it or nothing."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        # The umask may have taken away what the group shall have.
+        os.fchmod(file.fileno(), mode)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -77,13 +79,13 @@ def _write_once(path: Path, content: bytes) -> None:
 
 def _made(path: Path) -> bytes:
     if not path.exists():
-        _write_once(path, secrets.token_hex(_MADE_LENGTH_BYTES).encode())
+        write_once(path, secrets.token_hex(_MADE_LENGTH_BYTES).encode())
     return path.read_bytes()
 
 
 def _hold_to(path: Path, fingerprint: str) -> None:
     if not path.exists():
-        _write_once(path, fingerprint.encode())
+        write_once(path, fingerprint.encode())
     known = path.read_text()
     if known != fingerprint:
         raise SecretError(

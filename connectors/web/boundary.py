@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
+from connectors.web.access import ANYONE, NOBODY, PRINCIPAL
 from connectors.web.operations import Handler
 from connectors.web.problems import INTERNAL_ERROR, ProblemError, from_http_exception, problem_response
 from connectors.web.requests import REQUEST_ID, REQUEST_ID_HEADER, request_id_of
@@ -79,7 +80,9 @@ def _account(request: web.Request, status: int, seconds: float) -> None:
     # "Not yet" is what a probe is for: a long start would fill the log with it.
     expected = status < 400 or status == HTTPStatus.SERVICE_UNAVAILABLE
     level = _log.debug if route in _PROBES and expected else _log.info
-    level("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
+    principal = request.get(PRINCIPAL, NOBODY)
+    known = {} if principal in (ANYONE, NOBODY) else {"key_name": principal.name}
+    level("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1), **known)
 
 
 async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
