@@ -5,6 +5,7 @@ Which person may have which habit is in `HABITS`; `milestones` has what happens 
 """
 
 import random
+import unicodedata
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +31,14 @@ class Habit(NamedTuple):
 
 _PRODUCTS: Final = ("running shoes", "a rain jacket", "a thermostat", "a tent", "a head torch", "a water bottle")
 _WORRIES: Final = ("a late parcel", "an invoice", "a return", "the warranty", "a wrong size", "a lost password")
+#: What people write in a chat, each with the language that it is in.
+MESSAGES: Final = (
+    ("nl", "Goedemiddag, waar blijft mijn pakket?"),
+    ("nl", "Ik wil graag mijn bestelling annuleren"),
+    ("en", "Where is my parcel? It should have been here yesterday"),
+    ("fr", "Bonjour, je veux annuler ma commande"),
+    ("de", "Guten Tag, ich habe eine Frage zu meiner Rechnung"),
+)
 # One summary in a hundred is longer than a context shows.
 _LONG: Final = " The customer told the whole story from the beginning, and then once more." * 6
 
@@ -46,6 +55,25 @@ def written_phone(phone: str, dice: random.Random) -> str:
     if turn < 0.5:
         return phone
     return (" " if turn < 0.8 else "-").join((phone[:3], phone[3:5], phone[5:9], phone[9:]))
+
+
+def typed_phone(person: Person, dice: random.Random) -> str:
+    """The number as the person types it at home: mostly without the country's code."""
+    turn = dice.random()
+    if turn < 0.3:
+        return written_phone(person.phone, dice)
+    national = f"0{person.phone[3:]}"
+    if turn < 0.7:
+        return f"{national[:2]}-{national[2:]}"
+    return f"0{national[1:4]}/{national[4:6]}.{national[6:8]}.{national[8:]}" if turn < 0.9 else f" {national}"
+
+
+def typed_name(name: str, dice: random.Random) -> str:
+    """The name as it comes out of forms: sometimes with blanks around it, or with letters in two parts."""
+    turn = dice.random()
+    if turn < 0.7:
+        return name
+    return f" {name}\u00a0" if turn < 0.85 else unicodedata.normalize("NFD", name) + " "
 
 
 def current_cookie(person: Person, dice: random.Random) -> str:
@@ -67,6 +95,7 @@ def _page_viewed(person: Person, _world: Population, dice: random.Random) -> Dra
         "direction": "in",
         "session": f"s-{person.number}-{dice.randint(1, 9)}",
         "url": f"https://shop.example/p/{dice.randint(1, 400)}",
+        "user_agent": person.agent,
         "referrer": {"campaign": dice.choice(("spring", "none")), "position": dice.randint(1, 5)},
     }
     return Draft("shop-web", "web", dice.choice(("page.viewed", "page.viewed", "product.searched")), data)
@@ -76,8 +105,9 @@ def _order_completed(person: Person, _world: Population, dice: random.Random) ->
     product = dice.choice(_PRODUCTS)
     data: dict[str, Any] = {
         "identifiers": {"email": [written_email(person.emails[0], dice)], "cookie": current_cookie(person, dice)},
-        "traits": {"first_name": person.first_name, "city": person.city},
+        "traits": {"first_name": typed_name(person.first_name, dice), "city": typed_name(person.city, dice)},
         "summary": f"Bought {product}",
+        "context": {"userAgent": person.agent, "locale": "nl-NL"},
         "direction": "in",
         "refs": [order_ref(person, dice, "paid")],
         "amount": {"value": dice.randint(5, 400), "currency": "EUR"},
@@ -140,6 +170,7 @@ def _chat(person: Person, _world: Population, dice: random.Random) -> Draft:
         "summary": f"Chatted about {about}" + (_LONG if dice.random() < 0.05 else ""),
         "direction": dice.choice(("in", "in", "out")),
         "session": f"chat-{dice.randint(1, 10**6)}",
+        "text": dice.choice(MESSAGES)[1],
         "parties": [{"role": "agent", "name": "Kim"}],
         "turns": dice.randint(2, 30),
     }
@@ -240,7 +271,7 @@ def _meter_read(person: Person, _world: Population, dice: random.Random) -> Draf
 def _record_changed(person: Person, _world: Population, dice: random.Random) -> Draft:
     traits: dict[str, Any] = {"segment": dice.choice(("gold", "silver", None)), "city": person.city}
     if dice.random() < 0.5:
-        traits |= {"phone": person.phone, "email": person.emails[0]}
+        traits |= {"phone": typed_phone(person, dice), "country": person.country, "email": person.emails[0]}
     groups = {"company": [person.company]} if person.company else {}
     if dice.random() < 0.5:
         # Busy customers are on more lists than a context shows.

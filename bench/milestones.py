@@ -7,7 +7,7 @@ record that links several identifiers, a renewed cookie, and the links that must
 import random
 from typing import Any, Final
 
-from bench.behaviour import Draft, written_email, written_phone
+from bench.behaviour import Draft, typed_name, written_email, written_phone
 from bench.population import Person, Population
 
 # A forger types the address of a person this many places further on.
@@ -58,7 +58,11 @@ def _forged(person: Person, victim: Person) -> list[Draft]:
 def _typed(person: Person, dice: random.Random) -> list[Draft]:
     data = {
         "identifiers": {"cookie": person.cookies[0], "email": written_email(person.emails[0], dice)},
-        "traits": {"first_name": person.first_name, "last_name": person.last_name, "email": person.emails[0]},
+        "traits": {
+            "first_name": typed_name(person.first_name, dice),
+            "last_name": typed_name(person.last_name, dice),
+            "email": written_email(person.emails[0], dice),
+        },
         "permissions": {"email": {"newsletter": True}},
         "summary": "Subscribed to the newsletter",
         "direction": "in",
@@ -88,6 +92,7 @@ def _recorded(person: Person, dice: random.Random) -> list[Draft]:
             "city": person.city,
             "email": person.emails[0],
             "phone": person.phone,
+            "customer_since": f"{2010 + person.number % 15}-03-01T00:30:00+01:00",
         },
         "groups": {"household": person.household} if person.household else {},
         "permissions": {"voice": {"service": True}},

@@ -29,6 +29,19 @@ _LAST_NAMES: Final = (
 _CITIES: Final = ("Amsterdam", "Utrecht", "Gent", "Köln", "Lille", "Aarhus", "Málaga", "Kraków")
 _COMPANIES: Final = ("acme", "globex", "initech", "umbra", "vandelay")
 _DOMAINS: Final = ("example.com", "example.org", "example.net", "mail.example")
+# One in so many lives in Belgium, and the others in the Netherlands.
+_BELGIAN_EVERY: Final = 6
+_WEBKIT: Final = "AppleWebKit/537.36 (KHTML, like Gecko)"
+_SAFARI: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
+#: What people browse with: user agents, each with the class of device that it belongs to.
+AGENTS: Final = (
+    ("desktop", f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/131.0.0.0 Safari/537.36"),
+    ("phone", f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) {_SAFARI}"),
+    ("phone", f"Mozilla/5.0 (Linux; Android 10; K) {_WEBKIT} Chrome/131.0.0.0 Mobile Safari/537.36"),
+    ("tablet", f"Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X) {_SAFARI}"),
+    ("desktop", "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"),
+    ("tv", f"Mozilla/5.0 (Web0S; Linux/SmartTV) {_WEBKIT} Chrome/108.0.5359.211 Safari/537.36"),
+)
 # Shares of the sorts of people, in percent: the rest are customers whom every system knows.
 _SORTS: Final = (("full", 40), ("online", 20), ("prospect", 18), ("shopper", 12), ("anonymous", 10))
 
@@ -50,6 +63,8 @@ class Person:
     emails: tuple[str, ...] = ()
     phone: str = ""
     landline: str = ""
+    #: Two letters; what this person's numbers are written for.
+    country: str = "NL"
     loyalty: str = ""
     social: str = ""
     meter: str = ""
@@ -69,6 +84,11 @@ class Person:
     def name(self) -> str:
         """First and last name."""
         return f"{self.first_name} {self.last_name}"
+
+    @property
+    def agent(self) -> str:
+        """The user agent of the browser that this person goes about with."""
+        return AGENTS[self.number % len(AGENTS)][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +172,8 @@ def _person(number: int, sort: str, dice: random.Random) -> Person:
         crm=f"{10_000 + number}" if known else "",
         account=f"u{number:06d}" if online and dice.random() < 0.9 else "",
         emails=() if sort in ("shopper", "anonymous") else emails,
-        phone="" if sort == "anonymous" else f"+316{dice.randint(1, 5)}{number % 10_000_000:07d}",
+        phone="" if sort == "anonymous" else _mobile(number, dice),
+        country=_country(number),
         loyalty=f"7{number:09d}" if sort == "shopper" or (online and dice.random() < 0.5) else "",
         social=f"mastodon:{address}" if dice.random() < 0.1 and sort != "anonymous" else "",
         meter=f"m-{number}" if known and dice.random() < 0.4 else "",
@@ -161,6 +182,16 @@ def _person(number: int, sort: str, dice: random.Random) -> Person:
         device=_uuid(dice) if online and dice.random() < 0.5 else "",
         activity=dice.paretovariate(1.5),
     )
+
+
+def _country(number: int) -> str:
+    return "BE" if number % _BELGIAN_EVERY == 5 else "NL"
+
+
+def _mobile(number: int, dice: random.Random) -> str:
+    if _country(number) == "BE":
+        return f"+3247{dice.randint(1, 9)}{number % 1_000_000:06d}"
+    return f"+316{dice.randint(1, 5)}{number % 10_000_000:07d}"
 
 
 def _partner(first: Person, second: Person, dice: random.Random) -> Person:

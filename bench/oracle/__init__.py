@@ -4,8 +4,8 @@ It sorts, groups and loops over everything, keeps no state between events, and s
 it judges: it reads the same rules and writes them down a second time. It is as slow as that sounds.
 
 Read in this order: `kinds` (the table of identifiers), `reading` (raw events to plain ones), `partition` (who is
-who), `fragments` (one identifier's events), `documents` (one customer's context), `expectation` (what each lookup
-must answer).
+who), `enriching` (what traits become), `fragments` (one identifier's events), `documents` (one customer's context),
+`expectation` (what each lookup must answer).
 """
 
 from bench.oracle.expectation import Expectation, expect

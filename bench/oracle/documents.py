@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from bench.oracle import fragments
+from bench.oracle.enriching import DERIVED
 from bench.oracle.fragments import PlainFragment, Said
 from bench.oracle.kinds import GRADE_LABELS, IDENTIFYING, LOGIN, MEDIUM, Identifier, row
 from bench.oracle.partition import Customer, Link
@@ -12,7 +13,7 @@ from bench.oracle.reading import PlainEvent, written_time
 
 REALM: Final = "default"
 SUMMARY_LENGTH_MAX: Final = 280
-TRUSTED_TRAITS: Final = ("email", "phone")
+TRUSTED_TRAITS: Final = tuple(name for origin, derived in DERIVED.items() for name in (origin, *derived))
 _BUCKET_US: Final = 30 * 86_400_000_000
 Key = TypeVar("Key", str, tuple[str, str])
 

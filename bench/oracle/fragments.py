@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from bench.oracle.enriching import enriched_traits
 from bench.oracle.reading import DAY_US, PlainEvent, canonical
 
 TRAITS_MAX: Final = 128
@@ -64,7 +65,7 @@ def fragment_of(events: list[PlainEvent]) -> PlainFragment:
     refs: dict[tuple[str, str], list[Said]] = {}
     groups: dict[tuple[str, str], list[Said]] = {}
     for event in events:
-        for name, value in event.data.get("traits", {}).items():
+        for name, value in enriched_traits(event.data.get("traits", {})).items():
             traits.setdefault(name, []).append(Said(value, event))
         for channel, purposes in event.data.get("permissions", {}).items():
             for purpose, value in purposes.items():

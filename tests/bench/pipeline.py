@@ -13,6 +13,7 @@ import msgspec
 from bench.generator import SOURCES_FILE, encode
 from schemas.cleaning import Cleaned, Cleaner
 from schemas.document import encode_document
+from schemas.enrichment.enrichment import Enrichment
 from schemas.event import parse_structured
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY
@@ -58,6 +59,7 @@ class Pipeline:
             keyring=self._keyring,
             channels=DEFAULT_CHANNELS,
         )
+        self._enrichment = Enrichment()
         self._fragments: defaultdict[str, Fragment] = defaultdict(Fragment)
         self._identifiers: dict[str, Identifier] = {}
         self._formed: dict[str, int] = {}
@@ -71,7 +73,10 @@ class Pipeline:
             if (event["source"], event["id"]) not in self._seen:
                 self._seen.add((event["source"], event["id"]))
                 parsed = parse_structured(encode(event))
-                self._take(self._cleaner.clean(parsed, topic_channel=event["channel"], now_us=_FAR_FUTURE_US))
+                cleaned = self._cleaner.clean(parsed, topic_channel=event["channel"], now_us=_FAR_FUTURE_US)
+                traits, enriched = self._enrichment.enrich(cleaned.routed, parsed.time_text)
+                routed = msgspec.structs.replace(cleaned.routed, traits=traits, enriched=enriched)
+                self._take(cleaned._replace(routed=routed))
         placed = partition(self._identifiers, self._formed, self._sightings, (), DEFAULT_POLICY)
         return self._outcome(placed)
 

@@ -127,15 +127,19 @@ def test_null_withdraws_and_what_was_withdrawn_stays_away() -> None:
 
 
 def test_a_trusted_trait_keeps_the_better_grade_and_shows_the_newer_claim() -> None:
-    record = event("1", "crm", {"email": "a@b.example"}, "2026-11-22T10:00:00Z", traits={"phone": "+1"})
-    claim = event("2", "shop-web", {"email": "a@b.example"}, "2026-11-22T11:00:00Z", traits={"phone": "+2"})
-    assert document_of("email:a@b.example", record, claim)["traits"]["phone"] == {
-        "value": "+1",
-        "time": "2026-11-22T10:00:00Z",
-        "source": "crm",
-        "event": "1",
-        "newer_claim": {"value": "+2", "time": "2026-11-22T11:00:00Z", "source": "shop-web", "event": "2"},
-    }
+    kept, claimed = "+31612345678", "+32 475 12 34 56"
+    record = event("1", "crm", {"email": "a@b.example"}, "2026-11-22T10:00:00Z", traits={"phone": kept})
+    claim = event("2", "shop-web", {"email": "a@b.example"}, "2026-11-22T11:00:00Z", traits={"phone": claimed})
+    shown = document_of("email:a@b.example", record, claim)["traits"]
+    # A claimed number changes the region as little as the number.
+    for name, value, newer in (("phone", kept, "+32475123456"), ("phone_region", "NL", "BE")):
+        assert shown[name] == {
+            "value": value,
+            "time": "2026-11-22T10:00:00Z",
+            "source": "crm",
+            "event": "1",
+            "newer_claim": {"value": newer, "time": "2026-11-22T11:00:00Z", "source": "shop-web", "event": "2"},
+        }
 
 
 def test_an_attached_member_adds_counts_and_fills_only_what_nobody_else_says() -> None:

@@ -128,6 +128,10 @@ def test_the_demo_ends_now_and_shows_ann(now_us: int) -> None:
     (home,) = ann.homes.values()
     assert home.level == "identified"
     assert len(home.document["channels"]) >= 6
-    assert home.document["traits"]["first_name"]["value"] == "Ann"
+    traits = home.document["traits"]
+    assert traits["first_name"]["value"] == "Ann"
+    assert traits["phone"]["value"] == EXAMPLE_PHONE
+    assert (traits["phone_region"]["value"], traits["email_domain"]["value"]) == ("NL", "example.com")
+    assert traits["phone_region"]["event"] == traits["phone"]["event"]
     assert home.document["permissions"]
     assert home.document["refs"]
