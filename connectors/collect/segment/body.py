@@ -35,7 +35,14 @@ def read_single(body: bytes) -> SegmentBody:
     Raises:
         EventError: it is no JSON object.
     """
-    return SegmentBody([body], _text(_envelope(body, NESTING_DEPTH_MAX).writeKey), {})
+    envelope = _envelope(body, NESTING_DEPTH_MAX)
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        # No JSON, that is; in a batch it is the fault of one message, and the others are read.
+        message = f"not UTF-8: {error.reason} at byte {error.start}"
+        raise EventError(DeadCode.INVALID_UTF8, message) from None
+    return SegmentBody([body], _text(envelope.writeKey), {})
 
 
 def read_batch(body: bytes) -> SegmentBody:
