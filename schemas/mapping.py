@@ -107,6 +107,10 @@ class Mapping:
         # These read the body, not a record of it.
         self._records = self._apart(decoded.input.records, f"{name}: input.records")
         self._challenge = self._apart(decoded.challenge, f"{name}: challenge")
+        #: Names at the top of a record that it knows of: those that events are made of, and those that it passes over.
+        self.mentioned = self.columns.union(
+            decoded.input.transient, () if self._challenge is None else self._challenge.columns
+        )
 
     @property
     def pick(self) -> Pick | None:

@@ -12,6 +12,7 @@ from goldenthread.commands.output import OUT, JsonFlag, print_json
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring
 from goldenthread.settings import Settings, load_settings, variable_name
+from schemas.errors import UsageError
 from schemas.mapping import load_mapping
 
 #: What `version` names besides our own version: those whose behaviour ours hangs on.
@@ -43,11 +44,30 @@ def show(
 
 
 @config.command()
-def check(
+def check(  # noqa: PLR0917 - typer turns each into an option of its own.
     mapping: Annotated[list[Path] | None, typer.Option(help="A mapping file to check; can be repeated.")] = None,
+    sample: Annotated[Path | None, typer.Option(help="Records to run through the mapping; nothing is sent.")] = None,
+    written: Annotated[str | None, typer.Option("--format", help="Of the sample: csv, form, json or jsonl.")] = None,
+    source: Annotated[str | None, typer.Option(help="With --sample: the mapping of this registered source.")] = None,
+    channel: Annotated[str | None, typer.Option(help="With --sample: channel of events that name none.")] = None,
+    header: Annotated[list[str] | None, typer.Option(help="With --sample: NAME:VALUE that the request has.")] = None,
+    query: Annotated[list[str] | None, typer.Option(help="With --sample: NAME=VALUE of the request's query.")] = None,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="With --sample: records shown; all are counted.")] = 5,
     json: JsonFlag = False,
 ) -> None:
-    """Read settings, sources, identity policy and mappings as a start would; nothing is started."""
+    """Read settings, sources, identity policy and mappings as a start would; nothing is started.
+
+    With --sample, show what the mapping makes of each record; exit 1 where one would be a dead letter.
+    """
+    if sample is not None:
+        # Loading what enriches takes a while; nothing else needs it.
+        from goldenthread.commands.mapping_check import SampleOptions, check_sample
+
+        further = (tuple(header or ()), tuple(query or ()))
+        check_sample(mapping or [], SampleOptions(sample, written, source, channel, *further, limit), json)
+        return
+    if written or source or channel or header or query:
+        raise UsageError("--format, --source, --channel, --header and --query describe a sample: give --sample FILE")
     settings = load_settings()
     parts = make_parts(settings, "check", keyring(settings))
     for path in mapping or ():

@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("goldenthread", "schemas", "state", "streams", "agents", "connectors", "bench")
 # Files beside the code that a running program reads.
-DATA = ("bench/sources.yaml", "streams/broker/kafka-4.3.0.sha256", "connectors/collect/mappings/complaints.yaml")
+MAPPINGS = ROOT / "connectors" / "collect" / "mappings"
+DATA = (
+    "bench/sources.yaml",
+    "streams/broker/kafka-4.3.0.sha256",
+    *(str(path.relative_to(ROOT)) for path in MAPPINGS.rglob("*") if path.is_file()),
+)
 
 
 @pytest.mark.parametrize("name", PACKAGES)
