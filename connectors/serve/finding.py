@@ -18,6 +18,8 @@ from schemas.rows import LinkRow, RowDecoder
 
 #: Names of realms and namespaces come from `sources.yaml` and are short.
 NAME_LENGTH_MAX: Final = 128
+#: A name of a namespace or a realm.
+NameWord = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX)]
 _ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _LINK_ROW: Final = RowDecoder(LinkRow)
 
@@ -28,8 +30,8 @@ class AskedIdentifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     value: str
     #: Tells `crm:8812` of one system from that of another.
-    namespace: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX)] = DEFAULT_NAMESPACE
-    realm: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX)] = DEFAULT_REALM
+    namespace: NameWord = DEFAULT_NAMESPACE
+    realm: NameWord = DEFAULT_REALM
 
 
 class Place(NamedTuple):

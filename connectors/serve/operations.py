@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from connectors.serve.finding import NameWord
 from connectors.serve.handlers import LAG_HEADER, MATCH_HEADER, Handlers, LookupAnswer
 from connectors.serve.problems import BY_ID, BY_IDENTIFIER, BY_LOOKUP
-from connectors.serve.questions import GradeWord, LookupQuestion
+from connectors.serve.questions import CursorWord, GradeWord, LookupQuestion
 from connectors.serve.timeline import PAGE_SIZE, PAGE_SIZE_MAX, Page
 from connectors.web.operations import Answer, Content, Operation, Parameter
 from connectors.web.problems import INVALID_PARAMETER
@@ -58,7 +59,7 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
                     "limit", "query", "How many interactions at the most.", example=PAGE_SIZE,
                     schema={"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE},
                 ),
-                Parameter("cursor", "query", "`next` of the page before."),
+                Parameter("cursor", "query", "`next` of the page before.", schema=CursorWord),
                 _IF_NONE_MATCH,
             ),
             problems=(*BY_ID, INVALID_PARAMETER),
@@ -71,8 +72,8 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
             parameters=(
                 Parameter("kind", "path", "The identifier's kind.", example="email"),
                 Parameter("value", "path", "Its value, percent-encoded; it is normalised.", example="ann@example.com"),
-                Parameter("namespace", "query", "Of the system that gave the identifier, for kinds that need one."),
-                Parameter("realm", "query", "Of the brand or tenant."),
+                Parameter("namespace", "query", "Of the system that gave it, for kinds that need one.", schema=NameWord),
+                Parameter("realm", "query", "Of the brand or tenant.", schema=NameWord),
                 _MIN_GRADE,
                 _IF_NONE_MATCH,
             ),

@@ -18,6 +18,7 @@ from schemas.limits import IDENTIFIERS_MAX
 from schemas.strict_json import UNREADABLE
 
 GradeWord = Literal["claimed", "login", "record"]
+CursorWord = Annotated[str, msgspec.Meta(min_length=1, max_length=CURSOR_LENGTH_MAX)]
 
 
 class LookupQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +41,7 @@ class PageQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Query of a page of interactions."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE
-    cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=CURSOR_LENGTH_MAX)] | None = None
+    cursor: CursorWord | None = None
 
     def decoded_cursor(self) -> Cursor | None:
         """Where the page begins.
