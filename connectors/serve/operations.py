@@ -72,7 +72,7 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
             parameters=(
                 Parameter("kind", "path", "The identifier's kind.", example="email"),
                 Parameter("value", "path", "Its value, percent-encoded; it is normalised.", example="ann@example.com"),
-                Parameter("namespace", "query", "Of the system that gave it, for kinds that need one.", schema=NameWord),
+                Parameter("namespace", "query", "Of the system that gave it, where kinds need one.", schema=NameWord),
                 Parameter("realm", "query", "Of the brand or tenant.", schema=NameWord),
                 _MIN_GRADE,
                 _IF_NONE_MATCH,
