@@ -21,6 +21,8 @@ class Activity:
     """Counts of interactions; written by the follower's thread, read by the event loop."""
 
     def __init__(self, channels: Sequence[str]) -> None:
+        #: Those that this installation names; what others bring counts in the sum.
+        self.named = tuple(channels)
         self.channels = (*channels, *(() if OTHER in channels else (OTHER,)))
         self._known = frozenset(self.channels)
         #: By second, the counts of channels; bounded by the window.

@@ -43,7 +43,7 @@ from streams.metrics import Metrics
 ASKED_BY: Final = "page"
 OUTCOMES: Final = ("found", "moved", "shared", "unknown", "unusable", "catching_up")
 TIMELINE_SIZE: Final = 20
-NEWEST_SHOWN: Final = 30
+NEWEST_SHOWN: Final = 12
 #: A page that is asked for waits so long for the broker to count dead letters.
 DEAD_WAIT_SECONDS: Final = 1.0
 
@@ -80,7 +80,7 @@ class PageHandlers:
         await self._parts.dead(DEAD_WAIT_SECONDS)
         overview = self._parts.overview
         return self._views.page(
-            request, "overview.html", snapshot=overview.snapshot(), channels=overview.activity.channels,
+            request, "overview.html", snapshot=overview.snapshot(), channels=overview.activity.named,
             newest=self._parts.newest.read(NEWEST_SHOWN),
         )  # fmt: skip
 
@@ -124,14 +124,15 @@ class PageHandlers:
         cursor = _cursor(request)
         # A customer of many fragments takes some milliseconds, which other requests should not wait for.
         page = await asyncio.to_thread(self._parts.timeline.page, published, TIMELINE_SIZE, cursor)
-        hanging = await asyncio.to_thread(self._parts.links.of, document)
+        now_us = self._parts.overview.now_us()
+        hanging = await asyncio.to_thread(self._parts.links.of, document, now_us)
         found = request.query.get("found", "")
         return self._views.page(
             request, "customer.html",
             customer=published.customer, document=document, name=customers.display_name(document),
             traits=customers.trait_lines(document), permissions=customers.permission_lines(document),
             days=customers.days_line(document), timeline=customers.timeline_page(page), older=cursor is not None,
-            hanging=hanging, drawing=draw(hanging), now_us=self._parts.overview.now_us(),
+            hanging=hanging, drawing=draw(hanging), now_us=now_us,
             moved_from=request.query.get("was", "") != "",
             found=next((member for member in hanging.members if member.fragment == found), None),
         )  # fmt: skip

@@ -96,7 +96,7 @@ class Links:
         self._keyring = keyring
         self._policy = policy
 
-    def of(self, document: ContextDocument) -> Hanging:
+    def of(self, document: ContextDocument, now_us: int) -> Hanging:
         """How the identifiers of the context hang together.
 
         1. The context's identifiers. 2. All evidence that touches them, by pair. 3. Who is at the other ends.
@@ -115,7 +115,7 @@ class Links:
         others.sort(key=lambda other: (_ROLES.index(other.role), other.kind, other.value))
         kept |= {other.fragment: other for other in others[:OTHERS_MAX]}
         places = {fragment: place for place, fragment in enumerate(kept)}
-        links = _links(pairs, places)
+        links = _links(pairs, places, now_us)
         left_out = len(members) + len(others) - len(kept)
         return Hanging(tuple(kept.values()), tuple(links[:LINKS_MAX]), left_out, max(0, len(links) - LINKS_MAX))
 
@@ -161,7 +161,7 @@ class Links:
         return Member(fragment, plain(row.kind), plain(value), SHARED, "", first, last)
 
 
-def _links(pairs: dict[tuple[str, str], _Pair], places: dict[str, int]) -> list[Link]:
+def _links(pairs: dict[tuple[str, str], _Pair], places: dict[str, int], now_us: int) -> list[Link]:
     """The links between those that are shown, the surest first."""
     links = []
     for (one, other), pair in pairs.items():
@@ -169,6 +169,6 @@ def _links(pairs: dict[tuple[str, str], _Pair], places: dict[str, int]) -> list[
             first, second = sorted((places[one], places[other]))
             seen = pair.first or 0
             sources = tuple(sorted(pair.sources))
-            last = span_of_last_sight(pair.last, seen)
+            last = span_of_last_sight(pair.last, seen, now_us)
             links.append(Link(first, second, pair.grade.label, sources, format_time(seen), last))
     return sorted(links, key=lambda link: (-Grade.of(link.grade), link.one, link.other))

@@ -64,7 +64,7 @@ class Templates:
         self._environment.globals["words"] = words
         self._environment.filters["plain"] = words.plain
 
-    def render(self, name: str, **values: Any) -> str:
+    def render(self, name: str, /, **values: Any) -> str:
         """The template as HTML."""
         return self._environment.get_template(name).render(**values)
 

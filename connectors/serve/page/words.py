@@ -36,6 +36,13 @@ GRADES: Final = {
     Grade.LOGIN.label: "proven by a login",
     Grade.CLAIMED.label: "only claimed: typed, not proven",
 }
+#: Of the identifier by which somebody was found.
+FOUND_BY: Final = {
+    Grade.RECORD.label: "A system of record says that it is theirs.",
+    Grade.LOGIN.label: "A login has proven that it is theirs.",
+    Grade.CLAIMED.label: "That it is theirs was only claimed, by somebody who typed it: make sure before you tell "
+    "anything.",
+}
 ROLES: Final = {
     HOME: "home: the customer's id is that of this identifier",
     JOINED: "joined: the same person, by logins or records",
@@ -106,11 +113,11 @@ def ago(time: str | None, now_us: int) -> str:
     return "just now"
 
 
-def span_of_last_sight(bucket_us: int, first_us: int) -> str:
-    """When a link was seen last, which is kept by 30-day spans: the day, or the span's first and last day."""
+def span_of_last_sight(bucket_us: int, first_us: int, now_us: int) -> str:
+    """When a link was seen last, which is kept by 30-day spans: the days between which it was."""
     start = max(bucket_us, first_us)
-    end = bucket_us + SIGHT_BUCKET_DAYS * MICROSECONDS_PER_DAY - 1
-    return f"{day(format_time(start))} to {day(format_time(max(start, end)))}"
+    end = max(start, min(now_us, bucket_us + SIGHT_BUCKET_DAYS * MICROSECONDS_PER_DAY - 1))
+    return f"{day(format_time(start))} and {day(format_time(end))}"
 
 
 def seconds_text(seconds: float) -> str:
