@@ -3,7 +3,6 @@
 import os
 import sys
 
-from rich.table import Table
 from rich.text import Text
 
 from goldenthread.commands.output import OUT, JsonFlag, print_json
@@ -42,14 +41,12 @@ def _tell(findings: list[Finding], json: bool) -> None:
     if json:
         print_json({"status": worst(findings), "findings": findings})
         return
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    # A table would fill its lines up with blanks, where nobody sees columns but on a terminal.
+    width = max(len(finding.check) for finding in findings)
     for finding in findings:
-        table.add_row(Text(finding.status, _STYLES[finding.status]), shown(finding.check), shown(finding.found))
+        head = Text.assemble((f"{finding.status:7}", _STYLES[finding.status]), f"  {finding.check:{width}}  ")
+        OUT.print(head.append_text(shown(finding.found)))
         if finding.action:
-            table.add_row("", "", Text.assemble(("→ ", "cyan"), shown(finding.action)))
-    OUT.print(table)
+            OUT.print(Text.assemble(" " * (width + 11), ("→ ", "cyan"), shown(finding.action)))
     counts = {status: sum(finding.status is status for finding in findings) for status in Status}
     OUT.print(f"{counts[Status.PROBLEM]} problems, {counts[Status.WARNING]} warnings, {counts[Status.OK]} in order")

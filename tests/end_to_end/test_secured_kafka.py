@@ -134,6 +134,8 @@ def test_every_process_works_with_its_documented_rights_alone(system: RunningSys
         system.send(event)
         wait_until(lambda: system.lookup(("email", "secured@example.com")).status == 200, "a context", READY_S_MAX)
         system.wait_quiet()
+        examined = system.run("doctor", "--json", **user("gt-lookup"))
+        assert (examined.returncode, "problem" in examined.stdout) == (0, False), examined.stdout
     said = "".join((system.folder / f"{name}.log").read_text() for name in ("worker", "collect", "lookup"))
     assert "uthoriz" not in said
     assert PASSWORD not in said
@@ -206,6 +208,14 @@ def test_the_other_library_trusts_no_other_authority_or_name_either(
 def test_a_client_without_tls_is_told_what_it_speaks(secured: SecuredBroker) -> None:
     with pytest.raises(NoBroker, match=rf"in plaintext \({PREFIX}SECURITY_PROTOCOL\)"):
         wait_for_broker(KafkaOptions(secured.scram), 1.0)
+
+
+def test_the_doctor_says_which_settings_are_wrong(system: RunningSystem) -> None:
+    ended = system.run("doctor", "--json", **user("gt-lookup"), **{f"{PREFIX}SASL_PASSWORD": "not this one"})
+    assert ended.returncode == 1, ended.stderr
+    (problem,) = (one for one in json.loads(ended.stdout)["findings"] if one["status"] == "problem")
+    assert problem["check"] == "broker"
+    assert f"{PREFIX}SASL_PASSWORD" in problem["found"]
 
 
 def test_rights_that_are_missing_are_named(system: RunningSystem) -> None:
