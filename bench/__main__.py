@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.compare import DEADLINE_SECONDS, compare
+from bench.enrichment import measure
 from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load_sources
 from bench.oracle import Expectation, expect
 from bench.oracle.reading import read_time
@@ -196,6 +197,13 @@ def run_command(
     count = _play(stream, collect, kafka, prefix, rate)
     print(f"{count} events accepted in {time.monotonic() - started:.1f} s")
     _compare(expect(stream, load_sources()), lookup, deadline)
+
+
+@program.command("enrichment")
+def enrichment_command(customers: Customers = 2_000, events: Events = 20_000, seed: Seed = _DEFAULTS.seed) -> None:
+    """Say what enrichment costs, in microseconds an event."""
+    for cost in measure(Plan(customers=customers, events=events, seed=seed)):
+        print(f"{cost.step:40} {cost.microseconds:8.2f} us")
 
 
 def main() -> None:

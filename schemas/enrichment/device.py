@@ -5,9 +5,11 @@ Models and versions are left out: they change every month, tell persons apart, a
 
 import re
 from functools import lru_cache
+from itertools import takewhile
 from typing import Final
 
-from ua_parser import BasicResolver, Parser, Result, load_builtins
+from ua_parser import BasicResolver, Device, Parser, load_builtins
+from ua_parser.core import Matcher
 
 from schemas.enrichment.names import EnricherName
 from schemas.enrichment.reading import CACHED_READINGS_MAX, NOTHING, Enricher, Reading
@@ -25,12 +27,15 @@ TEXT_LENGTH_MAX: Final = 512
 FAMILY_LENGTH_MAX: Final = 64
 
 _BOTS: Final = frozenset({"HeadlessChrome", "PhantomJS"})
+# Cubot makes phones.
+_BOT: Final = re.compile(r"(?<!cu)bot\b|crawler\b|spider\b", re.IGNORECASE)
 _TV: Final = re.compile(
     r"smart-?tv|\bhbbtv|(?:apple|google|android) ?tv|\broku\b|\bcrkey\b|\baft[a-z]|bravia|web0s|netcast|viera|\btv\b",
     re.IGNORECASE,
 )
+# Every second Windows of its time said that it knew what a tablet PC is.
 _TABLET: Final = re.compile(
-    r"ipad|tablet|kindle|playbook|\bsm-[tx]\d|\btab\b|\bpad\b|nexus (?:7|9|10)\b", re.IGNORECASE
+    r"ipad|tablet(?! pc)|kindle|\bkf[a-z]{3,}\b|playbook|\bsm-[tx]\d|\bpad\b|\btab\b", re.IGNORECASE
 )
 _CONSOLE: Final = re.compile(r"playstation|xbox|nintendo", re.IGNORECASE)
 _PHONE_SYSTEMS: Final = frozenset(
@@ -42,13 +47,40 @@ _DESKTOP_SYSTEMS: Final = frozenset(
         *("Ubuntu", "Debian", "Fedora", "Red Hat", "CentOS", "Arch Linux", "Mint", "SUSE", "Gentoo", "Slackware"),
     }
 )
+_SPIDER: Final = "Spider"
 
 
-def device_class(text: str, result: Result) -> str:
-    """One of bot, tv, tablet, phone, desktop and other."""
-    device, browser = result.device, result.user_agent
-    system = result.os.family if result.os else ""
-    if (device and device.family == "Spider") or (browser and browser.family in _BOTS):
+class AgentReader:
+    """The library's rules for browsers, systems and robots.
+
+    Its six hundred rules for models of devices take as long as all others together, and are left out: a class is told
+    from words that agents use.
+    """
+
+    def __init__(self) -> None:
+        browsers, systems, devices = load_builtins()
+        # Robots stand before all models, and once more, told by a single word, after those that have none of theirs.
+        surely = list(takewhile(_is_spider, devices))
+        self._perhaps = [matcher for matcher in devices[len(surely) :] if _is_spider(matcher)]
+        self._parser = Parser(BasicResolver((browsers, systems, surely)))
+
+    def read(self, text: str) -> dict[str, str]:
+        """Class of device, and families of browser and system where they are known."""
+        result = self._parser.parse(text)
+        browser = result.user_agent.family if result.user_agent else ""
+        system = result.os.family if result.os else ""
+        robot = result.device is not None or (not system and any(matcher(text) for matcher in self._perhaps))
+        found = {"class": "bot" if robot or browser in _BOTS else device_class(text, system)}
+        if browser:
+            found["browser"] = browser[:FAMILY_LENGTH_MAX]
+        if system:
+            found["os"] = system[:FAMILY_LENGTH_MAX]
+        return found
+
+
+def device_class(text: str, system: str) -> str:
+    """One of bot, tv, tablet, phone, desktop and other, by the words of an agent and its family of systems."""
+    if _BOT.search(text):
         return "bot"
     if _CONSOLE.search(text):
         return "other"
@@ -56,7 +88,7 @@ def device_class(text: str, result: Result) -> str:
         return "tv"
     # A browser on Android says Mobile on a phone, and nothing on a tablet; apps say neither.
     large = system == "Android" and text.startswith("Mozilla/") and "Mobile" not in text
-    if large or _TABLET.search(f"{device.family} {device.model}" if device else "") or "Tablet" in text:
+    if large or _TABLET.search(text):
         return "tablet"
     if system in _PHONE_SYSTEMS:
         return "phone"
@@ -65,20 +97,18 @@ def device_class(text: str, result: Result) -> str:
 
 def enricher() -> Enricher:
     """Reads the user agent in an event's data."""
-    parser = Parser(BasicResolver(load_builtins()))
+    reader = AgentReader()
 
     @lru_cache(maxsize=CACHED_READINGS_MAX)
     def read_whole(text: str) -> Reading:
-        result = parser.parse(text)
-        found = {"class": device_class(text, result)}
-        if result.user_agent:
-            found["browser"] = result.user_agent.family[:FAMILY_LENGTH_MAX]
-        if result.os:
-            found["os"] = result.os.family[:FAMILY_LENGTH_MAX]
-        return Reading(found=found)
+        return Reading(found=reader.read(text))
 
     def read(text: str, _region: str) -> Reading:
         trimmed = text.strip()[:TEXT_LENGTH_MAX]
         return read_whole(trimmed) if trimmed else NOTHING
 
     return Enricher(EnricherName.DEVICE, read, paths=PATHS)
+
+
+def _is_spider(matcher: Matcher[Device]) -> bool:
+    return getattr(matcher, "family", None) == _SPIDER
