@@ -17,26 +17,27 @@ SETTINGS_PATH: Final = "/v1/projects/{write_key}/settings"
 #: A browser that sends text/plain need not ask first whether it may.
 MEDIA_TYPES: Final = ("application/json", "text/plain")
 
-_TEXT: Final[dict[str, Any]] = {"type": "string"}
-_OBJECT: Final[dict[str, Any]] = {"type": "object"}
-_ID: Final[dict[str, Any]] = {"anyOf": [{"type": "string", "maxLength": IDENTIFIER_LENGTH_MAX}, {"type": "integer"}]}
+# A message is described and not constrained: what is wrong with one sets it aside, and the request succeeds.
 _PROPERTIES: Final[dict[str, Any]] = {
-    "userId": _ID,
-    "anonymousId": _ID,
-    "messageId": {"type": "string", "maxLength": ID_LENGTH_MAX, "description": "Names the message for ever."},
-    "timestamp": {"type": "string", "format": "date-time", "description": "When it happened, by the sender's clock."},
-    "event": {"type": "string", "description": "track: what happened."},
-    "name": {"type": "string", "description": "page, screen: its name."},
-    "previousId": {**_ID, "description": "alias: the id that was used before."},
-    "groupId": {**_ID, "description": "group: the company."},
-    "traits": {"type": "object", "description": "identify: facts about the customer; null withdraws one."},
-    "properties": {"type": "object", "description": "track, page, screen: what the event says."},
-    "context": {"type": "object", "description": "page, device, library, locale, userAgent, traits, externalIds."},
-    "writeKey": {"type": "string", "description": "The key, where it is not in Authorization."},
+    name: {"description": description}
+    for name, description in {
+        "userId": f"Who it is, to the sender: a text of at most {IDENTIFIER_LENGTH_MAX} characters, or a whole number.",
+        "anonymousId": "Who it is while nobody knows; alike.",
+        "messageId": f"Names the message for ever, in at most {ID_LENGTH_MAX} characters; otherwise its content does.",
+        "timestamp": "When it happened, by the sender's clock, in ISO 8601.",
+        "event": "track: what happened, such as `Order Completed`.",
+        "name": "page, screen: its name.",
+        "previousId": "alias: the id that was used before.",
+        "groupId": "group: the company.",
+        "traits": "identify: an object of facts about the customer; null withdraws one.",
+        "properties": "track, page, screen: what the event says.",
+        "context": "An object: page, device, library, locale, userAgent, traits, externalIds.",
+        "writeKey": "The key, where it is not in Authorization.",
+    }.items()
 }
 _MESSAGE: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "A message of the Segment spec; members not described are taken along by none or by a mapping.",
+    "description": "A message of the Segment spec.",
     "properties": _PROPERTIES,
 }
 _BATCH: Final[dict[str, Any]] = {
@@ -46,14 +47,12 @@ _BATCH: Final[dict[str, Any]] = {
         "batch": {
             "type": "array",
             "items": {
-                **_MESSAGE,
-                "required": ["type"],
-                "properties": {"type": {"enum": list(CALLS)}, **_PROPERTIES},
+                "description": "A message of the Segment spec.",
+                "properties": {"type": {"description": f"Which call: {', '.join(CALLS)}."}, **_PROPERTIES},
             },
         },
-        "context": {**_OBJECT, "description": "What is true of all messages; a message's own goes before."},
-        "writeKey": _TEXT,
-        "sentAt": _TEXT,
+        "context": {"description": "An object that is true of all messages; a message's own goes before."},
+        "writeKey": {"description": "The key, where it is not in Authorization."},
     },
 }
 _EXAMPLES: Final[dict[str, Any]] = {
