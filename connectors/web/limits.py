@@ -22,6 +22,8 @@ class WebLimits:
     head_timeout_seconds: float = 10.0
     #: A connection on which nothing follows the last answer is closed after this.
     keepalive_seconds: float = 75.0
+    #: A connection whose peer takes nothing of an answer for so long is closed.
+    answer_timeout_seconds: float = 30.0
     #: Past it new connections are closed at once: each costs a descriptor and buffers.
     connections_max: int = 1024
     #: The request line, and each header.

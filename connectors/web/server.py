@@ -39,6 +39,7 @@ class _Connection(web.RequestHandler):
         self._server = server
         self._connections_max = limits.connections_max
         self._head_timeout_seconds = limits.head_timeout_seconds
+        self._answer_timeout_seconds = limits.answer_timeout_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,6 +48,7 @@ class _Connection(web.RequestHandler):
             transport.close()
             return
         super().connection_made(transport)
+        self._bound_answers(transport)
         self._expect_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -60,6 +62,13 @@ class _Connection(web.RequestHandler):
             self._head_came()
         elif self._is_idle() and self._head_deadline is None:
             self._expect_head()
+
+    def _bound_answers(self, transport: asyncio.BaseTransport) -> None:
+        """The system closes a connection whose peer reads nothing; where it can't, such a peer holds it."""
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            timeout_ms = round(self._answer_timeout_seconds * 1000)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
 
     def _is_idle(self) -> bool:
         """Nothing is answered at the moment: what arrives belongs to the head of the next request."""

@@ -1,13 +1,16 @@
 """Connections that never finish: others are answered at once, these are closed in time, and a stop waits for none."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from connectors.web.operations import Answer, Operation
 from connectors.web.server import listening
 from tests.connectors.web.conftest import OPERATIONS, Service, application_of
 
@@ -106,6 +109,29 @@ async def test_a_slow_head_within_its_time_is_answered(start: Start) -> None:
         await asyncio.sleep(0.005)
     assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     writer.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no TCP_USER_TIMEOUT")
+async def test_who_reads_no_answer_is_closed() -> None:
+    ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    async def large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(bytes(65_536))
+        except ConnectionError as error:
+            ended.set_result(error)
+            raise
+
+    operation = Operation("GET", "/large", large, "large", "Never ends", {200: Answer("All of it.")})
+    async with listening(application_of((operation,), answer_timeout_seconds=0.5), "127.0.0.1", 0) as address:
+        with socket.socket() as reads_nothing:
+            reads_nothing.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reads_nothing.connect(address)
+            reads_nothing.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert isinstance(await asyncio.wait_for(ended, DEADLINE_SECONDS), ConnectionError)
 
 
 async def test_a_stop_hangs_on_none_of_them() -> None:
