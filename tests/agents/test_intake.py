@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agents.intake import Intake
 from agents.known_evidence import KnownEvidence
 from schemas.cleaning import Cleaner
+from schemas.enrichment.enrichment import Enrichment
 from schemas.errors import DeadCode
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
@@ -19,6 +20,7 @@ from schemas.messages import RoutedEvent, decode_identity, decode_routed
 from schemas.sources import Source, SourceRegistry, load_sources
 from schemas.topics import Catalogue, Topic
 from state.engine import MemoryRows, Output
+from streams.metrics import Metrics
 from streams.producer import RECORD_SIZE_BYTES_MAX
 
 CATALOGUE = Catalogue(channels=("web", "crm"))
@@ -60,7 +62,9 @@ def _raw(**changes: Any) -> _Raw:
     return _Raw(json.dumps(_event(**changes)).encode())
 
 
-def _intake(registry: SourceRegistry | None = None) -> Intake:
+def _intake(
+    registry: SourceRegistry | None = None, enrichment: Enrichment | None = None, metrics: Metrics | None = None
+) -> Intake:
     registry = registry or SourceRegistry()
     cleaner = Cleaner(
         policy=DEFAULT_POLICY,
@@ -74,6 +78,8 @@ def _intake(registry: SourceRegistry | None = None) -> Intake:
         registry=registry,
         mappings=load_mappings(registry),
         known=KnownEvidence(MemoryRows()),
+        enrichment=enrichment,
+        metrics=metrics,
     )
 
 
@@ -110,6 +116,31 @@ def test_an_event_is_routed_under_its_fragment_and_its_pairs_are_said() -> None:
     assert [identifier.kind for identifier in said.identifiers] == ["email", "cookie"]
     assert said.pairs == ((0, 1),)
     assert intake.counts == {"routed": 1, "evidence": 1}
+
+
+def test_an_event_is_enriched_on_its_way_and_what_came_of_it_is_counted_once_it_is_in_the_log() -> None:
+    metrics = Metrics("worker", "1")
+    metrics.expect_enrichments(["phone"])
+    intake = _intake(enrichment=Enrichment(["phone", "time"]), metrics=metrics)
+    data = {"identifiers": {"email": "ann@example.com"}, "traits": {"phone": "+31 20 123 4567"}}
+    (routed,) = intake.handle(_raw(time="2026-11-22T11:00:00+01:00", data=data))
+    message = _routed([routed])
+    assert message.traits == {"phone": b'"+31201234567"', "phone_region": b'"NL"'}
+    assert json.loads(message.enriched) == {
+        "phone": {"trait": "phone", "region": "NL", "type": "fixed", "valid": True},
+        "original": {"/data/traits/phone": "+31 20 123 4567"},
+        "time": {"original": "2026-11-22T11:00:00+01:00"},
+    }
+    assert json.loads(message.data) == data
+
+    def counted(outcome: str) -> float | None:
+        labels = {"enricher": "phone", "outcome": outcome}
+        return metrics.registry.get_sample_value("goldenthread_enrichments_total", labels)
+
+    assert counted("changed") == counted("failed") == 0
+    intake.acknowledged()
+    intake.acknowledged()
+    assert (counted("changed"), counted("failed")) == (1, 0)
 
 
 def test_evidence_is_said_for_news_only() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from goldenthread.settings import PREFIX, Settings, load_settings, variable_name
+from schemas.enrichment.names import ENRICHERS
 from schemas.errors import SettingError
 from schemas.topics import Catalogue
 from streams.faults import FaultPoint
@@ -60,6 +61,17 @@ def test_lists_are_words_between_commas(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert load_settings().channels == ("voice", "web")
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [("none", ("none",)), ("device, phone", ("phone", "device")), ("", ENRICHERS), ("phone,phone", ("phone",))],
+)
+def test_enrichers_are_named_in_any_order_or_none(
+    monkeypatch: pytest.MonkeyPatch, given: str, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("GOLDENTHREAD_ENRICHERS", given)
+    assert load_settings().enrichers == names
+
+
 @pytest.mark.parametrize("source", ["environment", ".env", "toml"])
 def test_an_unknown_setting_is_refused_with_the_nearest_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
@@ -100,6 +112,8 @@ def test_what_is_for_other_programs_is_let_be(monkeypatch: pytest.MonkeyPatch, t
         ("GOLDENTHREAD_HOST", "shop.example.com", "does not appear to be"),
         ("GOLDENTHREAD_CHANNELS", "web,web", "channels are distinct names"),
         ("GOLDENTHREAD_CHANNELS", "web/1", "channels are distinct names"),
+        ("GOLDENTHREAD_ENRICHERS", "phone,emial", "'emial' is no enricher; did you mean email?"),
+        ("GOLDENTHREAD_ENRICHERS", "none,phone", "'none' is no enricher"),
         ("GOLDENTHREAD_LOG_LEVEL", "LOUD", "pattern"),
         ("GOLDENTHREAD_APPLICATION", "a b", "pattern"),
         ("GOLDENTHREAD_SESSION_TIMEOUT_S", "0.1", "greater than or equal to 1"),
