@@ -75,9 +75,19 @@ class AvroReader:
     def __init__(self, text: str, references: Sequence[str] = (), size_bytes_max: int = EVENT_SIZE_BYTES_MAX) -> None:
         self._size_bytes_max = size_bytes_max
         named: dict[str, Any] = {}
-        for reference in references:
-            _parsed(reference, named)
-        self._read = _Compiler(named).compile(_parsed(text, named))
+        try:
+            for reference in references:
+                _parsed(reference, named)
+            self._read = _Compiler(named).compile(_parsed(text, named))
+        except EventError as error:
+            raise UnusableSchemaError(error.message) from None
+        except (SchemaParseException, UnknownType) as error:
+            raise UnusableSchemaError(f"no Avro schema: {error}") from None
+        except UnusableSchemaError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            # The library looks into some ill-formed schemas before it checks them.
+            raise UnusableSchemaError(f"no Avro schema: {type(error).__name__}") from None
 
     def value(self, body: bytes | memoryview) -> Any:
         """The value in a body; JSON texts in it are `msgspec.Raw`.
@@ -118,16 +128,7 @@ def _parsed(text: str, named: dict[str, Any]) -> Any:
     """A schema with every name complete, checked by fastavro; `named` gets its named types."""
     if len(text) > SCHEMA_SIZE_BYTES_MAX:
         raise UnusableSchemaError(f"a schema of {len(text)} characters, at most {SCHEMA_SIZE_BYTES_MAX} are taken")
-    try:
-        schema = read_json(text.encode(), depth_max=SCHEMA_DEPTH_MAX)
-        return parse_schema(schema, named_schemas=named, _write_hint=False)
-    except EventError as error:
-        raise UnusableSchemaError(error.message) from None
-    except (SchemaParseException, UnknownType) as error:
-        raise UnusableSchemaError(f"no Avro schema: {error}") from None
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        # The library looks into some ill-formed schemas before it checks them.
-        raise UnusableSchemaError(f"no Avro schema: {type(error).__name__} {error}") from None
+    return parse_schema(read_json(text.encode(), depth_max=SCHEMA_DEPTH_MAX), named_schemas=named, _write_hint=False)
 
 
 class _Compiler:
@@ -167,8 +168,12 @@ class _Compiler:
 
     def _named_type(self, schema: Mapping[str, Any]) -> Read:
         if schema["type"] == "enum":
+            if not all(isinstance(symbol, str) for symbol in schema["symbols"]):
+                raise UnusableSchemaError("the symbols of an enum are texts")
             return enum_of(schema["symbols"])
         if schema["type"] == "fixed":
+            if type(schema["size"]) is not int or schema["size"] < 0:
+                raise UnusableSchemaError("the size of a fixed is a whole number")
             conversion = conversion_of(dict(schema))
             return converted(fixed_of(schema["size"]), conversion or to_base64)
         fields: list[Field] = []
