@@ -37,5 +37,10 @@ def ratio(part: str, whole: str) -> str:
     return f"{part} / clamp_min({whole}, 1 / 300)"
 
 
+def top(number: int, expression: str) -> str:
+    """The greatest so many of its series, where all of them would hide what matters."""
+    return f"topk({number}, {expression})"
+
+
 def _sum(by: str) -> str:
     return f"sum by ({by})" if by else "sum"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dashboards.dashboard import Dashboard, Row
-from dashboards.expressions import largest, metric, quantile, rate, ratio
+from dashboards.expressions import largest, metric, quantile, rate, ratio, top
 from dashboards.panels import Panel, Query, stat
 
 _NO_PROBES: Final = 'route!~"/livez|/readyz|/metrics"'
@@ -67,8 +67,9 @@ _RATE: Final = Row(
         ),
         Panel(
             "Requests",
-            "HTTP requests by service and route; probes are left out.",
-            "reqps", (Query(rate(f"{_REQUESTS}_count", _NO_PROBES, by="service, route"), "{{service}} {{route}}"),),
+            "HTTP requests by service and route, the ten most frequent; probes are left out.",
+            "reqps",
+            (Query(top(10, rate(f"{_REQUESTS}_count", _NO_PROBES, by="service, route")), "{{service}} {{route}}"),),
         ),
         Panel(
             "Records that wait",
@@ -83,8 +84,8 @@ _ERRORS: Final = Row(
     (
         Panel(
             "Dead letters, by reason",
-            "Events that were set aside in `dead`; docs/dead-letters.md explains the codes.",
-            "eps", (Query(rate("dead_letters_total", by="stage, code"), "{{stage}} {{code}}"),),
+            "Events that were set aside in `dead`, the ten most frequent; docs/dead-letters.md explains the codes.",
+            "eps", (Query(top(10, rate("dead_letters_total", by="stage, code")), "{{stage}} {{code}}"),),
         ),
         Panel(
             "Turned away",

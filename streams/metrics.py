@@ -222,6 +222,12 @@ class Metrics:
             self.enrichments.labels(enricher, outcome).inc(number)
         counts.clear()
 
+    def expect_written(self, topics: Iterable[str]) -> None:
+        """Start what is written to these topics, by their full names, at 0."""
+        for topic in topics:
+            self.records_written.labels(topic)
+            self.bytes_written.labels(topic)
+
     def expect_drops(self, stage: str, reasons: Iterable[str]) -> None:
         """Start the drops of a stage at 0."""
         for reason in reasons:

@@ -32,7 +32,7 @@ from schemas.mapping import MappingSet
 from schemas.origins import ANY_ORIGIN
 from schemas.signatures import SignatureCheck
 from schemas.sources import SourceRegistry
-from schemas.topics import Catalogue
+from schemas.topics import Catalogue, Topic
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer, RecordProducer
@@ -161,6 +161,7 @@ async def run_collect(
     """
     metrics.expect_dead([STAGE], catalogue.channels)
     metrics.expect_drops(STAGE, (REFUSED, NOT_DELIVERED))
+    metrics.expect_written([*catalogue.raw_topics(), catalogue.name(Topic.DEAD)])
     for outcome in (
         ACCEPTED,
         NOT_DELIVERED,

@@ -66,6 +66,7 @@ class Worker:
         self._metrics.expect_dead([intake.STAGE], parts.catalogue.channels)
         self._metrics.expect_dead(_OUTCOMES, ())
         self._metrics.expect_agents(_OUTCOMES, (identity.STAGE, context.STAGE))
+        self._metrics.expect_written(parts.catalogue.name(topic) for topic in Topic)
         self._metrics.expect_enrichments(enricher_names(parts.settings.enrichers))
         self._fault = fault_hook(parts.settings.fault)
         self._cache = shared_cache(parts.settings.store_cache_mb * _MIB)
