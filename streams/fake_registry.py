@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, NoReturn, Self
 from aiohttp import web
 
 from schemas.avro.compatibility import Level, differences
-from schemas.avro.reading import UnusableSchemaError
+from schemas.avro.reading import AvroReader, UnusableSchemaError
 
 HOST: Final = "127.0.0.1"
 SCHEMAS_MAX: Final = 10_000
@@ -48,7 +48,7 @@ class RegistryContent:
         known = self.find(subject, text)
         if known is not None:
             return known.id
-        problems = self.problems(subject, text)
+        problems = self.problems(subject, text, references)
         if problems:
             _refuse(409, 409, f"Schema being registered is incompatible with an earlier schema: {'; '.join(problems)}")
         if len(self._ids) >= SCHEMAS_MAX:
@@ -67,17 +67,19 @@ class RegistryContent:
         """Any version with the id."""
         return next((each for versions in self.subjects.values() for each in versions if each.id == schema_id), None)
 
-    def problems(self, subject: str, text: str) -> list[str]:
+    def problems(self, subject: str, text: str, references: list[dict[str, Any]] | None = None) -> list[str]:
         """What is against the schema as the subject's next version.
 
         Raises:
             aiohttp.web.HTTPException: it is no schema.
         """
         versions = self.subjects.get(subject, [])
-        if any(version.references for version in versions):
+        if references or any(version.references for version in versions):
+            # What the names in them stand for is not looked up here.
             return []
-        olds = [json.loads(version.text) for version in versions]
         try:
+            AvroReader(text)
+            olds = [json.loads(version.text) for version in versions]
             return differences(json.loads(text), olds, self.levels.get(subject, self.level))
         except UnusableSchemaError as error:
             _refuse(422, 42201, f"Invalid schema: {error}")
@@ -218,7 +220,7 @@ class FakeRegistry:
     async def _compatible(self, request: web.Request) -> web.Response:
         subject = request.match_info["subject"]
         self._asked_for(subject, request.match_info["version"])
-        problems = self.content.problems(subject, (await _schema_of(request))[0])
+        problems = self.content.problems(subject, *await _schema_of(request))
         return _answer({"is_compatible": not problems, "messages": problems})
 
     async def _config(self, request: web.Request) -> web.Response:
@@ -278,7 +280,8 @@ def _same(text: str) -> str:
 
 
 def _shown(subject: str, version: _Version) -> dict[str, Any]:
-    return {"subject": subject, "version": version.version, "id": version.id, "schema": version.text}
+    shown = {"subject": subject, "version": version.version, "id": version.id, "schema": version.text}
+    return shown | ({"references": version.references} if version.references else {})
 
 
 def _answer(body: Any, status: int = 200) -> web.Response:
