@@ -14,6 +14,7 @@ from goldenthread.doctor.records import (
     check_lag,
     check_topics_secret,
 )
+from goldenthread.doctor.registry import check_registry
 from goldenthread.doctor.running import BROKER, Check
 from goldenthread.doctor.services import check_clock, check_service
 from goldenthread.doctor.versions import check_versions
@@ -31,6 +32,7 @@ CHECKS: Final = (
     Check("collect", partial(check_service, "collect")),
     Check("lookup", partial(check_service, "lookup")),
     Check("clock", check_clock),
+    Check("schema registry", check_registry),
     Check(BROKER, check_broker),
     Check("broker features", check_broker_features, needs_broker=True),
     Check("topics", check_topics, needs_broker=True),

@@ -12,7 +12,9 @@ from schemas.errors import SettingError
 from streams.kafka_security import SaslMechanism, SecurityProtocol
 
 #: Settings that name a file which holds, or unlocks, secrets.
-_SECRET_FILES: Final = ("access_file", "kafka_ssl_key_file", "sources_file")
+_SECRET_FILES: Final = ("access_file", "kafka_ssl_key_file")
+#: Words that stand in files which may be public unless they hold keys.
+_SECRET_WORDS: Final = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 _OTHERS: Final = stat.S_IRWXO
 
 
@@ -83,15 +85,18 @@ def check_file_modes(examination: Examination, report: Report) -> None:
 
 def secret_files(settings: Settings) -> list[Path]:
     """Files that are there and may hold secrets."""
-    named = [getattr(settings, name, None) for name in _SECRET_FILES]
+    named = [getattr(settings, name) for name in _SECRET_FILES]
     candidates = [settings.data_dir / SECRET_FILE, *(path for path in named if path is not None)]
-    candidates += [path for path in (Path(ENV_FILE), Path(TOML_FILE)) if _holds_secrets(path)]
+    mixed = (Path(ENV_FILE), Path(TOML_FILE), settings.sources_file)
+    candidates += [path for path in mixed if path is not None and _holds_secrets(path)]
     return [path for path in candidates if path.is_file()]
 
 
 def _holds_secrets(path: Path) -> bool:
-    text = (_text(path) or "").upper()
-    return any(word in text for word in ("SECRET", "PASSWORD", "TOKEN"))
+    """Whether a line that is no comment has one of the words and does not only name a digest or a variable."""
+    lines = [line.upper() for line in (_text(path) or "").splitlines() if not line.lstrip().startswith("#")]
+    plain = [line for line in lines if "SHA256:" not in line and "ENV:" not in line]
+    return any(word in line for word in _SECRET_WORDS for line in plain)
 
 
 def _mode(path: Path) -> int:

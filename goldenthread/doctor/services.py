@@ -18,6 +18,8 @@ REQUEST_TIMEOUT_SECONDS: Final = 1.5
 ANSWER_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 # A Date header is cut to whole seconds, so less than this is no difference.
 CLOCK_SECONDS_MAX: Final = 2.0
+#: What our services demand keys with.
+_OURS: Final = 'realm="goldenthread"'
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to ask, not to listen on.
 
 
@@ -61,10 +63,10 @@ def address(settings: Settings) -> str:
     return _EVERYWHERE.get(settings.host, settings.host)
 
 
-def ask(host: str, port: int, path: str, credential: str | None = None) -> Reply | None:
+def ask(host: str, port: int, path: str, token: str | None = None) -> Reply | None:
     """One GET; None where nothing answers in HTTP."""
     connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_SECONDS)
-    headers = {} if credential is None else {"Authorization": f"Bearer {credential}"}
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     asked_at = time.time()
     try:
         connection.request("GET", path, headers=headers)
@@ -77,6 +79,12 @@ def ask(host: str, port: int, path: str, credential: str | None = None) -> Reply
         connection.close()
 
 
+def credential(settings: Settings) -> str | None:
+    """The key that the settings have for asking services."""
+    given = settings.token or settings.supervisor_token
+    return None if given is None else given.get_secret_value()
+
+
 def check_service(name: str, examination: Examination, report: Report) -> None:
     """The process answers on its port, is of this version, and is ready."""
     settings = examination.settings
@@ -86,7 +94,14 @@ def check_service(name: str, examination: Examination, report: Report) -> None:
     if not listens(host, service.port):
         report.warn(f"nothing listens on {at}", f"start it (goldenthread {name}, or goldenthread up)")
         return
-    reply = ask(host, service.port, "/version")
+    reply = ask(host, service.port, "/version", credential(settings))
+    if reply is not None and _OURS in reply.headers.get("WWW-Authenticate", ""):
+        report.warn(
+            f"{name} at {at} tells its version only to whoever shows a key",
+            f"set {variable_name('token')} to a token of any role",
+        )
+        _check_ready(host, service, report)
+        return
     found = None if reply is None else reply.json
     if reply is None or not isinstance(found, dict) or found.get("service") != name:
         who = (
@@ -150,10 +165,10 @@ def clock_difference_seconds(reply: Reply) -> float | None:
     return min(0.0, theirs + 1.0 - reply.asked_at)
 
 
-def sample(settings: Settings, service_name: str, metric: str, credential: str | None = None) -> float | None:
+def sample(settings: Settings, service_name: str, metric: str) -> float | None:
     """The sum of a metric's samples at one of the services; None where it does not tell."""
     service = next(one for one in services(settings) if one.name == service_name)
-    reply = ask(address(settings), service.port, "/metrics", credential)
+    reply = ask(address(settings), service.port, "/metrics", credential(settings))
     if reply is None or reply.status != http.client.OK:
         return None
     values = [

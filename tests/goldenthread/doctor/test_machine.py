@@ -71,6 +71,16 @@ def test_an_env_file_with_secrets_that_anybody_may_read_is_a_problem(examine: Ex
     assert ".env" in said(examine(check_file_modes), Status.PROBLEM)
 
 
+@pytest.mark.parametrize(
+    ("entry", "open_"), [("", False), (", write_key: 'sha256:00'", False), (", write_key: plain-one", True)]
+)
+def test_sources_are_private_only_if_they_hold_keys(examine: Examine, tmp_path: Path, entry: str, open_: bool) -> None:
+    sources = tmp_path / "sources.yaml"
+    sources.write_text(f"# a write_key would stand here\nsources:\n  shop: {{channel: web{entry}}}\n")
+    sources.chmod(0o644)
+    assert ("sources.yaml" in said(examine(check_file_modes, sources_file=sources), Status.PROBLEM)) is open_
+
+
 def test_the_secret_has_to_be_that_of_the_data(examine: Examine, tmp_path: Path) -> None:
     assert said(examine(check_secret), Status.WARNING).startswith("there is no secret yet")
     keyring(load_settings(data_dir=tmp_path / "data"))

@@ -1,5 +1,6 @@
 """Goal: however bad a check or the world is, the doctor answers in time. Method: checks that misbehave."""
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -80,8 +81,13 @@ def test_the_worst_status_counts() -> None:
     assert worst([]) is Status.OK
 
 
-def test_every_check_has_a_name_and_no_two_the_same() -> None:
-    assert len({check.name for check in CHECKS}) == len(CHECKS)
+def test_every_check_has_a_name_of_its_own_and_stands_in_the_docs_in_this_order() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    text = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
+    rows = text[text.index("| check |") :].splitlines()[2:]
+    documented = [name for row in rows for name in re.findall(r"`([a-z ]+)`", row.split("|")[1])]
+    assert documented == names
 
 
 @pytest.mark.parametrize(

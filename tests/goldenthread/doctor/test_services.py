@@ -14,7 +14,13 @@ import pytest
 
 from goldenthread.doctor.finding import Status
 from goldenthread.doctor.records import check_lag
+from goldenthread.doctor.registry import check_registry
 from goldenthread.doctor.services import Reply, check_clock, check_service, clock_difference_seconds
+from schemas.topics import Catalogue
+from streams.fake_registry import FakeRegistry
+from streams.registry import register_public
+from streams.registry_client import RegistryClient, RegistryOptions
+from tests.conftest import FreePorts
 from tests.goldenthread.doctor.conftest import Examine
 
 #: Serves these answers by path, with a clock that is so many seconds ahead; gives the port.
@@ -26,12 +32,16 @@ READY = {"/version": (200, {"service": "lookup", "version": version("goldenthrea
 def serve() -> Iterator[Serve]:
     servers = []
 
-    def start(answers: Mapping[str, tuple[int, Any]], ahead_s: float = 0.0) -> int:
+    def start(
+        answers: Mapping[str, tuple[int, Any]], ahead_s: float = 0.0, headers: Mapping[str, str] | None = None
+    ) -> int:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, body = answers.get(self.path, (404, {}))
                 text = body if isinstance(body, str) else json.dumps(body)
                 self.send_response(status)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(text.encode())
 
@@ -78,6 +88,14 @@ def test_another_service_of_ours_on_the_port_is_a_problem(examine: Examine, serv
     assert (finding.status, "Goldenthread's collect" in finding.found) == (Status.PROBLEM, True)
 
 
+def test_a_service_that_wants_a_key_is_ours_all_the_same(examine: Examine, serve: Serve) -> None:
+    closed = READY | {"/version": (401, {})}
+    port = serve(closed, headers={"WWW-Authenticate": 'Bearer realm="goldenthread"'})
+    warning, ready = examine(check_lookup, lookup_port=port)
+    assert (warning.status, ready.status) == (Status.WARNING, Status.OK)
+    assert "GOLDENTHREAD_TOKEN" in warning.action
+
+
 def test_another_version_is_a_problem(examine: Examine, serve: Serve) -> None:
     other = READY | {"/version": (200, {"service": "lookup", "version": "0.0.9"})}
     problem, ready = examine(check_lookup, lookup_port=serve(other))
@@ -119,3 +137,17 @@ def test_the_lag_is_the_lookups(examine: Examine, serve: Serve, seconds: float, 
     metrics = f"# TYPE goldenthread_lag_seconds gauge\ngoldenthread_lag_seconds {seconds}\n"
     (finding,) = examine(check_lag, lookup_port=serve({"/metrics": (200, metrics)}))
     assert finding.status is status
+
+
+def test_a_registry_has_to_know_the_schemas(examine: Examine, free_ports: FreePorts) -> None:
+    (finding,) = examine(check_registry)
+    assert (finding.status, "none is configured" in finding.found) == (Status.OK, True)
+    with FakeRegistry(*free_ports(1)) as registry:
+        (finding,) = examine(check_registry, schema_registry_url=registry.url)
+        assert (finding.status, finding.action) == (Status.PROBLEM, "goldenthread init registers it")
+        register_public(RegistryClient(RegistryOptions(registry.url)), Catalogue())
+        (finding,) = examine(check_registry, schema_registry_url=registry.url)
+        assert finding.status is Status.OK
+        url = registry.url
+    (finding,) = examine(check_registry, schema_registry_url=url)
+    assert finding.status is Status.PROBLEM

@@ -28,6 +28,7 @@ from streams.broker_features import REQUIREMENTS, unmet
 from streams.kafka import KafkaOptions
 from streams.topics import create_topics, record_new_partitions
 from tests.goldenthread.doctor.conftest import Examine
+from tests.running_system import wait_until
 
 pytestmark = pytest.mark.kafka
 ADMIN_TIMEOUT_S = 30.0
@@ -60,6 +61,8 @@ class World:
         name = self.catalogue.name(topic)
         admin = AdminClient(self.kafka.admin())
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(ADMIN_TIMEOUT_S)
+        # A topic just made is not known to every request at once.
+        wait_until(lambda: name in admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics, f"topic {name}", ADMIN_TIMEOUT_S)
 
     def write(self, topic: str, value: bytes, **more: Any) -> None:
         """One record, acknowledged."""
