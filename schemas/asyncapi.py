@@ -12,7 +12,7 @@ from schemas.document import ContextChange, ContextDocument, Interaction, Recent
 from schemas.event import CONTENT_TYPE_HEADER, HEADER_PREFIX, STRUCTURED_CONTENT_TYPE
 from schemas.event_schema import EVENT_EXAMPLE, EVENT_SCHEMA
 from schemas.identity_changes import IdentityChange
-from schemas.topics import RAW, SOURCE_HEADER, Catalogue, Topic, TopicSpec
+from schemas.topics import PICKED_HEADER, RAW, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic, TopicSpec
 
 ASYNCAPI_VERSION: Final = "3.0.0"
 _BINDING_VERSION: Final = "0.5.0"
@@ -148,6 +148,8 @@ def _event_message() -> dict[str, Any]:
     headers = {
         CONTENT_TYPE_HEADER: {"type": "string", "description": f"{STRUCTURED_CONTENT_TYPE}, or that of the data."},
         SOURCE_HEADER: {"type": "string", "description": "The registered source of a record that is no CloudEvent."},
+        PICKED_HEADER: {"type": "string", "description": "The record was picked out of a larger one by its mapping."},
+        REQUEST_HEADER: {"type": "string", "description": "JSON: what the mapping reads of the request it came by."},
     }
     return {
         "name": "event",

@@ -104,6 +104,8 @@ class Mapping:
         self.leaves_out_time = time is None
         #: Whether the request that brought a record is read.
         self.reads_request = REQUEST_NAME in self._reserved
+        #: Of it, parts and the names in them, as far as the expressions tell.
+        self.request_reads = frozenset(read for expression in self.expressions for read in expression.request_reads)
         # These read the body, not a record of it.
         self._records = self._apart(decoded.input.records, f"{name}: input.records")
         self._challenge = self._apart(decoded.challenge, f"{name}: challenge")
@@ -123,8 +125,13 @@ class Mapping:
         """The records in a body, which is one itself where it is the `whole` of it; raises as `read_records` does."""
         return read_records(body, content_type, None if whole else self.pick, records_max)
 
+    @property
+    def has_challenge(self) -> bool:
+        """Whether it knows requests that verify an address."""
+        return self._challenge is not None
+
     def challenge(self, body: Any, request: dict[str, Any]) -> str | None:
-        """What to answer to a request that verifies an address; None for any other.
+        """What to answer to a request that verifies an address; None for any other. `body` is decoded, and whole.
 
         Raises:
             EventError: `mapping_failed`.

@@ -8,7 +8,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from schemas.errors import EventError, SettingError
-from schemas.mapping_functions import MappingFunctions, failed, zone_of
+from schemas.mapping_functions import REQUEST_NAME, MappingFunctions, failed, zone_of
 from schemas.yaml_files import suggestion
 
 #: The place of the argument that names a time zone, by function.
@@ -40,6 +40,8 @@ class Expression:
                 self._check_call(node, functions)
         #: Names at the top of the row that it reads.
         self.columns = frozenset(_columns(tree))
+        #: Parts of the request that it reads and the names in them, such as `headers` and `x-topic`.
+        self.request_reads = frozenset(_request_reads(tree))
         self._evaluate: Callable[[Any], Any]
         # Most expressions of most mappings are a column's name or a constant, and JMESPath takes a while.
         if tree["type"] == "field":
@@ -97,6 +99,14 @@ def _nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield node
         # The bounds of a slice are plain numbers.
         waiting.extend(child for child in node["children"] if isinstance(child, dict))
+
+
+def _request_reads(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for node in _nodes(tree):
+        if node["type"] == "subexpression":
+            start, *path = (child.get("value") for child in node["children"])
+            if start == REQUEST_NAME and len(path) > 1 and all(isinstance(name, str) for name in path[:2]):
+                yield path[0], path[1]
 
 
 def _columns(tree: dict[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ A request takes these steps:
 A body that is no JSON and no form is refused: there is no record in it that could be set aside.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -63,6 +64,7 @@ NO_SUCH_HOOK: Final = ProblemKind(
     "No such webhook",
     "No source of this name is registered with a mapping. Register it in sources.yaml, or correct the address.",
 )
+_RECORDS_AT_ONCE: Final = 50
 # A longer one is no challenge of any tool, and would make this service repeat what it is told.
 _CHALLENGE_LENGTH_MAX: Final = 1024
 _PROBLEMS: Final = (NO_SUCH_HOOK, UNAUTHENTICATED, FORBIDDEN, WRONG_SOURCE, RATE_LIMITED)
@@ -192,12 +194,15 @@ class WebhookDoor:
         mapping = self._mapping(source)
         concealed = () if signature is None else (signature.header,)
         described = described_request(request, KEY_PARAMETERS, concealed)
-        records = self._records(mapping, body, request.headers.get(hdrs.CONTENT_TYPE, ""))
+        content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
         # 3. A challenge.
-        if len(records) == 1 and (challenge := self._challenge(mapping, records[0].fields, described)):
-            return _text(challenge)
+        if mapping.has_challenge:
+            whole = self._records(mapping, body, content_type, whole=True)
+            if len(whole) == 1 and (challenge := self._challenge(mapping, whole[0].fields, described)):
+                return _text(challenge)
         # 4. Records.
-        outcome = self._sort(source, mapping, records, described)
+        records = self._records(mapping, body, content_type)
+        outcome = await self._sort(source, mapping, records, described)
         # 5. Delivery.
         await self._delivery.deliver(outcome.accepted, outcome.aside)
         self._delivery.count(SKIPPED, outcome.skipped)
@@ -234,9 +239,11 @@ class WebhookDoor:
             return None
         return None if challenge is None or len(challenge) > _CHALLENGE_LENGTH_MAX else challenge
 
-    def _records(self, mapping: RecordMapping, body: bytes, content_type: str) -> list[BodyRecord]:
+    def _records(
+        self, mapping: RecordMapping, body: bytes, content_type: str, *, whole: bool = False
+    ) -> list[BodyRecord]:
         try:
-            return mapping.body_records(body, content_type, records_max=self._records_max)
+            return mapping.body_records(body, content_type, whole=whole, records_max=self._records_max)
         except BodyUnreadable as error:
             self._delivery.count(error.code.value, 1)
             raise event_problem(error) from error
@@ -244,13 +251,16 @@ class WebhookDoor:
             self._delivery.count(BATCH_TOO_LONG.code, error.size)
             raise ProblemError(BATCH_TOO_LONG, f"{error.message}.") from error
 
-    def _sort(
+    async def _sort(
         self, source: str, mapping: RecordMapping, records: list[BodyRecord], described: dict[str, Any]
     ) -> _Outcome:
         arrival = Arrival(self._clock.now_us(), described)
-        noted = kept_request(described) if mapping.reads_request else None
+        noted = kept_request(described, mapping.request_reads)
         outcome = _Outcome()
-        for record in records:
+        for place, record in enumerate(records, start=1):
+            if place % _RECORDS_AT_ONCE == 0:
+                # Mapping takes a while; other requests are not to wait for all of a large body.
+                await asyncio.sleep(0)
             try:
                 if record.error is not None:
                     raise record.error

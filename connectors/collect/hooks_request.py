@@ -39,10 +39,18 @@ def described_request(
     return {"method": request.method, "headers": headers, "query": query}
 
 
-def kept_request(described: dict[str, Any]) -> bytes | None:
-    """The description as JSON, None where it is too large to be kept with each dead letter."""
-    encoded = canonical_json(described)
-    return encoded if len(encoded) <= KEPT_SIZE_BYTES_MAX else None
+def kept_request(described: dict[str, Any], reads: Iterable[tuple[str, str]]) -> bytes | None:
+    """What a mapping `reads` of the request, as JSON: no dead letter holds more of it than it takes to read it again.
+
+    None where that is nothing, or too large to be kept with each letter.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    for part, name in reads:
+        values = described.get(part)
+        if isinstance(values, dict) and name in values:
+            kept.setdefault(part, {})[name] = values[name]
+    encoded = canonical_json(kept)
+    return encoded if kept and len(encoded) <= KEPT_SIZE_BYTES_MAX else None
 
 
 def _readable(text: str) -> str:
