@@ -28,9 +28,13 @@ REASONS = {
     "no phone number, or one that lacks its country's code", "no e-mail address", "no text", "no such time",
     "too long in its comparable form", "no room for another trait",
 }  # fmt: skip
-WARM = Enrichment()
-OTHER = Enrichment()
 checked = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def other() -> Enrichment:
+    """One that reads other events before."""
+    return Enrichment()
 
 
 class Raw(NamedTuple):
@@ -65,9 +69,11 @@ def routed(outputs: list[Output]) -> RoutedEvent:
 
 @checked
 @given(DATA, TIMES)
-def test_routing_evidence_and_content_are_the_same_with_all_enrichers_and_with_none(data: Any, time: str) -> None:
+def test_routing_evidence_and_content_are_the_same_with_all_enrichers_and_with_none(
+    enrichment: Enrichment, data: Any, time: str
+) -> None:
     record = Raw(encoded(data, time))
-    plain, enriched = intake(None).handle(record), intake(WARM).handle(record)
+    plain, enriched = intake(None).handle(record), intake(enrichment).handle(record)
     assert [output.topic for output in plain] == [Topic.ROUTED, Topic.EVIDENCE]
     assert plain[1:] == enriched[1:]
     assert plain[0].key == enriched[0].key
@@ -77,10 +83,10 @@ def test_routing_evidence_and_content_are_the_same_with_all_enrichers_and_with_n
 
 @checked
 @given(DATA, TIMES)
-def test_what_comes_of_any_event_stays_within_its_bounds(data: Any, time: str) -> None:
+def test_what_comes_of_any_event_stays_within_its_bounds(enrichment: Enrichment, data: Any, time: str) -> None:
     parsed = event(data, time)
     before = clean(parsed).routed
-    traits, enriched = WARM.enrich(before, parsed.time_text)
+    traits, enriched = enrichment.enrich(before, parsed.time_text)
     assert before.traits.keys() <= traits.keys()
     assert len(traits) <= TRAITS_MAX
     assert all(len(value) <= TRAIT_SIZE_BYTES_MAX for value in traits.values())
@@ -93,30 +99,32 @@ def test_what_comes_of_any_event_stays_within_its_bounds(data: Any, time: str) -
 
 @checked
 @given(st.lists(DATA, min_size=2, max_size=4))
-def test_the_same_event_gives_the_same_bytes_whatever_came_before_it(many: list[Any]) -> None:
+def test_the_same_event_gives_the_same_bytes_whatever_came_before_it(
+    enrichment: Enrichment, other: Enrichment, many: list[Any]
+) -> None:
     events = [clean(event(data)).routed for data in many]
-    forwards = [WARM.enrich(each) for each in events]
-    backwards = [OTHER.enrich(each) for each in reversed(events)]
+    forwards = [enrichment.enrich(each) for each in events]
+    backwards = [other.enrich(each) for each in reversed(events)]
     assert forwards == backwards[::-1]
 
 
 @checked
 @given(DATA, TIMES)
-def test_what_was_made_comparable_stays_so(data: Any, time: str) -> None:
+def test_what_was_made_comparable_stays_so(enrichment: Enrichment, data: Any, time: str) -> None:
     before = clean(event(data, time)).routed
-    once = WARM.enrich(before).traits
-    again = WARM.enrich(msgspec.structs.replace(before, traits=once)).traits
+    once = enrichment.enrich(before).traits
+    again = enrichment.enrich(msgspec.structs.replace(before, traits=once)).traits
     # What is derived is the event's own word the second time.
     assert again == once
 
 
 @checked
 @given(st.lists(DATA, min_size=3, max_size=3))
-def test_enriched_events_fold_to_the_same_in_any_order(many: list[Any]) -> None:
+def test_enriched_events_fold_to_the_same_in_any_order(enrichment: Enrichment, many: list[Any]) -> None:
     events = []
     for number, data in enumerate(many):
         before = clean(event(data, number=number)).routed
-        traits, enriched = WARM.enrich(before)
+        traits, enriched = enrichment.enrich(before)
         events.append(msgspec.structs.replace(before, traits=traits, enriched=enriched))
     folded = set()
     for order in permutations(events):
@@ -130,22 +138,22 @@ def test_enriched_events_fold_to_the_same_in_any_order(many: list[Any]) -> None:
 @pytest.mark.parametrize(
     "value", [b"", b"{", b"\xff", b'"\\ud800"', b"[" * 900, b'"' + b"\\u0001" * 300 + b'"', b"NaN", b"-", b"nul"]
 )
-def test_bytes_that_no_cleaning_lets_through_do_not_stop_it(value: bytes) -> None:
+def test_bytes_that_no_cleaning_lets_through_do_not_stop_it(enrichment: Enrichment, value: bytes) -> None:
     before = clean(event({})).routed
     traits = {"phone": value, "email": value, "name": value, "at": value}
     broken = msgspec.structs.replace(before, traits=traits, data=value)
-    after = WARM.enrich(broken, "no time at all")
+    after = enrichment.enrich(broken, "no time at all")
     assert {name: after.traits[name] for name in ("email", "name", "at")} == dict.fromkeys(
         ("email", "name", "at"), value
     )
 
 
-def test_the_largest_findings_stay_within_their_bound_and_say_that_they_were_cut() -> None:
+def test_the_largest_findings_stay_within_their_bound_and_say_that_they_were_cut(enrichment: Enrichment) -> None:
     traits = {f"phone{'_' * number}".ljust(64, "-"): "+31 6 12345678" for number in range(1, 33)}
     traits |= {f"email{'_' * number}".ljust(64, "-"): f"A@{'B' * 60}.example" for number in range(1, 33)}
     agent = "\u0001" * 100 + "Xyz" * 100 + "/1.0 CFNetwork/1494 Darwin/23.4.0"
     data = {"traits": traits, "user_agent": agent, "text": "Waar blijft mijn pakket?"}
-    enriched = WARM.enrich(clean(event(data)).routed, "2026-11-22T12:00:00+02:00").enriched
+    enriched = enrichment.enrich(clean(event(data)).routed, "2026-11-22T12:00:00+02:00").enriched
     findings = json.loads(enriched)
     assert findings["cut"] is True
     assert "original" not in findings
