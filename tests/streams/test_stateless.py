@@ -4,17 +4,17 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from schemas.errors import DeadCode, DeliveryFailed
+from schemas.errors import DeadCode, DeliveryFailed, RestartNeeded
 from schemas.topics import Catalogue, Topic
 from state.engine import Output
 from streams.faults import FaultPoint
 from streams.metrics import Metrics
 from streams.partition import QUEUE_BATCHES_MAX, Batch
 from streams.recording_producer import RecordingProducer
-from streams.stateless import RECORDS_PER_FLUSH_MAX, StatelessStage
+from streams.stateless import RECORDS_PER_FLUSH_MAX, Prepare, StatelessStage
 from tests.streams.counting import InputRecord
 
 CATALOGUE = Catalogue(channels=("web", "crm"))
@@ -61,7 +61,7 @@ class _GatedProducer(RecordingProducer):
 class _Intake:
     """A stage with all that it touches."""
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Prepare | None = None) -> None:
         self.handler = _Echo()
         self.producer = _GatedProducer(CATALOGUE)
         self.metrics = Metrics("test", "1")
@@ -76,6 +76,7 @@ class _Intake:
             metrics=self.metrics,
             fatal=lambda error: self.events.append(("fatal", error)),
             fault=lambda point: self.events.append((point, self.producer.flushes)),
+            prepare=prepare,
         )
 
     async def start(self, generation: int = 1) -> None:
@@ -270,4 +271,47 @@ async def test_what_became_of_events_is_counted() -> None:
     assert value("goldenthread_events_processed_total", {"stage": "intake", "outcome": "routed"}) == 2
     assert value("goldenthread_events_received_total", {"stage": "intake", "channel": "web"}) == 3
     assert value("goldenthread_assigned_partitions", {"stage": "intake"}) == 2
+    await intake.stage.close()
+
+
+async def test_a_batch_is_handled_once_it_is_prepared_and_acknowledged_after_that() -> None:
+    ready = asyncio.Event()
+
+    async def prepare(_records: Sequence[Any], wanted: Callable[[], bool]) -> bool:
+        await ready.wait()
+        return wanted()
+
+    intake = _Intake(prepare)
+    await intake.start()
+    await intake.offer(1)
+    await asyncio.sleep(0.02)
+    assert (intake.handler.handled, intake.of("ack")) == ([], [])
+    ready.set()
+    await until(lambda: intake.of("ack") == [(WEB, 0, 2)])
+    await intake.stage.close()
+
+
+async def test_a_batch_that_is_drained_before_it_is_prepared_is_fetched_again() -> None:
+    async def prepare(_records: Sequence[Any], wanted: Callable[[], bool]) -> bool:
+        while wanted():
+            await asyncio.sleep(0.002)
+        return False
+
+    intake = _Intake(prepare)
+    await intake.start()
+    await intake.offer(1)
+    await asyncio.wait_for(intake.stage.drain(), DEADLINE_S)
+    assert (intake.handler.handled, intake.of("ack"), intake.of("fatal")) == ([], [], [])
+    await intake.stage.close()
+
+
+async def test_what_can_not_be_prepared_ends_the_process_with_nothing_acknowledged() -> None:
+    async def prepare(_records: Sequence[Any], _wanted: Callable[[], bool]) -> bool:
+        raise RestartNeeded("the registry is away")
+
+    intake = _Intake(prepare)
+    await intake.start()
+    await intake.offer(1)
+    await until(lambda: intake.of("fatal"))
+    assert (intake.handler.handled, intake.of("ack")) == ([], [])
     await intake.stage.close()
