@@ -142,7 +142,7 @@ def test_the_lag_is_the_lookups(examine: Examine, serve: Serve, seconds: float, 
 def test_a_registry_has_to_know_the_schemas(examine: Examine, free_ports: FreePorts) -> None:
     (finding,) = examine(check_registry)
     assert (finding.status, "none is configured" in finding.found) == (Status.OK, True)
-    with FakeRegistry(*free_ports(1)) as registry:
+    with FakeRegistry(free_ports(1)[0]) as registry:
         (finding,) = examine(check_registry, schema_registry_url=registry.url)
         assert (finding.status, finding.action) == (Status.PROBLEM, "goldenthread init registers it")
         register_public(RegistryClient(RegistryOptions(registry.url)), Catalogue())
