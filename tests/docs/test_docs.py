@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter
 from typer.main import get_command
 
 from goldenthread.cli import application
@@ -14,11 +15,11 @@ from goldenthread.settings import load_settings
 from schemas.errors import DeadCode
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.topics import Catalogue, DeadHeader, Topic
-from streams.metrics import LAG_SERVICE, Metrics
+from streams.metrics import LAG_SERVICE, WORKER_SERVICE, Metrics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def table_rows(page: str) -> list[list[str]]:
@@ -40,12 +41,20 @@ def test_the_asyncapi_document_is_that_of_default_settings(monkeypatch: pytest.M
 
 
 def test_the_metrics_table_is_the_metrics_module() -> None:
-    # The lag's service has all metrics; the others leave out what only it measures.
-    metrics = Metrics(LAG_SERVICE, "0")
-    exported = set(re.findall(r"^# HELP (\S+)", metrics.exposition().decode(), re.MULTILINE))
-    exported = {name for name in exported if not name.endswith("_created")}
-    documented = {cells[0].strip("`") for cells in table_rows("metrics.md")} - {"metric", "---"}
-    assert documented == exported
+    # Each service leaves out what only another one measures.
+    every = [Metrics(service, "0") for service in (LAG_SERVICE, WORKER_SERVICE)]
+    text = "".join(metrics.exposition().decode() for metrics in every)
+    meanings = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE))
+    types = dict(re.findall(r"^# TYPE (\S+) (.*)$", text, re.MULTILINE))
+    rows = {cells[0].strip("`"): cells for cells in table_rows("metrics.md") if cells[0] not in {"metric", "---"}}
+    assert {name: (cells[1], cells[3]) for name, cells in rows.items()} == {
+        name: (types[name], meaning) for name, meaning in meanings.items()
+    }
+    for metric in vars(every[0]).values():
+        labels = getattr(metric, "_labelnames", ())
+        if labels:
+            name = metric._name + ("_total" if isinstance(metric, Counter) else "")
+            assert rows[name][2] == ", ".join(labels)
 
 
 def test_every_code_of_a_dead_letter_is_explained_once() -> None:
