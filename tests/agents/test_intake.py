@@ -63,7 +63,10 @@ def _raw(**changes: Any) -> _Raw:
 
 
 def _intake(
-    registry: SourceRegistry | None = None, enrichment: Enrichment | None = None, metrics: Metrics | None = None
+    registry: SourceRegistry | None = None,
+    enrichment: Enrichment | None = None,
+    metrics: Metrics | None = None,
+    **more: Any,
 ) -> Intake:
     registry = registry or SourceRegistry()
     cleaner = Cleaner(
@@ -80,6 +83,7 @@ def _intake(
         known=KnownEvidence(MemoryRows()),
         enrichment=enrichment,
         metrics=metrics,
+        **more,
     )
 
 
