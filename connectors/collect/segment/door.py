@@ -9,6 +9,7 @@ A request takes these steps:
 A body that holds no messages at all is refused: 400.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -86,9 +87,12 @@ class SegmentDoor:
             self._call(path, call, place) for call, paths in CALL_PATHS.items() for place, path in enumerate(paths)
         ]
         batches = [self._call(path, None, place) for place, path in enumerate(BATCH_PATHS)]
+        # Some SDKs end their paths with a slash.
+        slashed = [replace(each, path=f"{each.path}/", documented=False) for each in (*calls, *batches)]
         return (
             *calls,
             *batches,
+            *slashed,
             Operation(
                 "POST",
                 METRICS_PATH,

@@ -195,8 +195,9 @@ async def test_every_path_takes_its_call() -> None:
     async with running() as collect:
         for call, paths in CALL_PATHS.items():
             message = {"userId": "u-1", "event": "Clicked", "previousId": "u-0", "groupId": "g", "type": "whatever"}
-            events = [await taken(collect, path.removeprefix("/v1/"), message) for path in paths]
-            assert events[0] == events[1], call
+            given = [path.removeprefix("/v1/") for path in paths]
+            events = [await taken(collect, path, message) for path in (*given, f"{given[0]}/")]
+            assert events[0] == events[1] == events[2], call
         for path in BATCH_PATHS:
             assert (await taken(collect, path.removeprefix("/v1/"), {"batch": [TRACK]}))["id"] == "m-1"
 
@@ -423,15 +424,18 @@ async def test_a_registration_decides_channel_and_mapping() -> None:
 version: 1
 source: till
 when: type == 'track'
-event: {id: messageId, type: "'till.used'", time: timestamp, data: {identifiers: {loyalty: userId}}}
+event: {id: messageId, type: "'till.used'", time: timestamp, data: {identifiers: {loyalty: userId}, whole: "@"}}
 """
     registry = SourceRegistry({"till": Source(channel="store")})
     async with running(access=keyed(source="till", name="till"), registry=registry) as collect:
         assert (await taken(collect, "screen", {"userId": "u", "writeKey": KEY}))["channel"] == "store"
     mappings = MappingSet({"till": Mapping(mapping)})
     async with running(access=keyed(source="till", name="till"), registry=registry, mappings=mappings) as collect:
-        batch = {"batch": [TRACK | {"userId": "4711"}, {"type": "page", "userId": "u"}], "writeKey": KEY}
+        travelled = {"userId": "4711", "writeKey": KEY, "sentAt": NOW, "_metadata": {"retryCount": 1}}
+        batch = {"batch": [TRACK | travelled, {"type": "page", "userId": "u"}], "writeKey": KEY}
         event = await taken(collect, "batch", batch)
+        # No mapping sees the key, nor how the message travelled.
+        assert event["data"]["whole"] == TRACK | {"userId": "4711"}
         assert (event["type"], event["source"], event["channel"]) == ("till.used", "till", "store")
         assert collect.outcome("skipped") == 1
 
@@ -470,6 +474,7 @@ async def test_figures_of_sdks_about_themselves_are_dropped() -> None:
 async def test_openapi_describes_every_path() -> None:
     async with running() as collect:
         document = await (await collect.client.get("/openapi.json")).json()
+        assert not [path for path in document["paths"] if path.endswith("/")]
         for path in (*(path for paths in CALL_PATHS.values() for path in paths), *BATCH_PATHS, "/v1/m"):
             operation = document["paths"][path]["post"]
             assert operation["requestBody"]["content"].keys() == {"application/json", "text/plain"}
