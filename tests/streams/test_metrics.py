@@ -1,9 +1,11 @@
 """Metrics: names, label sets that start at 0, and an exposition that Prometheus can read."""
 
+import math
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.errors import DeadCode
-from streams.metrics import STAGES, Metrics
+from streams.metrics import DROP_REASONS, STAGES, Metrics
 
 
 def _samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -50,3 +52,47 @@ def test_two_processes_in_one_interpreter_share_nothing() -> None:
     one.duplicates.inc()
     assert _samples(one)["goldenthread_duplicates_total", ()] == 1
     assert _samples(other)["goldenthread_duplicates_total", ()] == 0
+
+
+def test_what_only_one_service_measures_the_others_do_not_show() -> None:
+    only = {"goldenthread_lag_seconds": "lookup", "goldenthread_sse_clients": "lookup"}
+    only |= {"goldenthread_end_to_end_duration_seconds_count": "lookup", "goldenthread_rebalances_total": "worker"}
+    for service in ("worker", "lookup", "collect"):
+        shown = {name for name, _ in _samples(Metrics(service, "1"))}
+        assert only.keys() & shown == {name for name, measures in only.items() if measures == service}
+
+
+def test_lag_is_no_number_until_it_is_measured() -> None:
+    assert math.isnan(_samples(Metrics("lookup", "1"))["goldenthread_lag_seconds", ()])
+
+
+def test_what_a_worker_counts_starts_at_0() -> None:
+    metrics = Metrics("worker", "1")
+    metrics.expect_agents({"context": ("applied", "duplicate")}, ("context",))
+    samples = _samples(metrics)
+    stage = ("stage", "context")
+    assert samples["goldenthread_events_processed_total", (("outcome", "applied"), stage)] == 0
+    assert samples["goldenthread_events_processed_total", (("outcome", "content_conflict"), stage)] == 0
+    dropped = (("intentional", "true"), ("reason", "duplicate"), stage)
+    assert samples["goldenthread_events_dropped_total", dropped] == 0
+    assert samples["goldenthread_checkpoint_duration_seconds_count", (stage,)] == 0
+    assert samples["goldenthread_checkpoint_rows_total", (stage,)] == 0
+    assert samples["goldenthread_identity_changes_total", (("change", "merged"),)] == 0
+
+
+def test_a_drop_says_whether_it_is_as_it_should_be() -> None:
+    metrics = Metrics("worker", "1")
+    for reason in DROP_REASONS:
+        metrics.drop("context", reason, 2)
+    intended = {
+        dict(labels)["reason"]: dict(labels)["intentional"]
+        for (name, labels), value in _samples(metrics).items()
+        if name == "goldenthread_events_dropped_total" and value == 2
+    }
+    assert intended == {reason: str(as_it_should_be).lower() for reason, as_it_should_be in DROP_REASONS.items()}
+
+
+def test_a_process_shows_what_it_takes() -> None:
+    samples = _samples(Metrics("worker", "1"))
+    assert samples["goldenthread_process_resident_memory_bytes", ()] > 1_000_000
+    assert samples["goldenthread_process_start_time_seconds", ()] > 1_000_000_000
