@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -175,6 +176,20 @@ class MappingFunctions(functions.Functions):
     @functions.signature({"types": [], "variadic": True})
     def _func_number(self, value: Any, decimal_mark: str = ".") -> Any:
         return _number(value, decimal_mark)
+
+    @functions.signature(_ANY, {"types": ["number"]})
+    def _func_scale(self, value: Any, factor: float) -> Any:
+        number = _number(value)
+        if number is None:
+            return None
+        # As people reckon: 13990 cents are 139.9, and nothing is left over by the binary system.
+        try:
+            scaled = Decimal(str(number)) * Decimal(str(factor))
+        except ArithmeticError:
+            scaled = Decimal("nan")
+        if not scaled.is_finite():
+            raise failed(f"{str(number)[:64]} can't be scaled by {factor}")
+        return int(scaled) if scaled == scaled.to_integral_value() else float(scaled)
 
     @functions.signature(_ANY)
     def _func_bool(self, value: Any) -> Any:

@@ -4,6 +4,7 @@ A body is a JSON object, an array of objects, JSON lines, or a form; `input.reco
 records out of it. What is wrong with one record is its own fault: the others are read.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -76,6 +77,8 @@ def read_records(
         TooManyRecords: it has more than `records_max`.
     """
     media_type = media_type_of(content_type)
+    # Some systems put a byte order mark before what they send; it is no JSON.
+    body = body.removeprefix(BOM_UTF8)
     parts = _parts(body, media_type, pick)
     _reject_many(len(parts), records_max)
     kind = FORM_TYPE if media_type == FORM_TYPE else JSON_TYPE

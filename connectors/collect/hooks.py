@@ -68,10 +68,13 @@ _RECORDS_AT_ONCE: Final = 50
 # A longer one is no challenge of any tool, and would make this service repeat what it is told.
 _CHALLENGE_LENGTH_MAX: Final = 1024
 _PROBLEMS: Final = (NO_SUCH_HOOK, UNAUTHENTICATED, FORBIDDEN, WRONG_SOURCE, RATE_LIMITED)
-_ANY_OBJECT: Final[dict[str, Any]] = {"type": "object", "description": "What the tool posts."}
+_ANYTHING: Final[dict[str, Any]] = {
+    "description": "What the tool posts: objects, one or many. Anything else becomes a dead letter."
+}
+_FORM: Final[dict[str, Any]] = {"type": "object", "description": "The fields of the form."}
 _BODIES: Final = (
-    Content({"anyOf": [_ANY_OBJECT, {"type": "array", "items": _ANY_OBJECT}]}, JSON_TYPE, {"id": "1", "what": "sent"}),
-    Content(_ANY_OBJECT, FORM_TYPE),
+    Content(_ANYTHING, JSON_TYPE, {"id": "1", "what": "sent"}),
+    Content(_FORM, FORM_TYPE),
     Content({"type": "string", "description": "One JSON object a line."}, JSON_LINES_TYPE),
 )
 _PARAMETERS: Final = (
@@ -219,8 +222,9 @@ class WebhookDoor:
     def _admit_by_key(request: web.Request, source: str) -> None:
         credential: str | None = None
         if request.app[ACCESS].enabled:
+            # What stands in the address was put there for us; an Authorization may be the tool's own.
             given = (request.query.get(name) for name in KEY_PARAMETERS)
-            credential = credential_of(request) or next((key for key in given if key), None)
+            credential = next((key for key in given if key), None) or credential_of(request)
         require_own_sources(admit(request, credential), {"": source})
 
     @staticmethod

@@ -58,6 +58,7 @@ def codes(body: bytes, content_type: str = "", made: Mapping | None = None) -> l
     [
         (b'{"a": 1}', "", [{"a": 1}]),
         (b'{"a": 1}', "text/plain; charset=utf-8", [{"a": 1}]),
+        (b'\xef\xbb\xbf{"a": 1}', "application/json", [{"a": 1}]),
         (b' [{"a": 1}, {"a": 2}]', "application/json", [{"a": 1}, {"a": 2}]),
         (b"[]", "", []),
         (b'{"a": 1}\n\n{"a": 2}\n', JSON_LINES_TYPE, [{"a": 1}, {"a": 2}]),
@@ -228,7 +229,8 @@ EXPRESSIONS = [
     "max_by(items, &price)", "items[*].sku | join(',', @)", "epoch(b, 'ms')", "date(c, 'Europe/Amsterdam')",
     "time(a, '%d-%m-%Y %H:%M %z', b)", "iso(c)", "number(c, ',')", "to_string(items)", "replace(a, '-', '--')",
     "lookup('size', b, 'none')", "digest(items, a)", "concat(a, b)", "text(a)", "coalesce(a, b)", "_request.headers.x",
-    "to_number(a)", "reverse(items)", "merge(a, b)", "keys(a)", "sum(items)", "contains(items, a)", "a[?b > `1`]",
+    "to_number(a)", "reverse(items)", "merge(a, b)", "keys(a)", "scale(b, `0.01`)", "sum(items)",
+    "contains(items, a)", "a[?b > `1`]",
 ]  # fmt: skip
 HOSTILE = [
     hook(HOOK + f"    {place}: {json.dumps(expression)}\ntables: {{size: {{S: small}}}}\n")

@@ -246,6 +246,8 @@ async def test_a_key_comes_in_a_header_or_in_the_address() -> None:
             assert (await hooks.post(GOOD, headers=headers)).status == 202
         assert (await hooks.post(GOOD, query=f"?key={KEY}")).status == 202
         assert (await hooks.post(GOOD, query="?key=key-of-any-source")).status == 202
+        foreign = {"Authorization": "Bearer of.the.tool"}
+        assert (await hooks.post(GOOD, query=f"?key={KEY}", headers=foreign)).status == 202
         for query in ("", "?key=", "?key=wrong", f"?token={KEY}"):
             await assert_problem(await hooks.post(GOOD, query=query), 401, "unauthenticated")
         await assert_problem(await hooks.post(GOOD, "picked", f"?key={KEY}"), 403, "wrong_source", "")
