@@ -5,6 +5,7 @@ What only one process needs is imported when that one is asked for: every other 
 
 import asyncio
 import os
+import threading
 from importlib.metadata import version
 
 from goldenthread.commands.output import JsonFlag, print_json
@@ -13,6 +14,7 @@ from goldenthread.processes.running import run_process
 from goldenthread.secret import keyring
 from goldenthread.settings import Settings, load_settings
 from schemas.clock import SystemClock
+from schemas.errors import RegistryAway
 from schemas.topics import Topic
 from streams.logs import configure_logs, logger
 from streams.metrics import Metrics
@@ -36,7 +38,6 @@ def init(json: JsonFlag = False) -> None:
     Where a schema registry is configured, the Avro schemas of the public topics are registered.
     """
     from goldenthread.processes.worker import group_topics
-    from streams.registry import register_public
 
     parts = _parts("init")
     settings = parts.settings
@@ -48,12 +49,31 @@ def init(json: JsonFlag = False) -> None:
     untouched = is_empty(parts.kafka, parts.catalogue, (Topic.STATE, Topic.LINKS))
     new = {topic: count for topic, count in group_topics(parts).items() if untouched or topic in created}
     record_new_partitions(parts.kafka, settings.application, new)
-    client = registry_of(settings)
-    schemas = {} if client is None else {"schemas": len(register_public(client, parts.catalogue))}
+    schemas = _register(parts)
     if json:
         print_json({"created": created, "topics": len(parts.catalogue.specs()), **schemas})
     else:
         log.info("topics are ready", created=len(created), topics=len(parts.catalogue.specs()), **schemas)
+
+
+def _register(parts: Parts) -> dict[str, int]:
+    """Register the schemas of the public topics; how many, where there is a registry."""
+    from streams.registry import register_public, wait_for_ids
+    from streams.registry_away import Away
+
+    client = registry_of(parts.settings)
+    if client is None:
+        return {}
+    if parts.settings.schema_registry_away is Away.WAIT:
+        return {
+            "schemas": len(wait_for_ids(client, parts.catalogue, threading.Event(), timeout_s=INIT_WAIT_SECONDS) or ())
+        }
+    try:
+        return {"schemas": len(register_public(client, parts.catalogue))}
+    except RegistryAway as error:
+        # The worker registers them once the registry answers.
+        log.warning("the schemas are not registered", reason=str(error))
+        return {"schemas": 0}
 
 
 def worker(index: int | None = None) -> None:

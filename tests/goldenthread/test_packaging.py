@@ -16,6 +16,7 @@ DATA = (
     "bench/sources.yaml",
     "streams/broker/kafka-4.3.0.sha256",
     *(str(path.relative_to(ROOT)) for path in MAPPINGS.rglob("*") if path.is_file()),
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "schemas" / "avro").rglob("*.avsc")),
 )
 
 
