@@ -236,7 +236,6 @@ class Lookup:
                 metrics=self._metrics,
                 access=self._options.access,
                 clock=self._clock,
-                host=self._options.host,
             )
         )
 

@@ -63,26 +63,24 @@ def admit(request: web.Request, credential: str | None, roles: frozenset[Role] |
         AccessRefused: 401, 403 or 429; 421 for a request to an open service under a foreign name.
     """
     access = request.app[ACCESS]
-    if not access.enabled:
-        _require_own_name(request)
+    if not access.enabled and not is_own_name(request):
+        raise AccessRefused(Refusal.WRONG_HOST, WRONG_HOST, WRONG_HOST.meaning)
     principal = access.admit(credential, roles)
     request[PRINCIPAL] = principal
     return principal
 
 
-def _require_own_name(request: web.Request) -> None:
-    """Whoever asks an open service has to mean this machine.
+def is_own_name(request: web.Request) -> bool:
+    """Whether the request came under a name of this machine, as whoever asks an open service has to mean it.
 
     A browser on this machine reaches it for any page of the internet whose name is made to lead here (DNS rebinding),
     and the page may read the answer; the Host header has that name then.
     """
     try:
         host = urlsplit(f"//{request.host}").hostname or ""
-        own = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        own = False
-    if not own:
-        raise AccessRefused(Refusal.WRONG_HOST, WRONG_HOST, WRONG_HOST.meaning)
+        return False
 
 
 def credential_of(request: web.Request) -> str | None:

@@ -1,11 +1,10 @@
 """What protects whoever looks at the page in a browser: headers of every answer, and requests that are refused.
 
 Without keys the page is open to whoever reaches the loopback address. A page of the internet can make a browser reach
-it under a name of its own (DNS rebinding), so then the Host has to be a loopback one or the configured one. Forms are
+it under a name of its own (DNS rebinding), so then the Host has to be a loopback one. Forms are
 taken from the page itself only, whatever cookies the browser adds.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import hdrs, web
 
 from connectors.serve.page.faults import FOREIGN_FORM, UNREADABLE_FORM, WRONG_HOST, PageFault
+from connectors.web.guard import is_own_name
 from connectors.web.requests import read_body, require_media_type
 
 #: Of everything that shows data. Without `same-origin` as referrer policy browsers send forms with `Origin: null`.
@@ -31,17 +31,13 @@ FORM: Final = "application/x-www-form-urlencoded"
 FORM_FIELDS_MAX: Final = 8
 
 
-def require_own_host(request: web.Request, configured: str) -> None:
+def require_own_name(request: web.Request) -> None:
     """Refuse a request that came under a foreign name.
 
     Raises:
-        PageFault: 421, the Host is neither a loopback address nor the configured host.
+        PageFault: 421, the Host is no loopback address.
     """
-    try:
-        host = urlsplit(f"//{request.host}").hostname or ""
-    except ValueError:
-        host = ""
-    if host not in ("localhost", configured.lower()) and not _is_loopback(host):
+    if not is_own_name(request):
         raise PageFault(WRONG_HOST)
 
 
@@ -81,10 +77,3 @@ async def read_form(request: web.Request) -> dict[str, str]:
     if len(fields) != len(pairs):
         raise PageFault(UNREADABLE_FORM)
     return fields
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from connectors.serve.page.browser import HEADERS, read_form, require_own_form, require_own_host
+from connectors.serve.page.browser import HEADERS, read_form, require_own_form, require_own_name
 from connectors.serve.page.faults import LOGIN_REFUSED, TOO_MANY_REQUESTS, UNREADABLE_FORM, PageFault
 from connectors.serve.page.login import Attempts
 from connectors.serve.page.sessions import Sessions
@@ -37,15 +37,13 @@ class Door:
         sessions: Those who logged in.
         attempts: Bounds logging in.
         views: Shows faults.
-        host: What the service was told to listen on.
     """
 
-    def __init__(self, access: Access, sessions: Sessions, attempts: Attempts, views: Views, host: str) -> None:
+    def __init__(self, access: Access, sessions: Sessions, attempts: Attempts, views: Views) -> None:
         self._access = access
         self._sessions = sessions
         self._attempts = attempts
         self._views = views
-        self._host = host
 
     def inside(self, handler: Handler) -> Handler:
         """The handler for those who were let in; the others are sent to the login form."""
@@ -71,7 +69,7 @@ class Door:
         async def answered(request: web.Request) -> web.StreamResponse:
             try:
                 if not self._access.enabled:
-                    require_own_host(request, self._host)
+                    require_own_name(request)
                 return await handler(request)
             except PageFault as fault:
                 return self._views.fault(request, fault)

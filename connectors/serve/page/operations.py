@@ -33,11 +33,7 @@ _SHOWN: Final = {200: Answer("HTML.")}
 
 @dataclass(frozen=True, kw_only=True)
 class PageSources:
-    """What the lookup has that the page shows.
-
-    Attributes:
-        host: What the service was told to listen on.
-    """
+    """What the lookup has that the page shows."""
 
     rows: LookupRows
     finder: Finder
@@ -52,7 +48,6 @@ class PageSources:
     metrics: Metrics
     access: Access
     clock: Clock
-    host: str
     limits: LiveLimits = field(default_factory=LiveLimits)
 
 
@@ -101,7 +96,6 @@ def make_page(sources: PageSources) -> Page:
         Sessions(sources.keyring.session_key, sources.access, sources.clock),
         Attempts(sources.clock),
         views,
-        sources.host,
     )
     return Page(_operations(door, PageHandlers(parts, views, assets)), live)
 

@@ -100,7 +100,7 @@ class Paged:
 
 
 @asynccontextmanager
-async def paged(*keys: AccessKey, host: str = "127.0.0.1", limits: LiveLimits | None = None) -> AsyncIterator[Paged]:
+async def paged(*keys: AccessKey, limits: LiveLimits | None = None) -> AsyncIterator[Paged]:
     """The lookup's page, served."""
     copy, lag, metrics = Copy(), Stillness(), Metrics("lookup", "1")
     activity = Activity(copy.catalogue.channels)
@@ -113,7 +113,7 @@ async def paged(*keys: AccessKey, host: str = "127.0.0.1", limits: LiveLimits | 
         PageSources(
             rows=copy.rows, finder=copy.finder, answers=copy.answers, timeline=copy.timeline, keyring=copy.keyring,
             policy=DEFAULT_POLICY, activity=activity, freshness=lag, dead=DeadWatch(lambda: dead[0], 0.0),
-            ready=ready, metrics=metrics, access=access, clock=copy.clock, host=host,
+            ready=ready, metrics=metrics, access=access, clock=copy.clock,
             limits=limits or LiveLimits(interval_seconds=0.05),
         )
     )  # fmt: skip
