@@ -11,10 +11,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("goldenthread", "schemas", "state", "streams", "agents", "connectors", "bench")
 # Files beside the code that a running program reads.
+PAGE = ROOT / "connectors" / "serve" / "page"
 MAPPINGS = ROOT / "connectors" / "collect" / "mappings"
 DATA = (
     "bench/sources.yaml",
     "streams/broker/kafka-4.3.0.sha256",
+    *(str(path.relative_to(ROOT)) for folder in ("static", "templates") for path in (PAGE / folder).rglob("*.*")),
+    "connectors/serve/page/static/vendor/NOTICE",
     *(str(path.relative_to(ROOT)) for path in MAPPINGS.rglob("*") if path.is_file()),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "schemas" / "avro").rglob("*.avsc")),
 )
