@@ -1,9 +1,11 @@
 """Webhooks: what tools post becomes events by a mapping alone; who may post, what is answered, what is set aside."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +67,7 @@ def signature(**changes: Any) -> Signature:
 class Hooks:
     """A running collect with registered webhooks, and what it wrote."""
 
+    port: int
     client: aiohttp.ClientSession
     producer: RecordingProducer
     metrics: Metrics
@@ -134,7 +137,7 @@ async def running(
         listening(service.application("1"), "127.0.0.1", 0) as (host, port),
         aiohttp.ClientSession(f"http://{host}:{port}") as client,
     ):
-        yield Hooks(client, producer, metrics)
+        yield Hooks(port, client, producer, metrics)
 
 
 async def test_an_object_becomes_an_event_on_the_channel_of_its_source() -> None:
@@ -311,3 +314,33 @@ async def test_challenges_are_answered_after_the_key() -> None:
         answer = await hooks.post({"event": "verify", "challenge": "c-10"}, "picked", headers=gateway)
         assert (answer.status, await answer.text()) == (200, "c-10")
         assert hooks.events() == []
+
+
+async def test_no_body_and_no_header_makes_it_fail() -> None:
+    chance = random.Random(20261122)
+    good = json.dumps([GOOD, {**GOOD, "id": "2", "deep": {"er": [1, "é", None]}}]).encode()
+    types = ["application/json", "application/x-www-form-urlencoded", "application/x-ndjson", "text/plain", ""]
+    seen: set[int] = set()
+    async with running() as hooks:
+        for _ in range(250):
+            body = bytearray(good)
+            for _ in range(chance.randrange(8)):
+                place = chance.randrange(len(body))
+                body[place : place + chance.randrange(3)] = chance.randbytes(chance.randrange(3))
+            answer = await hooks.post(
+                bytes(body), chance.choice(["chat", "picked"]), headers={"Content-Type": chance.choice(types)}
+            )
+            seen.add(answer.status)
+        assert seen == {202, 400}
+        # What aiohttp's client would not send: a header that is no text.
+        reader, writer = await asyncio.open_connection("127.0.0.1", hooks.port)
+        body = bytearray(json.dumps({**GOOD, "id": None, "from": ""}).encode())
+        writer.write(
+            b"POST /v1/hooks/chat?team=%FF%00 HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Delivery: \xe9\xff\r\n"
+            b"Connection: close\r\n" + f"Content-Length: {len(body)}\r\n\r\n".encode() + bytes(body)
+        )
+        answered = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert answered.startswith(b"HTTP/1.1 202"), answered
+        assert json.loads(hooks.dead()[-1][1]["gt-request"]).keys() == {"headers", "query"}
