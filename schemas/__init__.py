@@ -5,5 +5,6 @@ normalise them. Imports nothing of ours, and no Kafka, HTTP or RocksDB.
 
 Read in this order: `errors` (the exception tree and the codes of dead letters), `topics` (the catalogue),
 `event` (a CloudEvent in), `identifiers` and `identity_policy` (whose it is), `sources` (who may claim what),
-`cleaning` (raw event to routed event), `messages` and `rows` (what agents say and keep), `document` (a context out).
+`cleaning` (raw event to routed event), `enrichment` (what it says between the lines), `messages` and `rows` (what
+agents say and keep), `document` (a context out).
 """
