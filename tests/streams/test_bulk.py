@@ -71,7 +71,10 @@ def test_more_records_than_one_read_takes(kafka: KafkaOptions, catalogue: Catalo
         sizes.append(len(records))
         read.extend(records)
 
-    assert read_to_end(kafka, topic, 0, 0, apply) == count
+    left: list[int] = []
+    assert read_to_end(kafka, topic, 0, 0, apply, on_progress=left.append) == count
+    assert (left[0], left[-1]) == (count, 0)
+    assert left == sorted(left, reverse=True)
     assert [record.offset for record in read] == list(range(count))
     assert max(sizes) <= RECORDS_PER_READ_MAX
 

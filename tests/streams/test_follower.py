@@ -46,6 +46,8 @@ class _Copy:
     def __init__(self, kafka: KafkaOptions, topic: str, path: Path, clock: Clock) -> None:
         self.store = Store.open(path, secret_fingerprint=FINGERPRINT)
         self.seen: list[tuple[int, int]] = []
+        #: What was in the store each time when something was told to be visible.
+        self.visible: list[dict[bytes, bytes]] = []
         self.metrics = Metrics("test", "1")
         self.follower = Follower(
             "copy",
@@ -55,6 +57,7 @@ class _Copy:
             project=self._project,
             metrics=self.metrics,
             clock=clock,
+            on_visible=lambda: self.visible.append(self.rows),
         )
 
     def _project(self, records: Sequence[Record], _rows: Rows) -> Mapping[bytes, bytes | None]:
@@ -104,6 +107,20 @@ def test_ready_means_that_everything_is_in_the_store(kafka: KafkaOptions, topic:
         assert (copy.follower.next_offset(topic, 0), copy.follower.next_offset(topic, 1)) == (2, 2)
         assert copy.metrics.registry.get_sample_value("goldenthread_follower_ready", {"follower": "copy"}) == 1
         assert copy.metrics.registry.get_sample_value("goldenthread_follower_records_total", {"follower": "copy"}) == 3
+
+
+def test_only_what_comes_after_the_catch_up_is_told_to_be_visible(
+    kafka: KafkaOptions, topic: str, following: Following
+) -> None:
+    send(kafka, topic, [(b"a", b"old")])
+    with following() as copy:
+        remaining = copy.metrics.registry.get_sample_value(
+            "goldenthread_follower_remaining_records", {"follower": "copy"}
+        )
+        assert (copy.visible, remaining) == ([], 0)
+        send(kafka, topic, [(b"a", b"new")])
+        until(lambda: copy.visible)
+        assert copy.visible == [{b"a": b"new"}]
 
 
 def test_an_aborted_tail_holds_nobody_up(kafka: KafkaOptions, topic: str, following: Following) -> None:

@@ -8,7 +8,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from state.store import Store, shared_cache
 from streams.store_metrics import StoreMetrics
 
-
 FINGERPRINT = "f"
 
 
