@@ -1,14 +1,20 @@
 """Segment's own SDK for Python, changed by its host alone, from a call to the customer's context."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from tests.running_system import RunningSystem, wait_until
+
+PAGE = Path(__file__).parents[2] / "docs" / "segment.md"
 
 pytestmark = pytest.mark.kafka
 
@@ -59,6 +65,14 @@ def test_every_call_of_the_sdk_reaches_the_context(system: RunningSystem, packed
         "refused",
     }
     assert context["channels"].keys() == {"web", "app"}
+
+
+def test_the_program_of_the_docs_works_as_it_stands(system: RunningSystem) -> None:
+    program = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
+    program = program.replace("http://127.0.0.1:8090", system.collect_url).replace('"u-1"', '"sg-docs"')
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    system.wait_quiet()
+    assert system.lookup(("account", "sg-docs")).json["context"]["interactions"]["count"] == 2
 
 
 def test_a_message_that_is_sent_again_counts_once_and_many_are_sent_at_once(system: RunningSystem) -> None:
