@@ -16,6 +16,7 @@ MAPPINGS = ROOT / "connectors" / "collect" / "mappings"
 DATA = (
     "bench/sources.yaml",
     "streams/broker/kafka-4.3.0.sha256",
+    "schemas/enrichment/free_mail_domains.txt",
     *(str(path.relative_to(ROOT)) for folder in ("static", "templates") for path in (PAGE / folder).rglob("*.*")),
     "connectors/serve/page/static/vendor/NOTICE",
     *(str(path.relative_to(ROOT)) for path in MAPPINGS.rglob("*") if path.is_file()),
