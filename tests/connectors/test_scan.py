@@ -39,8 +39,7 @@ from tests.connectors.web.keys import EXPIRED, NOW, SHOP_KEY, UNKNOWN, basic, be
 NOBODY_LISTENS: Final = KafkaOptions("127.0.0.1:1")
 #: What everybody may ask: probes, and the form that asks for a key with what it is made of.
 OPEN: Final = {
-    # SDKs send figures about themselves, without a key; they are dropped.
-    "collect": {("GET", "/livez"), ("GET", "/readyz"), ("POST", "/v1/m")},
+    "collect": {("GET", "/livez"), ("GET", "/readyz")},
     "lookup": {("GET", "/livez"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")},
     "worker": {("GET", "/livez"), ("GET", "/readyz")},
 }

@@ -29,7 +29,7 @@ from connectors.collect.segment.calls import (
     call_contents,
 )
 from connectors.collect.segment.sdk_settings import sdk_settings
-from connectors.web.access import IN_HANDLER, OPEN, AccessRefused, Principal
+from connectors.web.access import IN_HANDLER, AccessRefused, Principal
 from connectors.web.guard import ACCESS, admit, credential_of
 from connectors.web.operations import Answer, Content, Handler, Operation, Parameter
 from connectors.web.problems import ProblemError
@@ -101,7 +101,6 @@ class SegmentDoor:
                 "Figures of an SDK about itself",
                 {200: Answer("They are not kept.", (Content(SegmentAnswer),))},
                 bodies=tuple(Content({}, media_type, {"series": []}) for media_type in MEDIA_TYPES),
-                access=OPEN,
                 across_origins=True,
             ),
             Operation(

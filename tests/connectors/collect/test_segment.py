@@ -467,6 +467,8 @@ async def test_sdks_are_told_to_send_here() -> None:
 
 async def test_figures_of_sdks_about_themselves_are_dropped() -> None:
     async with running(access=keyed()) as collect:
+        await assert_problem(await send(collect, "m", {"series": []}), 401, "unauthenticated")
+    async with running() as collect:
         assert await (await send(collect, "m", {"series": [{"type": "Counter"}]})).json() == SUCCESS
         assert collect.producer.records == []
 
