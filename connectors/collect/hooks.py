@@ -71,7 +71,12 @@ _PROBLEMS: Final = (NO_SUCH_HOOK, UNAUTHENTICATED, FORBIDDEN, WRONG_SOURCE, RATE
 _ANYTHING: Final[dict[str, Any]] = {
     "description": "What the tool posts: objects, one or many. Anything else becomes a dead letter."
 }
-_FORM: Final[dict[str, Any]] = {"type": "object", "description": "The fields of the form."}
+_FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "The fields of the form.",
+    "minProperties": 1,
+    "additionalProperties": {"type": "string"},
+}
 _BODIES: Final = (
     Content(_ANYTHING, JSON_TYPE, {"id": "1", "what": "sent"}),
     Content(_FORM, FORM_TYPE),
