@@ -7,6 +7,6 @@ code with what it judges would share its mistakes.
 Read in this order: `population` (who there is), `behaviour` (what they do), `milestones` (how they become known),
 `gatherings` (what happens to many at once), `generator` (events in order of arrival), `demo` (the small run of
 `goldenthread up --demo`), `play` (events into the system), `oracle` (what must come out), `compare` (whether it did),
-`enrichment` (what enriching costs).
+`enrichment` (what enriching costs), `avro` (what Avro costs).
 `python -m bench --help` has them all as commands.
 """

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.avro import measure_avro
 from bench.compare import DEADLINE_SECONDS, compare
 from bench.enrichment import measure
 from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load_sources
@@ -197,6 +198,17 @@ def run_command(
     count = _play(stream, collect, kafka, prefix, rate)
     print(f"{count} events accepted in {time.monotonic() - started:.1f} s")
     _compare(expect(stream, load_sources()), lookup, deadline)
+
+
+@program.command("avro")
+def avro_command(customers: Customers = 2_000, events: Events = 20_000, seed: Seed = _DEFAULTS.seed) -> None:
+    """Say what Avro costs, in microseconds and bytes a record."""
+    print(f"{'topic':16}{'records':>10}{'JSON bytes':>12}{'Avro bytes':>12}{'write us':>10}{'read us':>10}")
+    for cost in measure_avro(Plan(customers=customers, events=events, seed=seed)):
+        print(
+            f"{cost.topic:16}{cost.records:10}{cost.json_bytes:12.0f}{cost.avro_bytes:12.0f}"
+            f"{cost.write_microseconds:10.1f}{cost.read_microseconds:10.1f}"
+        )
 
 
 @program.command("enrichment")
