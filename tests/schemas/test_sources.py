@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from schemas.credentials import digest_of
 from schemas.errors import SettingError
 from schemas.identity_policy import Grade
-from schemas.sources import SourceRegistry, load_sources
+from schemas.sources import SourceRegistry, WriteKey, load_sources
+from schemas.times import parse_time
 
 
 def load(folder: Path, text: str) -> SourceRegistry:
@@ -63,3 +65,36 @@ def test_a_registration_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_channel_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="telex"):
         load(tmp_path, "sources: {a: {channel: telex}}").verify(("web",))
+
+
+def test_keys_of_a_source_are_kept_by_their_digests_alone(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        "sources:\n"
+        "  shop: {write_key: plain-key, requests_per_second: 5}\n"
+        "  app: {write_keys: [another-key, {key: 'env:APP_KEY', expires: 2027-01-31T00:00:00Z}]}\n",
+    )
+    first, second, third = registry.write_keys({"APP_KEY": "key-of-the-app"})
+    assert first == WriteKey("shop", digest_of("plain-key"), None, 5)
+    assert second == WriteKey("app", digest_of("another-key"), None, None)
+    assert third == WriteKey("app", digest_of("key-of-the-app"), parse_time("2027-01-31T00:00:00Z"), None)
+    kept = repr([registry.sources, vars(registry), first])
+    assert not [key for key in ("plain-key", "another-key", "key-of-the-app") if key in kept]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("write_key: short", "source 'a': write key 1: a key has at least 8 characters"),
+        ("write_keys: [long-enough, 'not one key']", "source 'a': write key 2: "),
+        ("write_keys: [{ky: long-enough}]", "unknown key 'ky'; did you mean 'key'?"),
+        ("write_keys: [{key: long-enough, expires: soon}]", "write key 1: 'soon' is no time"),
+        ("write_key: 12345678", "write_key: Expected `str"),
+        ("requests_per_second: 0", "requests_per_second"),
+    ],
+)
+def test_a_wrong_key_is_refused_with_its_place(tmp_path: Path, keys: str, told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path, f"sources: {{a: {{{keys}}}}}")
+    assert told in str(caught.value)
+    assert "long-enough" not in str(caught.value)

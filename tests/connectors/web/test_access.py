@@ -170,6 +170,7 @@ async def test_head_needs_what_get_needs(start: Start) -> None:
     service = await start()
     assert (await service.client.head("/own")).status == 401
     assert (await service.client.head("/own", headers=bearer(token(Role.LOOKUP)))).status == 200
+    assert (await service.client.head("/own", headers=bearer(token(Role.METRICS)))).status == 403
 
 
 MALFORMED = {

@@ -25,6 +25,14 @@ def test_after_the_wait_that_was_told_one_more_goes_through() -> None:
     assert limits.take("a", 0.5) == 0
 
 
+def test_a_key_that_was_silent_saves_up_no_more_than_a_second() -> None:
+    clock = ManualClock()
+    limits = RateLimits(clock)
+    limits.take("a", 3)
+    clock.advance(3600)
+    assert [limits.take("a", 3) == 0 for _ in range(5)] == [True, True, True, False, False]
+
+
 def test_keys_do_not_share_a_bucket() -> None:
     limits = RateLimits(ManualClock())
     assert [limits.take("a", 1), limits.take("b", 1), limits.take("a", 1) > 0] == [0, 0, True]
