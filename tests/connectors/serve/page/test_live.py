@@ -134,6 +134,24 @@ async def test_a_stop_ends_all_streams_at_once() -> None:
         answer.close()
 
 
+async def test_a_stop_does_not_wait_for_a_client_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stuck(response: web.StreamResponse, _data: bytes) -> None:
+        request = response._req
+        assert request is not None
+        while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - as a drain does.
+            await asyncio.sleep(0.01)
+        raise ConnectionResetError
+
+    async with paged(limits=LiveLimits(stalled_seconds=60)) as page:
+        monkeypatch.setattr(web.StreamResponse, "write", stuck)
+        answer = await page.client.get("/live")
+        await until_clients(page, 1)
+        began = asyncio.get_running_loop().time()
+        await page.client.server.close()
+        assert asyncio.get_running_loop().time() - began < 5
+        answer.close()
+
+
 async def test_head_does_not_stream() -> None:
     async with paged() as page:
         answer = await page.client.head("/live")
