@@ -5,7 +5,6 @@ whether it is acceptable is asked of `schemas`.
 
 Read in this order: `service` (the doors and what they run on), `delivery` (what all doors share), `cloud_events_door`
 (one of them, from request to answer), `event_gate` (what is let through), `cloud_events_http`, `event_problems`,
-`broker_readiness`, `event_schema`; `hooks` and `hooks_request` for the door of webhooks; for files the modules that start
-with `files`; `samples` and `mapping_check` for trying a mapping without either. All ways set bad ones aside by
-`setting_aside`. `mappings/` holds mappings that come with the program, each with a sample.
+`broker_readiness`, `event_schema`; the lenient doors: `segment/`, and `hooks` for webhooks; for files the modules that
+start with `files`. All but the first door set bad ones aside, by `setting_aside`.
 """

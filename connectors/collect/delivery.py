@@ -122,9 +122,9 @@ class Delivery:
             self._metrics.dead_letters.labels(STAGE, code).inc(number)
 
     def count(self, outcome: str, number: int) -> None:
-        """Count events by what became of them: `accepted`, or why they were refused."""
+        """Count events by what became of them: `accepted`, `skipped` on purpose, or why they were refused."""
         if not number:
             return
         self._metrics.events_processed.labels(STAGE, outcome).inc(number)
-        if outcome != ACCEPTED:
+        if outcome not in (ACCEPTED, SKIPPED):
             self._metrics.drop(STAGE, NOT_DELIVERED if outcome == NOT_DELIVERED else REFUSED, number)

@@ -104,6 +104,7 @@ def _message(original: bytes, call: str | None, context: dict[str, Any]) -> dict
         raise EventError(DeadCode.WRONG_ATTRIBUTE, f"type is none of {', '.join(CALLS)}", "/type")
     if row["type"] == "track" and not (isinstance(row.get("event"), str) and row["event"].strip()):
         raise EventError(DeadCode.MISSING_ATTRIBUTE, "a track has an event, which is a text", "/event")
-    if context and isinstance(row.get("context", {}), dict):
-        row["context"] = {**context, **row.get("context", {})}
+    own = row.get("context") or {}
+    if context and isinstance(own, dict):
+        row["context"] = {**context, **own}
     return row

@@ -290,8 +290,13 @@ async def test_a_message_without_id_or_time_is_given_both_and_stays_the_same() -
 
 async def test_the_context_of_a_batch_is_that_of_its_messages() -> None:
     async with running() as collect:
-        batch = {"batch": [TRACK | {"context": {"locale": "nl"}}], "context": {"locale": "en", "ip": "8.8.8.8"}}
+        batch: dict[str, Any] = {
+            "batch": [TRACK | {"context": {"locale": "nl"}}],
+            "context": {"locale": "en", "ip": "8.8.8.8"},
+        }
         assert (await taken(collect, "batch", batch))["data"]["context"] == {"locale": "nl", "ip": "8.8.8.8"}
+        batch["batch"] = [TRACK | {"context": None}]
+        assert (await taken(collect, "batch", batch))["data"]["context"] == {"locale": "en", "ip": "8.8.8.8"}
 
 
 HOSTILE: dict[str, tuple[Any, str, str]] = {
@@ -438,6 +443,8 @@ event: {id: messageId, type: "'till.used'", time: timestamp, data: {identifiers:
         assert event["data"]["whole"] == TRACK | {"userId": "4711"}
         assert (event["type"], event["source"], event["channel"]) == ("till.used", "till", "store")
         assert collect.outcome("skipped") == 1
+        # What a mapping leaves out on purpose was not refused.
+        assert b"goldenthread_events_dropped_total{" not in collect.metrics.exposition()
 
 
 async def test_what_is_written_is_what_intake_reads() -> None:
