@@ -102,6 +102,10 @@ class WireInput:
             raise EventError(reader.code, reader.message)
         return reader.json(memoryview(value)[FRAME_SIZE_BYTES:])
 
+    def ask_now(self) -> None:
+        """The registry answers again: the next batch that needs it may ask."""
+        self._ask_at_s = float("-inf")
+
     def close(self) -> None:
         """Let the threads end."""
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -91,6 +91,8 @@ class WorkerWire:
         except GoldenthreadError as error:
             fatal(error)
             raise
+        if self._input is not None:
+            self._input.ask_now()
         log.info("public topics go out as Avro from now on")
 
     def close(self) -> None:

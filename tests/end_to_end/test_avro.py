@@ -214,12 +214,9 @@ def test_things_go_on_without_a_registry_where_the_settings_say_so(avro: Registe
 
     avro.registry.start()
 
-    def is_avro_again() -> bool:
-        system.send(event(50, email="again@avro.example"))
-        avro.produce(waiting)
-        return "as Avro from now on" in (system.data_dir / "logs" / "worker.log").read_text()
-
-    wait_until(is_avro_again, "a worker that found the registry")
+    log = system.data_dir / "logs" / "worker.log"
+    wait_until(lambda: "as Avro from now on" in log.read_text(), "a worker that found the registry")
+    avro.produce(waiting)
     assert context_of(system, "set-aside@avro.example")
     system.send(event(60, email="avro-again@avro.example"))
     assert context_of(system, "avro-again@avro.example")

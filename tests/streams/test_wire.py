@@ -193,6 +193,9 @@ async def test_a_registry_that_is_away_is_not_asked_for_every_batch(registry: Fa
     assert await wire.prepare(records(framed(1)), lambda: True)
     assert code_of(wire.json, framed(1)) is DeadCode.REGISTRY_AWAY
     assert registry.requests == []
+    wire.ask_now()
+    assert await wire.prepare(records(framed(1)), lambda: True)
+    assert wire.json(framed(1)) == b'"hello"'
     wire.close()
 
 
