@@ -61,6 +61,9 @@ def test_numbers_and_the_newest_events_move_while_somebody_watches(system: Runni
         f"Number(document.querySelector('[data-live=contexts]').textContent.replace(',', '')) > {before}",
         timeout=DEADLINE_MS,
     )
+    page.wait_for_function(
+        "/^[0-9,]+$/.test(document.querySelector('[data-live=dead]').textContent)", timeout=DEADLINE_MS
+    )
     assert page.locator(".chart canvas").count() == 2
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("Paused", exact=True).wait_for(timeout=DEADLINE_MS)
@@ -97,7 +100,6 @@ def test_a_customer_is_found_by_keyboard_alone_and_read_on_a_phone(system: Runni
         f"document.querySelectorAll('[data-timeline] > li:not(.more)').length > {shown}", timeout=DEADLINE_MS
     )
     assert page.evaluate("document.activeElement.matches('[data-timeline] > li')")
-    assert page.url.endswith(page.url.rpartition("?")[2])
     assert complaints == []
     page.close()
 

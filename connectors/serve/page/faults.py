@@ -42,8 +42,7 @@ SHARED_IDENTIFIER: Final = Fault(
     409,
     "Several people use this identifier",
     "It is a shared one, such as a landline, a family's mailbox or a kiosk. So it shows nobody's data.",
-    "Ask for something that only one person has. If you know from elsewhere who it is, choose below; each of these "
-    "customers was seen with the identifier.",
+    "Ask for something that only one person has, such as an e-mail address of their own.",
 )
 BECAME_SHARED: Final = Fault(
     410,

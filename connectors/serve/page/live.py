@@ -42,6 +42,8 @@ class LiveLimits:
     stalled_seconds: float = 10.0
     #: After which a client that lost the connection tries again.
     retry_ms: int = 3000
+    #: A stream ends after this long. The browser comes back by itself, and is let in by a key that still counts or not.
+    stream_seconds: float = 300.0
 
 
 class TooManyClients(Exception):
@@ -117,7 +119,7 @@ class Live:
         await self._dead.stop()
 
     async def stream(self, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
-        """Answer with updates until the client goes away or the service stops.
+        """Answer with updates until the client goes away, the stream's time is over or the service stops.
 
         Raises:
             TooManyClients: the answer has not begun.
@@ -134,7 +136,8 @@ class Live:
             response.force_close()
             await response.prepare(request)
             with contextlib.suppress(ConnectionError, TimeoutError):
-                await self._send(client, response)
+                async with asyncio.timeout(self.limits.stream_seconds):
+                    await self._send(client, response)
             return response
         finally:
             self._clients.discard(client)
