@@ -64,6 +64,14 @@ async def test_a_client_gets_the_whole_picture_first_and_then_what_changes() -> 
         await until_clients(page, 0)
 
 
+async def test_a_stream_ends_in_time_so_that_the_key_is_looked_at_again() -> None:
+    async with paged(limits=LiveLimits(interval_seconds=0.02, stream_seconds=0.2)) as page:
+        async with asyncio.timeout(10), page.client.get("/live") as answer:
+            names = [name async for name, _ in events(answer)]
+        assert set(names) == {"whole", "tick"}
+        await until_clients(page, 0)
+
+
 async def test_clients_are_bounded() -> None:
     async with paged(limits=LiveLimits(clients_max=2)) as page:
         async with page.client.get("/live"), page.client.get("/live"):
