@@ -120,6 +120,13 @@ def test_a_record_of_another_shape_goes_through_the_mapping_of_its_source(mapped
         assert avro == same
 
 
+def test_a_record_that_its_mapping_makes_no_event_of_is_set_aside_as_it_came(mapped: SourceRegistry) -> None:
+    record = _Raw(framed(3, {"id": "t-1", "at": NOW_MS, "mail": ""}), (AVRO,), topic="gt.raw.crm")
+    outputs = _intake(mapped, read_framed=read_framed).handle(record)
+    assert _headers(outputs)["content-type"] == b"application/avro"
+    assert outputs[0].value == record.value
+
+
 def test_of_several_records_in_one_value_each_bad_one_is_a_letter_of_its_own(mapped: SourceRegistry) -> None:
     tickets = [{"id": "t-1", "at": NOW_MS, "mail": "ann@example.com"}, {"id": "t-2", "at": NOW_MS, "mail": "none"}]
     tickets[1]["mail"] = ""
