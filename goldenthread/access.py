@@ -37,6 +37,16 @@ def make_access(settings: Settings, role: Role) -> Access:
     return access
 
 
+def protected_services(settings: Settings) -> list[str]:
+    """The services that want a key, by the names of their commands.
+
+    Raises:
+        SettingError: as `make_access`, of any of them.
+    """
+    roles = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "worker": Role.METRICS}
+    return [name for name, role in roles.items() if make_access(settings, role).enabled]
+
+
 def _access_file(settings: Settings) -> Path | None:
     return file_of(settings, "access_file")
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from goldenthread.access import protected_services
 from goldenthread.commands.output import OUT, JsonFlag, print_json
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring
@@ -55,7 +56,7 @@ def check(  # noqa: PLR0917 - typer turns each into an option of its own.
     limit: Annotated[int, typer.Option(min=0, max=1000, help="With --sample: records shown; all are counted.")] = 5,
     json: JsonFlag = False,
 ) -> None:
-    """Read settings, sources, identity policy and mappings as a start would; nothing is started.
+    """Read settings, sources, tokens, identity policy and mappings as a start would; nothing is started.
 
     With --sample, show what the mapping makes of each record; exit 1 where one would be a dead letter.
     """
@@ -77,6 +78,7 @@ def check(  # noqa: PLR0917 - typer turns each into an option of its own.
         "sources": len(parts.registry.sources),
         "kinds": [kind.name for kind in parts.policy.kinds if kind.enabled],
         "mappings": len(mapping or ()),
+        "protected": protected_services(settings),
     }
     if json:
         print_json(summary)

@@ -16,8 +16,7 @@ from rich.console import Console
 from bench.demo import EXAMPLE_EMAIL, demo_events
 from bench.generator import SOURCES_FILE
 from bench.play import play
-from connectors.web.access import Role
-from goldenthread.access import make_access
+from goldenthread.access import protected_services
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
 from goldenthread.parts import make_parts
@@ -62,8 +61,7 @@ def up(
         with DirectoryLock(settings.data_dir, setting=variable_name("data_dir")):
             # A wrong file is told now, and not by a child once the broker runs.
             make_parts(settings, "up", keyring(settings))
-            for role in (Role.COLLECT, Role.LOOKUP, Role.METRICS):
-                make_access(settings, role)
+            protected_services(settings)
             code = _with_broker(settings, demo)
     sys.exit(code)
 
@@ -236,6 +234,8 @@ def _welcome(settings: Settings, demo: bool) -> str:
     # Commands find the processes by the same settings; the files of this folder are read there anyway.
     exported = [name for name in sorted(_TOLD_SETTINGS) if name in os.environ]
     same = f"\nwith the same settings: export {' '.join(f'{name}={os.environ[name]}' for name in exported)}"
+    protected = ", ".join(protected_services(settings))
+    keys = f"wanted by {protected}; commands show GOLDENTHREAD_TOKEN" if protected else "none are wanted"
     sources = "the demo's sources" if demo and settings.sources_file is None else settings.sources_file
     # The first of these addresses is the one to open in a browser.
     page = f"  page     http://{host}:{settings.lookup_port}/     open it in a browser\n" if settings.page else ""
@@ -245,6 +245,7 @@ def _welcome(settings: Settings, demo: bool) -> str:
   collect  http://{host}:{settings.collect_port}      events in, as CloudEvents
   Kafka    {settings.bootstrap_servers}             {prefix}raw.<channel> in, {prefix}context out
   sources  {sources or "none registered: every link is a claim (docs/sources.md)"}
+  keys     {keys} (docs/access.md)
 {same if exported else ""}
 Try, in another terminal in this folder:
 {first}

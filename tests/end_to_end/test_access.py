@@ -64,6 +64,7 @@ def ask(method: str, url: str, key: str | None = None, body: bytes | None = None
 
 
 def test_the_demo_and_the_status_line_of_up_need_no_key_of_others(guarded: RunningSystem) -> None:
+    assert "wanted by collect, lookup, worker" in guarded.out
     wait_until(lambda: "The demo has played" in guarded.out + guarded.err, "the demo")
     shown = re.compile(r"events in [1-9][0-9,]*.*contexts [1-9][0-9,]*.*lag [0-9.]+ s.*dead [0-9]+")
     wait_until(lambda: shown.search(guarded.out), f"a status line with figures\n{guarded.out}")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from connectors.web.access import Access, AccessRefused, Role
 from goldenthread import access as access_module
-from goldenthread.access import make_access
+from goldenthread.access import make_access, protected_services
 from goldenthread.cli import application
 from goldenthread.commands.access import TOKEN_LENGTH_BYTES, TOKEN_PREFIX, make_access_folder, new_token
 from goldenthread.settings import PREFIX, Settings, load_settings
@@ -96,6 +96,15 @@ def test_a_write_key_protects_collect_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert not make_access(settings, Role.LOOKUP).enabled
     with pytest.raises(SettingError, match=r"^sources\.yaml: source 'shop': write key 2: .*SHOP_KEY is not set"):
         make_access(settings, Role.COLLECT)
+
+
+def test_what_wants_a_key_is_known_without_a_start() -> None:
+    assert protected_services(load_settings()) == []
+    settings = with_files(entry("lookup"), "sources: {shop: {write_key: plain-key}}")
+    assert protected_services(settings) == ["collect", "lookup"]
+    Path("access.yaml").write_text("tokens: [{}]")
+    with pytest.raises(SettingError, match=r"access\.yaml: tokens\[0\]"):
+        protected_services(settings)
 
 
 def test_one_key_under_two_sources_is_refused() -> None:
