@@ -7,7 +7,15 @@ import pytest
 
 from schemas.avro.framing import frame_of, is_framed
 from schemas.avro.public_schemas import public_schemas
-from schemas.errors import DeadCode, EventError, RegistryAway, RegistryRefused, RestartNeeded, StateError
+from schemas.errors import (
+    DeadCode,
+    EventError,
+    OperatorNeeded,
+    RegistryAway,
+    RegistryRefused,
+    RestartNeeded,
+    StateError,
+)
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from state.engine import MemoryRows, Rows
 from streams.bulk import Record
@@ -123,6 +131,19 @@ def test_a_follower_gets_json_and_leaves_out_what_cant_be_read(registry: FakeReg
     assert [(each.topic, each.value) for each in seen] == [
         (public, CHANGE), (public, CHANGE), (public, None), (own, b"\x00row"),
     ]  # fmt: skip
+
+
+def test_a_follower_neither_skips_nor_passes_on_what_it_has_no_schema_for_yet(registry: FakeRegistry) -> None:
+    """What a follower is told to try again, and what an operator has to decide, are errors of different kinds."""
+    record = Record("gt.context", 0, 0, 0, b"k", wire_of(registry).value(Topic.CONTEXT_CHANGES, CHANGE))
+    registry.stop()
+
+    def project(_given: Sequence[Record], _rows: Rows) -> dict[bytes, bytes | None]:
+        raise AssertionError("nothing may get here")
+
+    for client, error in ((client_of(registry), RestartNeeded), (None, OperatorNeeded)):
+        with pytest.raises(error):
+            reading_wire(project, WireReader(client), ["gt.context"])([record], MemoryRows())
 
 
 async def test_schemas_are_fetched_before_a_batch_each_once(registry: FakeRegistry) -> None:
