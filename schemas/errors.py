@@ -5,6 +5,7 @@ GoldenthreadError
 ├── SettingError               a setting, mapping, policy or registration is wrong: the program does not start
 ├── OperatorNeeded             a restart heals nothing; exit 4, supervisors stop everything
 │   ├── StateError             the local state and the log disagree
+│   ├── NotAuthorized          the Kafka user of this process lacks a right
 │   ├── TopicError             a topic is not as the catalogue says
 │   ├── RegistryRefused        the schema registry does not take a schema, or this client
 │   └── SecretError            the data was sealed with another secret
@@ -101,6 +102,10 @@ class OperatorNeeded(GoldenthreadError):
 
 class StateError(OperatorNeeded):
     """The log no longer holds what the local state needs; the message names the range that is gone."""
+
+
+class NotAuthorized(OperatorNeeded):
+    """Grant the Kafka user of this process the right that the message names, or start it as the user who has it."""
 
 
 class TopicError(OperatorNeeded):

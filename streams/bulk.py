@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas.errors import BrokerUnreachable, RestartNeeded, StateError
 from streams.kafka import KafkaOptions
+from streams.rights import require_rights
 
 # Records that one call hands over at the most; enough to keep the per-call cost small, few enough to stay in cache.
 RECORDS_PER_READ_MAX: Final = 10_000
@@ -87,6 +88,7 @@ class BulkReader:
             try:
                 low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
             except KafkaException as error:
+                require_rights(error.args[0], f"offsets of {topic}/{partition}")
                 # Right after a topic is made, or its leader moved, the client asks a broker that is not its leader.
                 if error.args[0].code() not in _MOVING_CODES or time.monotonic() > deadline:
                     raise BrokerUnreachable(f"offsets of {topic}/{partition} can't be had: {error}") from error
@@ -99,7 +101,8 @@ class BulkReader:
 
         Raises:
             StateError: an offset is no longer, or not yet, in the log.
-            RestartNeeded: another error that does not pass by itself.
+            NotAuthorized: the user may not read this.
+        RestartNeeded: another error that does not pass by itself.
         """
         records: list[Record] = []
         ends: dict[tuple[str, int], int] = {}
@@ -118,6 +121,8 @@ class BulkReader:
                     f"{message.topic()}/{message.partition()}: the position is outside of the log ({error.str()})"
                 )
             elif error.code() not in _TRANSIENT_CODES:
+                # What concerns the group names no topic.
+                require_rights(error, "reading" if message.topic() is None else f"reading {message.topic()}")
                 raise RestartNeeded(f"{message.topic()}/{message.partition()}: {error.str()}")
         return Chunk(records, ends)
 

@@ -19,6 +19,7 @@ from schemas.topics import Catalogue, TopicSpec
 from streams.bulk import BulkReader
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
+from streams.rights import require_rights
 
 log = logger(__name__)
 
@@ -51,6 +52,7 @@ def _result(future: "Future[Any]", what: str) -> Any:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicError(f"{what} does not exist: run `goldenthread init`") from error
+        require_rights(error.args[0], what)
         raise BrokerUnreachable(f"{what}: {error}") from error
     except TimeoutError as error:
         raise BrokerUnreachable(f"{what}: no answer within {ADMIN_TIMEOUT_SECONDS:.0f} s") from error
@@ -148,6 +150,7 @@ def create_topics(kafka: KafkaOptions, catalogue: Catalogue, replication: int = 
         except KafkaException as error:
             # Another process may have been faster; the verification that follows looks at what is there.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                require_rights(error.args[0], f"topic {name} can't be made")
                 raise TopicError(f"topic {name} can't be made: {error.args[0].str()}") from error
     _wait_visible(admin, created)
     return created
@@ -239,11 +242,13 @@ def group_offsets(
     try:
         answer = asking.committed([TopicPartition(*partition) for partition in partitions], timeout=timeout_s)
     except KafkaException as error:
+        require_rights(error.args[0], f"offsets of group {group_id}")
         raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
     finally:
         asking.close()
     failed = next((found for found in answer if found.error is not None), None)
     if failed is not None:
+        require_rights(failed.error, f"offset of {failed.topic}/{failed.partition}")
         raise BrokerUnreachable(f"offset of {failed.topic}/{failed.partition}: {failed.error.str()}")
     return {(found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer}
 
@@ -278,6 +283,7 @@ def _commit_zero(kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[
     try:
         committing.commit(offsets=[TopicPartition(*partition, 0) for partition in partitions], asynchronous=False)
     except KafkaException as error:
+        require_rights(error.args[0], f"offsets of group {group_id}")
         raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
     finally:
         committing.close()

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
 from streams.kafka import TRANSACTION_TIMEOUT_MS, KafkaOptions
+from streams.rights import require_rights
 
 # `init_transactions` waits for an open transaction of a predecessor to be aborted; more than its timeout is an outage.
 INIT_TIMEOUT_SECONDS: Final = 60.0
@@ -39,6 +40,7 @@ class TransactionalProducer:
         """Abort what a predecessor of the same id left open, and keep it from writing ever again.
 
         Raises:
+            NotAuthorized: the user may not write under this id.
             DeliveryFailed: the broker did not do it in time.
         """
         try:
@@ -141,4 +143,5 @@ class TransactionalProducer:
         cause = error.args[0]
         if cause.code() in _FENCED:
             return Fenced(f"{what}: another worker has {self._id} now")
+        require_rights(cause, f"{what} ({self._id})")
         return DeliveryFailed(f"{what} ({self._id}): {self._failure or cause.str()}")
