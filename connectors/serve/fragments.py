@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connectors.serve.layout import record_row_key
-from schemas.document import encode_document
+from schemas.document import ContextDocument, encode_document
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade
 from schemas.roles import HOME
@@ -18,6 +18,12 @@ from state.engine import Rows
 from state.join import JoinRules, Part, join
 
 _NOBODY = ""
+
+
+class AnsweredContext(ContextDocument, kw_only=True):
+    """A context as an identifier leads to it: without the customer's id where the way there is not sure enough."""
+
+    customer: str | msgspec.UnsetType = msgspec.UNSET  # type: ignore[assignment] # Weaker on purpose, for descriptions.
 
 
 class Alone(NamedTuple):

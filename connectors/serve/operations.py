@@ -3,6 +3,7 @@
 from typing import Final
 
 from connectors.serve.finding import NameWord
+from connectors.serve.fragments import AnsweredContext
 from connectors.serve.handlers import LAG_HEADER, MATCH_HEADER, Handlers, LookupAnswer
 from connectors.serve.problems import BY_ID, BY_IDENTIFIER, BY_LOOKUP
 from connectors.serve.questions import CursorWord, GradeWord, LookupQuestion
@@ -67,7 +68,7 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
         Operation(
             "GET", "/v1/identifiers/{kind}/{value}/context", handlers.identifier_context, "identifierContext",
             "The context of whose identifier it is",
-            {200: Answer("The context.", (Content(ContextDocument),), _TAGGED | _MATCHED), 304: _UNCHANGED},
+            {200: Answer("The context.", (Content(AnsweredContext),), _TAGGED | _MATCHED), 304: _UNCHANGED},
             description="The identifier stands in the URL, which logs of others may keep: prefer `POST /v1/lookup`.",
             parameters=(
                 Parameter("kind", "path", "The identifier's kind.", example="email"),
@@ -81,7 +82,7 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
         ),
         Operation(
             "POST", "/v1/lookup", handlers.lookup, "lookup", "The context of whose identifiers they are",
-            {200: Answer("Match and context.", (Content(LookupAnswer[ContextDocument]),), _TAGGED | _MATCHED)},
+            {200: Answer("Match and context.", (Content(LookupAnswer[AnsweredContext]),), _TAGGED | _MATCHED)},
             description="The strongest identifier that leads to a customer decides; those that lead elsewhere are "
             "`conflicts`. Unknown ones lead nowhere.",
             bodies=(

@@ -1,6 +1,6 @@
 """What the page shows of one customer: the context document in words, and its interactions."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -128,9 +128,3 @@ def _permission_line(channel: str, purpose: str, permission: Permission) -> Perm
         plain(permission.source),
         plain(permission.via or ""),
     )
-
-
-def days_line(document: ContextDocument) -> list[tuple[str, int]]:
-    """Interactions of each of the last days, oldest first."""
-    totals: dict[str, Any] = {day: sum(channels.values()) for day, channels in document.days.items()}
-    return sorted(totals.items())
