@@ -130,7 +130,8 @@ class PageHandlers:
         return self._views.page(
             request, "customer.html",
             customer=published.customer, document=document, name=customers.display_name(document),
-            traits=customers.trait_lines(document), permissions=customers.permission_lines(document), timeline=customers.timeline_page(page), older=cursor is not None,
+            traits=customers.trait_lines(document), permissions=customers.permission_lines(document),
+            timeline=customers.timeline_page(page), older=cursor is not None,
             hanging=hanging, drawing=draw(hanging), now_us=now_us,
             moved_from=request.query.get("was", "") != "",
             found=next((member for member in hanging.members if member.fragment == found), None),
