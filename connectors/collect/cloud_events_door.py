@@ -18,6 +18,7 @@ from connectors.collect.event_problems import (
     event_problem,
 )
 from connectors.collect.event_schema import BATCH_CONTENT, BINARY_CONTENT, BINARY_PARAMETERS, STRUCTURED_CONTENT
+from connectors.collect.sorting import Sorted
 from connectors.web.access import PRINCIPAL, AccessRefused, require_own_sources
 from connectors.web.operations import Answer, Content, Operation
 from connectors.web.problems import WRONG_SOURCE
@@ -72,7 +73,7 @@ class CloudEventsDoor:
         accepted = self._judge(mode, request, body)
         self._require_own(request, mode, accepted)
         # 3. Delivery.
-        await self._delivery.deliver(accepted)
+        await self._delivery.deliver(Sorted(accepted))
         return json_response(EventsAnswer(len(accepted)), status=202)
 
     def _require_own(self, request: web.Request, mode: Mode, accepted: list[AcceptedEvent]) -> None:

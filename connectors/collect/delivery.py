@@ -10,20 +10,18 @@ Whatever ends a request before the last step is over, the answer says that nothi
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from connectors.collect.broker_readiness import BrokerReadiness
-from connectors.collect.event_gate import AcceptedEvent
 from connectors.collect.event_problems import NOT_ACKNOWLEDGED, OVERLOADED_RETRY_SECONDS, not_acknowledged
 from connectors.collect.setting_aside import set_aside
+from connectors.collect.sorting import Sorted
 from connectors.web.operations import Operation
 from connectors.web.problems import NOT_READY, OVERLOADED, ProblemError, ProblemKind, retry_after
 from connectors.web.standard import require_ready
-from schemas.dead_letters import Header
-from schemas.errors import EventError, RestartNeeded
+from schemas.errors import RestartNeeded
 from schemas.topics import Catalogue
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -47,18 +45,6 @@ class Door(Protocol):
 
     def operations(self) -> tuple[Operation, ...]:
         """What it answers."""
-
-
-class SetAside(NamedTuple):
-    """A message that a lenient door could not take."""
-
-    error: EventError
-    #: Its own bytes, not those of the batch around it.
-    original: bytes
-    #: Where it came from, such as `segment:shop-web`; no personal data.
-    origin: str
-    #: What has to be known to read the original, such as its content type.
-    headers: tuple[Header, ...] = ()
 
 
 class Delivery:
@@ -94,12 +80,13 @@ class Delivery:
                 headers=retry_after(OVERLOADED_RETRY_SECONDS),
             )
 
-    async def deliver(self, accepted: Sequence[AcceptedEvent], aside: Sequence[SetAside] = ()) -> None:
-        """Step 3: returns once the broker has acknowledged all of it.
+    async def deliver(self, outcome: Sorted) -> None:
+        """Step 3: returns once the broker has acknowledged all of it, dead letters too.
 
         Raises:
             ProblemError: 503, and any of it may have been written or not.
         """
+        accepted, aside = outcome.accepted, outcome.aside
         records = [event.record for event in accepted]
         records += (
             set_aside(
@@ -115,6 +102,7 @@ class Delivery:
             _log.warning("events not acknowledged", number=len(records), reason=str(error))
             raise not_acknowledged() from error
         self.count(ACCEPTED, len(accepted))
+        self.count(SKIPPED, outcome.skipped)
         for channel, number in Counter(event.channel for event in accepted).items():
             self._metrics.events_received.labels(STAGE, channel).inc(number)
         for code, number in Counter(each.error.code.value for each in aside).items():

@@ -11,18 +11,17 @@ A request takes these steps:
 A body that is no JSON and no form is refused: there is no record in it that could be set aside.
 """
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 from aiohttp import hdrs, web
 
-from connectors.collect.delivery import DELIVERY_KINDS, SKIPPED, Delivery, SetAside
+from connectors.collect.delivery import DELIVERY_KINDS, Delivery
 from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS, event_problem
 from connectors.collect.hooks_request import described_request, header_texts, kept_request
+from connectors.collect.sorting import SetAside, Sorted, sort
 from connectors.web.access import IN_HANDLER, PRINCIPAL, Principal, Refusal, Role, require_own_sources
 from connectors.web.guard import ACCESS, admit, credential_of
 from connectors.web.operations import Answer, Content, Operation, Parameter
@@ -64,7 +63,6 @@ NO_SUCH_HOOK: Final = ProblemKind(
     "No such webhook",
     "No source of this name is registered with a mapping. Register it in sources.yaml, or correct the address.",
 )
-_RECORDS_AT_ONCE: Final = 50
 # A longer one is no challenge of any tool, and would make this service repeat what it is told.
 _CHALLENGE_LENGTH_MAX: Final = 1024
 _PROBLEMS: Final = (NO_SUCH_HOOK, UNAUTHENTICATED, FORBIDDEN, WRONG_SOURCE, RATE_LIMITED)
@@ -97,15 +95,6 @@ class HookAnswer(msgspec.Struct, frozen=True):
     dead: int
     #: Records that the mapping leaves out on purpose.
     skipped: int
-
-
-@dataclass
-class _Outcome:
-    """The records of one request, sorted."""
-
-    accepted: list[AcceptedEvent] = field(default_factory=list)
-    aside: list[SetAside] = field(default_factory=list)
-    skipped: int = 0
 
 
 class WebhookDoor:
@@ -212,8 +201,7 @@ class WebhookDoor:
         records = self._records(mapping, body, content_type)
         outcome = await self._sort(source, mapping, records, described)
         # 5. Delivery.
-        await self._delivery.deliver(outcome.accepted, outcome.aside)
-        self._delivery.count(SKIPPED, outcome.skipped)
+        await self._delivery.deliver(outcome)
         answer = HookAnswer(len(outcome.accepted), len(outcome.aside), outcome.skipped)
         return json_response(answer, status=202)
 
@@ -262,25 +250,21 @@ class WebhookDoor:
 
     async def _sort(
         self, source: str, mapping: RecordMapping, records: list[BodyRecord], described: dict[str, Any]
-    ) -> _Outcome:
+    ) -> Sorted:
         arrival = Arrival(self._clock.now_us(), described)
         noted = kept_request(described, mapping.request_reads)
-        outcome = _Outcome()
-        for place, record in enumerate(records, start=1):
-            if place % _RECORDS_AT_ONCE == 0:
-                # Mapping takes a while; other requests are not to wait for all of a large body.
-                await asyncio.sleep(0)
-            try:
-                if record.error is not None:
-                    raise record.error
-                if not mapping.takes(record.fields, arrival):
-                    outcome.skipped += 1
-                    continue
-                outcome.accepted.append(self._gate.structured(mapping.encode(record.fields, arrival)))
-            except EventError as error:
-                headers = _headers(source, record, noted)
-                outcome.aside.append(SetAside(error, record.original, f"hook:{source}", headers))
-        return outcome
+
+        def judge(record: BodyRecord) -> AcceptedEvent | None:
+            if record.error is not None:
+                raise record.error
+            if not mapping.takes(record.fields, arrival):
+                return None
+            return self._gate.structured(mapping.encode(record.fields, arrival))
+
+        def set_aside(record: BodyRecord, error: EventError) -> SetAside:
+            return SetAside(error, record.original, f"hook:{source}", _headers(source, record, noted))
+
+        return await sort(records, judge, set_aside)
 
 
 def _headers(source: str, record: BodyRecord, noted: bytes | None) -> tuple[Header, ...]:

@@ -1,18 +1,17 @@
 """A message of the Segment spec becomes an event that may be written, or is set aside with its bytes and a reason."""
 
-import asyncio
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.collect.delivery import SetAside
 from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.segment.body import SegmentBody
 from connectors.collect.segment.calls import CALLS
+from connectors.collect.sorting import SetAside, Sorted, sort
 from schemas.errors import DeadCode, EventError
 from schemas.event import CONTENT_TYPE_HEADER
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping, MappingSet
+from schemas.mapping_records import JSON_TYPE
 from schemas.sources import SourceRegistry
 from schemas.strict_json import read_json
 from schemas.topics import SOURCE_HEADER
@@ -22,18 +21,6 @@ DEFAULT_SOURCE: Final = "segment"
 MAPPING_FILE: Final = Path(__file__).parents[1] / "mappings" / "segment.yaml"
 #: How the message travelled and by which key. No mapping sees it: copies differ in it, and a key is nobody's to keep.
 _TRANSPORT: Final = frozenset({"writeKey", "sentAt", "receivedAt", "_metadata"})
-# A message takes a third of a millisecond; others are answered between so many.
-_MESSAGES_AT_ONCE: Final = 32
-
-
-@dataclass
-class Sorted:
-    """The messages of one request."""
-
-    accepted: list[AcceptedEvent] = field(default_factory=list)
-    aside: list[SetAside] = field(default_factory=list)
-    #: Left out on purpose, by the mapping's `when`.
-    skipped: int = 0
 
 
 class Acceptance:
@@ -63,21 +50,12 @@ class Acceptance:
             source: Whose messages they are.
             arrival: When they came.
         """
-        outcome = Sorted()
-        for place, original in enumerate(body.messages):
-            if place % _MESSAGES_AT_ONCE == _MESSAGES_AT_ONCE - 1:
-                await asyncio.sleep(0)
-            try:
-                event = self._event(_message(original, call, body.context), source, arrival)
-            except EventError as error:
-                headers = ((SOURCE_HEADER, source.encode()), (CONTENT_TYPE_HEADER, b"application/json"))
-                outcome.aside.append(SetAside(error, original, f"segment:{source}", headers))
-                continue
-            if event is None:
-                outcome.skipped += 1
-            else:
-                outcome.accepted.append(event)
-        return outcome
+        headers = ((SOURCE_HEADER, source.encode()), (CONTENT_TYPE_HEADER, JSON_TYPE.encode()))
+        return await sort(
+            body.messages,
+            lambda original: self._event(_message(original, call, body.context), source, arrival),
+            lambda original, error: SetAside(error, original, f"segment:{source}", headers),
+        )
 
     def _event(self, message: dict[str, Any], source: str, arrival: Arrival) -> AcceptedEvent | None:
         mapping = self._mappings.for_source(source) or self._default

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import hdrs, web
 
-from connectors.collect.delivery import DELIVERY_KINDS, SKIPPED, Delivery
+from connectors.collect.delivery import DELIVERY_KINDS, Delivery
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS, event_problem
 from connectors.collect.segment.acceptance import DEFAULT_SOURCE, Acceptance
 from connectors.collect.segment.body import SegmentBody, read_batch, read_single
@@ -162,8 +162,7 @@ class SegmentDoor:
         arrival = Arrival(self._clock.now_us())
         outcome = await self._acceptance.sort(body, call, principal.source or DEFAULT_SOURCE, arrival)
         # 4. Delivery.
-        await self._delivery.deliver(outcome.accepted, outcome.aside)
-        self._delivery.count(SKIPPED, outcome.skipped)
+        await self._delivery.deliver(outcome)
         return json_response(SegmentAnswer(success=True))
 
     def _require_few(self, body: SegmentBody) -> None:
