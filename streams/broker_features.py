@@ -9,6 +9,9 @@ from aiokafka.errors import KafkaError
 from schemas.errors import BrokerUnreachable
 from streams.kafka import KafkaOptions
 
+# How long the loop is given to close a socket.
+_CLOSING_SECONDS: Final = 0.05
+
 
 class Requirement(NamedTuple):
     """A request of Kafka's protocol, the version of it that is needed, and what for."""
@@ -49,11 +52,14 @@ async def _versions(kafka: KafkaOptions, timeout_s: float) -> dict[int, tuple[in
             )
         except (KafkaError, OSError, TimeoutError) as error:
             failure = f"{address}: {error}"
+            # The socket of a failed handshake is closed by the loop, which must not end before.
+            await asyncio.sleep(_CLOSING_SECONDS)
             continue
         try:
             found: dict[int, tuple[int, int]] = dict(connection._versions)  # noqa: SLF001 - it has no other name.
         finally:
             connection.close()
+            await asyncio.sleep(_CLOSING_SECONDS)
         return found
     raise BrokerUnreachable(failure)
 
