@@ -37,13 +37,15 @@ _BEARER: Final = {
     "scheme": "bearer",
     "description": "A key of a fitting role, where any is configured.",
 }
+#: An alternative among requirements: none at all.
+_NO_KEY: Final[dict[str, list[str]]] = {}
 _BASIC: Final = {"type": "http", "scheme": "basic", "description": "The key as the user name; any password."}
 
 
 def openapi_document(
     title: str, version: str, description: str, operations: Sequence[Operation], access: Access
 ) -> dict[str, Any]:
-    """The document as plain JSON values. It is the same whether keys are configured or not."""
+    """The document as plain JSON values; an operation of an open service may have a key, but needs none."""
     sources = [Problem, *(source for operation in operations for source in _sources(operation))]
     types = [source for source in sources if not isinstance(source, dict)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
@@ -51,6 +53,8 @@ def openapi_document(
     paths: dict[str, dict[str, Any]] = {}
     schemes = {"bearer": _BEARER} | ({"basic": _BASIC} if access.takes_basic else {})
     security: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
+    if not access.enabled:
+        security.append(_NO_KEY)
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, described, security)
     return {
@@ -87,7 +91,8 @@ def _operation(operation: Operation, described: dict[str, Any], security: list[d
     document: dict[str, Any] = {"operationId": operation.operation_id, "summary": operation.summary}
     guarded = operation.access is not OPEN
     # A handler that looks for itself may take a key from elsewhere, so none of the schemes is a must.
-    document["security"] = ([*security, {}] if operation.access is IN_HANDLER else security) if guarded else []
+    spared = operation.access is IN_HANDLER and _NO_KEY not in security
+    document["security"] = [*security, *([_NO_KEY] if spared else [])] if guarded else []
     if operation.description:
         document["description"] = operation.description
     if operation.parameters:
