@@ -10,13 +10,13 @@ import msgspec
 from schemas.dead_letters import HEADER_MEANINGS
 from schemas.document import ContextChange, ContextDocument, Interaction, RecentInteraction
 from schemas.event import CONTENT_TYPE_HEADER, HEADER_PREFIX, STRUCTURED_CONTENT_TYPE
-from schemas.event_schema import EVENT_EXAMPLE, EVENT_SCHEMA
+from schemas.event_schema import EVENT_ATTRIBUTES, EVENT_EXAMPLE, EVENT_SCHEMA
 from schemas.identity_changes import IdentityChange
+from schemas.media_types import JSON_TYPE
 from schemas.topics import PICKED_HEADER, RAW, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic, TopicSpec
 
 ASYNCAPI_VERSION: Final = "3.0.0"
 _BINDING_VERSION: Final = "0.5.0"
-_JSON: Final = "application/json"
 _REF: Final = "#/components/schemas/{name}"
 _CUSTOMER_KEY: Final = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The customer's id."}
 
@@ -86,7 +86,7 @@ def asyncapi_document(catalogue: Catalogue, *, bootstrap_servers: str, version: 
             "isolation.level=read_committed. With a schema registry, public records are Avro in Confluent framing.",
             "license": {"name": "Apache-2.0"},
         },
-        "defaultContentType": _JSON,
+        "defaultContentType": JSON_TYPE,
         "servers": {"kafka": {"host": bootstrap_servers, "protocol": "kafka", "description": "The brokers."}},
         "channels": channels,
         "operations": operations,
@@ -143,7 +143,7 @@ def _operation(action: str, channel: str, summary: str) -> dict[str, Any]:
 def _event_message() -> dict[str, Any]:
     texts = {
         f"{HEADER_PREFIX}{name}": {"type": "string", "description": f"Binary mode: the event's `{name}`."}
-        for name in ("specversion", "id", "source", "type", "time", "channel")
+        for name in EVENT_ATTRIBUTES
     }
     headers = {
         CONTENT_TYPE_HEADER: {"type": "string", "description": f"{STRUCTURED_CONTENT_TYPE}, or that of the data."},
@@ -166,7 +166,7 @@ def _public_message(public: _Public) -> dict[str, Any]:
     return {
         "name": name,
         "title": public.summary,
-        "contentType": _JSON,
+        "contentType": JSON_TYPE,
         "payload": {"$ref": _REF.format(name=name)},
         "bindings": {"kafka": {"key": _CUSTOMER_KEY, "bindingVersion": _BINDING_VERSION}},
     }

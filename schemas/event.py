@@ -23,6 +23,7 @@ from schemas.limits import (
     TIME_LENGTH_MAX,
     TYPE_LENGTH_MAX,
 )
+from schemas.media_types import JSON_TYPE, media_type_of
 from schemas.strict_json import UNREADABLE, canonical_json, pointer_to, read_json, reject_null_byte
 from schemas.times import format_time, parse_time
 
@@ -300,8 +301,8 @@ def _unpacked(envelope: dict[str, Any]) -> Any:
 def _require_json(content_type: str | None) -> None:
     if content_type is None:
         return
-    media = content_type.partition(";")[0].strip().lower()
-    if media not in {"application/json", "text/json", ""} and not media.endswith("+json"):
+    media = media_type_of(content_type)
+    if media not in {JSON_TYPE, "text/json", ""} and not media.endswith("+json"):
         message = f"data is declared as {media[:64]!r}; only JSON can be read"
         raise EventError(DeadCode.WRONG_ATTRIBUTE, message, "/datacontenttype")
 

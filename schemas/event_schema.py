@@ -4,6 +4,9 @@ from typing import Any, Final
 
 from schemas.limits import ID_LENGTH_MAX, SOURCE_LENGTH_MAX, SUMMARY_LENGTH_MAX, TYPE_LENGTH_MAX
 
+#: Attributes of an event in binary mode; in structured mode they stand beside `data`.
+EVENT_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "channel")
+
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 EVENT_DATA_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",

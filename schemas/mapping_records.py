@@ -14,11 +14,9 @@ import msgspec
 from schemas.errors import DeadCode, EventError
 from schemas.limits import EVENT_SIZE_BYTES_MAX, NESTING_DEPTH_MAX
 from schemas.mapping_expression import Row
+from schemas.media_types import FORM_TYPE, JSON_LINES_TYPE, JSON_TYPE, media_type_of
 from schemas.strict_json import UNREADABLE, canonical_json, read_json, reject_null_byte
 
-JSON_TYPE: Final = "application/json"
-FORM_TYPE: Final = "application/x-www-form-urlencoded"
-JSON_LINES_TYPE: Final = "application/x-ndjson"
 _JSON_LINES_TYPES: Final = frozenset({JSON_LINES_TYPE, "application/ndjson", "application/jsonl"})
 #: Records of one body; each becomes an event or a dead letter.
 RECORDS_MAX: Final = 1000
@@ -59,9 +57,9 @@ class BodyRecord(NamedTuple):
     picked: bool = False
 
 
-def media_type_of(content_type: str) -> str:
+def _read_as(content_type: str) -> str:
     """How a body is read: as a form, as lines of JSON, or as JSON, whatever else it may be called."""
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type == FORM_TYPE:
         return FORM_TYPE
     return JSON_LINES_TYPE if media_type in _JSON_LINES_TYPES else JSON_TYPE
@@ -76,7 +74,7 @@ def read_records(
         BodyUnreadable: it is no JSON, and no form.
         TooManyRecords: it has more than `records_max`.
     """
-    media_type = media_type_of(content_type)
+    media_type = _read_as(content_type)
     # Some systems put a byte order mark before what they send; it is no JSON.
     body = body.removeprefix(BOM_UTF8)
     parts = _parts(body, media_type, pick)

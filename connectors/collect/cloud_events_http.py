@@ -13,10 +13,10 @@ from multidict import CIMultiDictProxy
 
 from schemas.errors import DeadCode, EventError
 from schemas.event import BATCH_CONTENT_TYPE, STRUCTURED_CONTENT_TYPE
+from schemas.media_types import JSON_TYPE
 from schemas.strict_json import pointer_to
 
-JSON_CONTENT_TYPE: Final = "application/json"
-MEDIA_TYPES: Final = (STRUCTURED_CONTENT_TYPE, BATCH_CONTENT_TYPE, JSON_CONTENT_TYPE)
+MEDIA_TYPES: Final = (STRUCTURED_CONTENT_TYPE, BATCH_CONTENT_TYPE, JSON_TYPE)
 PREFIX: Final = "ce-"
 _ESCAPED: Final = re.compile(r"\\(.)")
 
@@ -46,7 +46,7 @@ def binary_attributes(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     Raises:
         EventError: an attribute comes twice, or is no UTF-8.
     """
-    attributes: dict[str, str] = {"datacontenttype": headers.get("Content-Type", JSON_CONTENT_TYPE)}
+    attributes: dict[str, str] = {"datacontenttype": headers.get("Content-Type", JSON_TYPE)}
     for header, value in headers.items():
         name = header.lower()
         if not name.startswith(PREFIX):

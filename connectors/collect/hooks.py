@@ -42,15 +42,8 @@ from schemas.errors import DeadCode, EventError
 from schemas.event import CONTENT_TYPE_HEADER
 from schemas.mapping import Arrival, MappingSet
 from schemas.mapping import Mapping as RecordMapping
-from schemas.mapping_records import (
-    FORM_TYPE,
-    JSON_LINES_TYPE,
-    JSON_TYPE,
-    RECORDS_MAX,
-    BodyRecord,
-    BodyUnreadable,
-    TooManyRecords,
-)
+from schemas.mapping_records import RECORDS_MAX, BodyRecord, BodyUnreadable, TooManyRecords
+from schemas.media_types import FORM_TYPE, JSON_LINES_TYPE, JSON_TYPE
 from schemas.signatures import SignatureCheck
 from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER
 

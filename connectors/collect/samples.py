@@ -9,7 +9,7 @@ import msgspec
 from connectors.collect.files_rows import FileRows
 from schemas.errors import DeadCode, EventError, SettingError, UsageError
 from schemas.mapping import Mapping
-from schemas.mapping_records import FORM_TYPE, JSON_TYPE
+from schemas.media_types import FORM_TYPE, JSON_TYPE
 
 #: What is posted at once; a file of rows has no bound.
 BODY_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024

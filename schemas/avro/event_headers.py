@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from schemas.dead_letters import Header
 from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE
+from schemas.media_types import JSON_TYPE, media_type_of
 
-_JSON: Final = b"application/json"
 _STRUCTURED: Final = "application/cloudevents"
-
-Header = tuple[str, bytes]
 
 
 def declares_avro(headers: Sequence[Header]) -> bool:
@@ -19,13 +18,13 @@ def declares_avro(headers: Sequence[Header]) -> bool:
 
 def headers_of_json(headers: Sequence[Header]) -> list[Header]:
     """The headers of the same event in JSON."""
-    content_type = STRUCTURED_CONTENT_TYPE.encode() if _media(headers).startswith(_STRUCTURED) else _JSON
-    return [(name, content_type if name.lower() == CONTENT_TYPE_HEADER else content) for name, content in headers]
+    json_type = (STRUCTURED_CONTENT_TYPE if _media(headers).startswith(_STRUCTURED) else JSON_TYPE).encode()
+    return [(name, json_type if name.lower() == CONTENT_TYPE_HEADER else content) for name, content in headers]
 
 
 def _media(headers: Sequence[Header]) -> str:
     for name, content in headers:
         if name.lower() == CONTENT_TYPE_HEADER:
             # A header may have no value at all.
-            return (content or b"").decode("utf-8", "replace").partition(";")[0].strip().lower()
+            return media_type_of((content or b"").decode("utf-8", "replace"))
     return ""

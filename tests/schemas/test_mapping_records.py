@@ -12,14 +12,8 @@ from schemas.errors import DeadCode, EventError, SettingError
 from schemas.event import parse_structured
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping
-from schemas.mapping_records import (
-    FORM_TYPE,
-    JSON_LINES_TYPE,
-    JSON_TYPE,
-    BodyUnreadable,
-    TooManyRecords,
-    read_records,
-)
+from schemas.mapping_records import BodyUnreadable, TooManyRecords, read_records
+from schemas.media_types import FORM_TYPE, JSON_LINES_TYPE, JSON_TYPE
 from schemas.times import parse_time
 
 NOW_US = parse_time("2026-11-22T10:00:00Z")

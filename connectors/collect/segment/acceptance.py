@@ -11,7 +11,7 @@ from schemas.errors import DeadCode, EventError
 from schemas.event import CONTENT_TYPE_HEADER
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping, MappingSet
-from schemas.mapping_records import JSON_TYPE
+from schemas.media_types import JSON_TYPE
 from schemas.sources import SourceRegistry
 from schemas.strict_json import read_json
 from schemas.topics import SOURCE_HEADER

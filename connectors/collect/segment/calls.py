@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from connectors.web.operations import Content
 from schemas.limits import ID_LENGTH_MAX, IDENTIFIER_LENGTH_MAX
+from schemas.media_types import JSON_TYPE
 
 CALLS: Final = ("identify", "track", "page", "screen", "group", "alias")
 #: One message, by its full name and by the letter that browsers send.
@@ -15,7 +16,7 @@ METRICS_PATH: Final = "/v1/m"
 SETTINGS_PATH: Final = "/v1/projects/{write_key}/settings"
 
 #: A browser that sends text/plain need not ask first whether it may.
-MEDIA_TYPES: Final = ("application/json", "text/plain")
+MEDIA_TYPES: Final = (JSON_TYPE, "text/plain")
 
 # A message is described and not constrained: what is wrong with one sets it aside, and the request succeeds.
 _PROPERTIES: Final[dict[str, Any]] = {
