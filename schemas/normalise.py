@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 import idna
-import phonenumbers
 
 from schemas.errors import DeadCode, EventError
 from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM, Identifier
@@ -141,6 +140,9 @@ def _domain(domain: str) -> str | None:
 
 @lru_cache(maxsize=_CACHED_VALUES_MAX)
 def _phone(value: str, region: str) -> str | None:
+    # The library takes a while to load, as each country's plan does at its first number, and few commands read any.
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(value, region or None)
     except phonenumbers.NumberParseException:

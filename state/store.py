@@ -7,7 +7,7 @@ changelog has the rest. Positions are rows of the same write batch, so the store
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from rocksdict import (
@@ -23,6 +23,7 @@ from rocksdict import (
 )
 
 from schemas.errors import StateError
+from state.store_statistics import StoreStatistics
 
 FORMAT_VERSION: Final = 1
 # Reserved keys start with a byte that no row of ours starts with.
@@ -51,23 +52,6 @@ class StoreMeta(msgspec.Struct, frozen=True, array_like=True):
 
     format_version: int
     secret_fingerprint: str
-
-
-class StoreStatistics(NamedTuple):
-    """What RocksDB says of a store and of the disk under it; keys and pending bytes are its estimates."""
-
-    keys: int
-    size_bytes: int
-    memtable_bytes: int
-    cache_bytes: int
-    cache_size_bytes: int
-    compaction_pending_bytes: int
-    compactions_running: int
-    write_stalled: bool
-    #: Of RocksDB's own work, since the store was opened.
-    errors: int
-    disk_size_bytes: int
-    disk_available_bytes: int
 
 
 def shared_cache(size_bytes: int = CACHE_SIZE_BYTES) -> Cache:

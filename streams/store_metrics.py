@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from state.store import Store, StoreStatistics
+from state.store_statistics import MeasuredStore, StoreStatistics
 
 #: RocksDB takes its lock for some of these; scrapes of several servers share one reading.
 SAMPLE_SECONDS: Final = 2.0
@@ -47,12 +47,12 @@ class StoreMetrics(Collector):
 
     def __init__(self, sample_s: float = SAMPLE_SECONDS) -> None:
         self._sample_s = sample_s
-        self._stores: dict[str, Store] = {}
+        self._stores: dict[str, MeasuredStore] = {}
         self._lock = threading.Lock()
         self._sampled: dict[str, StoreStatistics] = {}
         self._sampled_at = -math.inf
 
-    def watch(self, name: str, store: Store) -> None:
+    def watch(self, name: str, store: MeasuredStore) -> None:
         """Show this store from now on, in place of a former one of the name; a closed one shows nothing."""
         with self._lock:
             self._stores[name] = store

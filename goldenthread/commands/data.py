@@ -15,7 +15,6 @@ from rich.text import Text
 
 from connectors.collect.files import BadRow, Destination, ImportProgress, ImportResult, import_file
 from connectors.serve.client import customer_get
-from connectors.serve.tail import tail as tail_topic
 from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_pretty, print_text
 from goldenthread.commands.tables import shown, table
 from goldenthread.parts import Parts, catalogue_of, kafka_of, make_parts, registry_of
@@ -28,7 +27,6 @@ from streams.logs import configure_logs
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer
 from streams.topics import verify_topics, wait_for_broker
-from streams.wire_reader import WireReader
 
 BROKER_WAIT_SECONDS: Final = 10.0
 IMPORT_LINGER_MS: Final = 20
@@ -148,6 +146,10 @@ def tail(
     json: JsonFlag = False,
 ) -> None:
     """Print the records of a public topic as they come; only what is committed is shown."""
+    # Avro takes a while to load, and nothing else here reads it.
+    from connectors.serve.tail import tail as tail_topic
+    from streams.wire_reader import WireReader
+
     settings = load_settings()
     configure_logs("WARNING")
     kafka = kafka_of(settings, "tail")

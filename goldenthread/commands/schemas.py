@@ -1,4 +1,7 @@
-"""`schemas list|show|register|check`: the Avro schemas of the public topics, here and in the registry."""
+"""`schemas list|show|register|check`: the Avro schemas of the public topics, here and in the registry.
+
+What reads Avro is imported by the commands that need it: it takes a while to load.
+"""
 
 import json as json_text
 import sys
@@ -6,17 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.serve.tail import public_topic
 from goldenthread.commands.output import OUT, JsonFlag, print_json, print_text
 from goldenthread.commands.tables import shown, table
 from goldenthread.parts import catalogue_of, registry_of
 from goldenthread.settings import Settings, load_settings
-from schemas.avro.compatibility import Level, differences
 from schemas.avro.public_schemas import public_schemas, released_schemas, subject_of
 from schemas.errors import EXIT_PROBLEMS_FOUND, UsageError
 from schemas.topics import Topic
 from streams.logs import configure_logs
-from streams.registry import register_public
 from streams.registry_client import URL_SETTING, RegistryClient
 
 schemas = typer.Typer(no_args_is_help=True, help="The Avro schemas of the public topics.")
@@ -51,6 +51,8 @@ def show(
     topic: Annotated[str, typer.Argument(help="context, interactions, context.changes or identity.changes.")],
 ) -> None:
     """Print the Avro schema of a public topic."""
+    from connectors.serve.tail import public_topic
+
     catalogue = catalogue_of(_settings())
     name = public_topic(catalogue, topic)
     public = public_schemas()[Topic(name.removeprefix(catalogue.prefix))]
@@ -60,6 +62,8 @@ def show(
 @schemas.command()
 def register(json: JsonFlag = False) -> None:
     """Register the schemas, as `init` does. Can be run again at any time."""
+    from streams.registry import register_public
+
     settings = _settings()
     catalogue = catalogue_of(settings)
     ids = {
@@ -75,6 +79,8 @@ def register(json: JsonFlag = False) -> None:
 @schemas.command()
 def check(json: JsonFlag = False) -> None:
     """Hold the schemas against every released version, and against the registry where one is configured."""
+    from schemas.avro.compatibility import Level, differences
+
     settings = _settings()
     client, catalogue = registry_of(settings), catalogue_of(settings)
     problems = []
