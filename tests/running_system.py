@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -16,8 +15,9 @@ from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.waiting import SYSTEM_DEADLINE_S, wait_until
+
 #: Whoever tests shares two cores with a broker and three processes of the system: generous, but bounded.
-DEADLINE_S: Final = 150.0
 REQUEST_TIMEOUT_S: Final = 30.0
 COMMAND_TIMEOUT_S: Final = 120.0
 #: One that no test ever names: asking for it tells the lag and nothing else.
@@ -25,7 +25,6 @@ NOBODY: Final = {"identifiers": [{"kind": "email", "value": "nobody-at-all@nowhe
 SETTINGS_WITH_PORTS: Final = ("LOOKUP_PORT", "COLLECT_PORT", "WORKER_PORT")
 SECRET: Final = "a secret for tests only"  # noqa: S105 - it keeps nothing.
 _READY: Final = "Goldenthread is ready."
-_POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,6 @@ def request(
         return Reply(answer.status, answer.headers, answer.read())
     finally:
         connection.close()
-
-
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Return once the condition holds; fail with what was waited for when it does not in time."""
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {deadline_s:g} s: {what}"
-        time.sleep(_POLL_S)
 
 
 def is_running(pid: int) -> bool:
@@ -171,10 +162,10 @@ class RunningSystem:
     def ended(self) -> int:
         """The exit code of a start that ends by itself."""
         try:
-            return self.process.wait(DEADLINE_S)
+            return self.process.wait(SYSTEM_DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError(f"it did not end within {DEADLINE_S:g} s\n{self.err}") from None
+            raise AssertionError(f"it did not end within {SYSTEM_DEADLINE_S:g} s\n{self.err}") from None
 
     def children(self) -> dict[str, int]:
         """The process ids of all children by the name of their command; `broker` for Java."""

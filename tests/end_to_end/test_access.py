@@ -11,7 +11,8 @@ from bench.generator import SOURCES_FILE
 from connectors.web.access import Role
 from goldenthread.commands.access import make_access_folder
 from tests.end_to_end.conftest import SystemMaker
-from tests.running_system import RunningSystem, request, wait_until
+from tests.running_system import RunningSystem, request
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 

@@ -17,7 +17,8 @@ from streams.fake_registry import FakeRegistry
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
 from tests.end_to_end.public_topics import DeadTopic, client, tail
-from tests.running_system import RunningSystem, request, wait_until
+from tests.running_system import RunningSystem, request
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.public_topics import DeadTopic
-from tests.running_system import SECRET, RunningSystem, wait_until
+from tests.running_system import SECRET, RunningSystem
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 

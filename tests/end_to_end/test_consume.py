@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running_system import RunningSystem, wait_until
+from tests.running_system import RunningSystem
+from tests.waiting import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "consume.md"
 LINES_MAX = 12

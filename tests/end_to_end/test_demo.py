@@ -11,14 +11,8 @@ import pytest
 from bench.demo import EXAMPLE_EMAIL
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
-from tests.running_system import (
-    COMMAND_TIMEOUT_S,
-    SETTINGS_WITH_PORTS,
-    RunningSystem,
-    is_running,
-    request,
-    wait_until,
-)
+from tests.running_system import COMMAND_TIMEOUT_S, SETTINGS_WITH_PORTS, RunningSystem, is_running, request
+from tests.waiting import wait_until
 
 #: A proxy that nobody listens at: whatever leaves the machine fails.
 DEAD_PROXY = "http://127.0.0.1:9"

@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient
 from streams.kafka import KafkaOptions
 from streams.transaction import TransactionalProducer
 from tests.end_to_end.conftest import SystemMaker
-from tests.running_system import RunningSystem, wait_until
+from tests.running_system import RunningSystem
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 

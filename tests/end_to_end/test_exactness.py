@@ -20,7 +20,8 @@ from schemas.topics import DEFAULT_CHANNELS, DEFAULT_PARTITIONS
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
 from tests.end_to_end.public_topics import DeadTopic, tail
-from tests.running_system import DEADLINE_S, RunningSystem, request, wait_until
+from tests.running_system import RunningSystem, request
+from tests.waiting import SYSTEM_DEADLINE_S, wait_until
 
 KILLS: Final = 10
 #: Between a kill and the next: a worker is back after 2 to 5 seconds, so some die while they start or restore.
@@ -62,13 +63,13 @@ class Players:
     def finish(self) -> int:
         """Let the rest go, and wait for the end; returns how many events the system has."""
         self._released.set()
-        return sum(playing.result(DEADLINE_S) for playing in self._playing)
+        return sum(playing.result(SYSTEM_DEADLINE_S) for playing in self._playing)
 
     def _held(self, events: Sequence[Event]) -> Iterator[Event]:
         """The last tenth is held back, so that what happens meanwhile happens under load."""
         for place, event in enumerate(events):
             if place == len(events) * 9 // 10:
-                self._released.wait(DEADLINE_S)
+                self._released.wait(SYSTEM_DEADLINE_S)
             if self._given_up:
                 return
             yield event
@@ -76,7 +77,7 @@ class Players:
 
 def assert_exact(system: RunningSystem, stream: Sequence[Event]) -> None:
     """Every customer and field as the oracle says, each event once on the enriched stream, versions that only grow."""
-    report = asyncio.run(compare(expect(stream, load_sources()), system.lookup_url, DEADLINE_S))
+    report = asyncio.run(compare(expect(stream, load_sources()), system.lookup_url, SYSTEM_DEADLINE_S))
     assert report.agrees, "\n".join(report.lines())
     assert DeadTopic(system, from_beginning=True).new() == []
     seen = Counter((record["value"]["source"], record["value"]["id"]) for record in tail(system, "interactions"))
@@ -138,7 +139,7 @@ def test_a_second_worker_joins_under_load_and_leaves_and_all_is_exact(
                 wait_until(lambda: processed_by(system, url) > 0, "events for the second")
             finally:
                 second.terminate()
-            assert second.wait(DEADLINE_S) == 0
+            assert second.wait(SYSTEM_DEADLINE_S) == 0
         wait_until(lambda: partitions_of(system, system.worker_url) == ALL_PARTITIONS, "all back at the first")
         assert players.finish() == len(stream)
         assert_exact(system, stream)

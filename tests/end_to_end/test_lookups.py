@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.running_system import RunningSystem, is_running, request, wait_until
+from tests.running_system import RunningSystem, is_running, request
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 

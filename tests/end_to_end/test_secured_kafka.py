@@ -23,7 +23,7 @@ from streams.kafka import KafkaOptions
 from streams.kafka_security import KafkaSecurity, SaslMechanism, SecurityProtocol
 from streams.topics import wait_for_broker
 from tests.conftest import FreePorts
-from tests.running_system import SETTINGS_WITH_PORTS, RunningSystem, request, wait_until
+from tests.running_system import SETTINGS_WITH_PORTS, RunningSystem, request
 from tests.secured_broker import (
     KEY_PASSWORD,
     Certificates,
@@ -34,6 +34,7 @@ from tests.secured_broker import (
     make_certificates,
     secured_broker,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
-from tests.running_system import RunningSystem, wait_until
+from tests.running_system import RunningSystem
+from tests.waiting import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "segment.md"
 

@@ -18,7 +18,8 @@ import yaml
 
 from tests.conftest import FreePorts
 from tests.dashboards.expressions import PROMETHEUS, left_side, panel_expressions, rules
-from tests.running_system import RunningSystem, request, wait_until
+from tests.running_system import RunningSystem, request
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 

@@ -15,6 +15,7 @@ import pytest
 from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
 from goldenthread.supervisor.supervisor import Supervisor
 from schemas.errors import EXIT_DONE, EXIT_OPERATOR, EXIT_RESTART, EXIT_USAGE
+from tests.waiting import until
 
 DEADLINE_S = 20.0
 QUICK = RestartPolicy(backoff_min_s=0.02, backoff_max_s=0.05, jitter=0.0, restarts_max=3)
@@ -39,12 +40,6 @@ def child(name: str, script: str, *arguments: object, **options: Any) -> ChildSp
 
 def exiting(name: str, code: int, **options: Any) -> ChildSpec:
     return child(name, f"import sys; print('about to end'); sys.exit({code})", **options)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - other processes change what is waited for.
-            await asyncio.sleep(0.005)
 
 
 def exists(path: Path) -> Callable[[], Awaitable[bool]]:

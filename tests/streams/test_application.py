@@ -24,19 +24,12 @@ from streams.metrics import Metrics
 from streams.partition import Batch
 from streams.topics import group_offsets, record_new_partitions
 from tests.streams.counting import counted
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
 KEYS = 37
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for a condition, to a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 class _Load(threading.Thread):
@@ -130,16 +123,16 @@ def _is_exact(workers: _Workers, load: _Load) -> bool:
 def test_partitions_move_to_a_second_worker_and_back(workers: _Workers, load: _Load) -> None:
     load.start()
     first = workers.start("first")
-    until(lambda: workers.opened("first") == 2, "the first worker did not open both partitions")
+    wait_until(lambda: workers.opened("first") == 2, "the first worker did not open both partitions")
     second = workers.start("second")
-    until(lambda: workers.opened("second") == 1, "no partition moved to the second worker")
+    wait_until(lambda: workers.opened("second") == 1, "no partition moved to the second worker")
     moved = len(load.sent)
-    until(lambda: len(load.sent) > moved + 200, "no load")
+    wait_until(lambda: len(load.sent) > moved + 200, "no load")
     second.send_signal(signal.SIGTERM)
     assert second.wait(DEADLINE_S) == 0, workers.log("second")
-    until(lambda: workers.opened("first") == 3, "the partition did not come back")
+    wait_until(lambda: workers.opened("first") == 3, "the partition did not come back")
     load.end()
-    until(lambda: _is_exact(workers, load), "records were lost")
+    wait_until(lambda: _is_exact(workers, load), "records were lost")
     first.send_signal(signal.SIGTERM)
     assert first.wait(DEADLINE_S) == 0, workers.log("first")
     # Both ended in order, so the group knows that all is done; lag shows 0.
@@ -152,17 +145,17 @@ def test_partitions_move_to_a_second_worker_and_back(workers: _Workers, load: _L
 def test_a_killed_workers_partitions_go_to_the_other_and_a_paused_one_is_fenced(workers: _Workers, load: _Load) -> None:
     load.start()
     first = workers.start("first", "after_rows:6")
-    until(lambda: first.poll() is not None, "the fault point was not passed")
+    wait_until(lambda: first.poll() is not None, "the fault point was not passed")
     assert first.returncode == -signal.SIGKILL
     second = workers.start("second")
-    until(lambda: workers.opened("second") == 2, "the dead worker's partitions were not taken over")
+    wait_until(lambda: workers.opened("second") == 2, "the dead worker's partitions were not taken over")
     # A worker that is away for longer than its session, and comes back while another has its partitions.
     second.send_signal(signal.SIGSTOP)
     third = workers.start("third")
-    until(lambda: workers.opened("third") == 2, "the paused worker's partitions were not taken over")
+    wait_until(lambda: workers.opened("third") == 2, "the paused worker's partitions were not taken over")
     second.send_signal(signal.SIGCONT)
     load.end()
-    until(lambda: _is_exact(workers, load), "records were lost")
+    wait_until(lambda: _is_exact(workers, load), "records were lost")
     for process in (second, third):
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

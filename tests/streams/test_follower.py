@@ -1,6 +1,5 @@
 """Goal: a copy that calls itself ready is complete, and stays so. Method: the real broker, a store, a clock by hand."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,20 +23,13 @@ from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.topics import create_topics, topic_ids
 from tests.streams.feeding import open_transaction, send, send_aborted, send_committed
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 DEADLINE_S = 30.0
 FINGERPRINT = "f"
 NOW_US = 1_795_341_600_000_000
 HALF_RETENTION_S = TOMBSTONE_RETENTION_MS / 2 / 1000
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, to a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.01)
 
 
 class _Copy:
@@ -119,7 +111,7 @@ def test_only_what_comes_after_the_catch_up_is_told_to_be_visible(
         )
         assert (copy.visible, remaining) == ([], 0)
         send(kafka, topic, [(b"a", b"new")])
-        until(lambda: copy.visible)
+        wait_until(lambda: copy.visible)
         assert copy.visible == [{b"a": b"new"}]
 
 
@@ -134,11 +126,11 @@ def test_later_records_follow_and_tombstones_delete(kafka: KafkaOptions, topic: 
     send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
     with following() as copy:
         send(kafka, topic, [(b"a", b"2"), (b"b", None)])
-        until(lambda: copy.rows == {b"a": b"2"})
+        wait_until(lambda: copy.rows == {b"a": b"2"})
         producer = open_transaction(kafka, topic, [(b"c", b"1")])
         assert b"c" not in copy.rows
         producer.commit_transaction(20)
-        until(lambda: copy.rows == {b"a": b"2", b"c": b"1"})
+        wait_until(lambda: copy.rows == {b"a": b"2", b"c": b"1"})
 
 
 def test_a_restart_goes_on_where_the_copy_stands(kafka: KafkaOptions, topic: str, following: Following) -> None:
@@ -161,7 +153,7 @@ def test_a_copy_of_a_topic_that_was_made_again_is_built_anew(
     admin = AdminClient(kafka.admin())
     for future in admin.delete_topics([topic]).values():
         future.result(20)
-    until(lambda: create_topics(kafka, catalogue) == [topic])
+    wait_until(lambda: create_topics(kafka, catalogue) == [topic])
     assert topic_ids(kafka, [topic])[topic] != former
     send(kafka, topic, [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")])
     with following() as copy:
@@ -195,7 +187,7 @@ def test_a_copy_of_a_quiet_topic_does_not_count_as_asleep(
     with following(clock) as copy:
         clock.advance(2 * HALF_RETENTION_S)
         now_ms = clock.now_us() // 1000
-        until(lambda: all(copy.store.position(topic, number).caught_up_ms == now_ms for number in (0, 1)))
+        wait_until(lambda: all(copy.store.position(topic, number).caught_up_ms == now_ms for number in (0, 1)))
     with following(clock) as copy:
         assert copy.seen == []
 
@@ -212,7 +204,7 @@ def test_a_log_that_lost_its_tail_stops_the_follower(
     store.write({}, {(topic, 0): StoredPosition(position.topic_id, 99, position.caught_up_ms)})
     store.close()
     with following(wait=False) as copy:
-        until(lambda: copy.follower.failure is not None)
+        wait_until(lambda: copy.follower.failure is not None)
         assert isinstance(copy.follower.failure, StateError)
         assert f"{topic}/0 ends at 1, the copy is at 99" in str(copy.follower.failure)
         assert not copy.follower.ready
@@ -229,7 +221,7 @@ def test_a_log_that_lost_its_head_stops_the_follower(kafka: KafkaOptions, topic:
     for deletion in admin.delete_records([TopicPartition(topic, 0, 3)]).values():
         deletion.result(20)
     with following(wait=False) as copy:
-        until(lambda: copy.follower.failure is not None)
+        wait_until(lambda: copy.follower.failure is not None)
         assert f"{topic}/0 begins at 3, the copy is at 1: delete {copy.store.path}" in str(copy.follower.failure)
 
 
@@ -254,7 +246,7 @@ def test_a_projection_that_fails_stops_the_follower_and_is_kept(
         "copy", kafka=kafka, topics={topic: 2}, store=store, project=project, metrics=Metrics("test", "1")
     )
     follower.start()
-    until(lambda: follower.failure is not None)
+    wait_until(lambda: follower.failure is not None)
     assert "follower copy failed: ZeroDivisionError()" in str(follower.failure)
     assert not follower.ready
     follower.stop()

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -14,6 +13,7 @@ from streams.faults import FaultPoint
 from streams.metrics import Metrics
 from streams.partition import QUEUE_BATCHES_MAX, Batch, CheckpointPolicy, PartitionRunner
 from tests.streams.counting import CountingEngine, batch_of
+from tests.waiting import until
 
 DEADLINE_S = 10.0
 HOUR_MS = 3_600_000
@@ -90,14 +90,6 @@ class _Partition:
     @property
     def committed(self) -> list[int]:
         return [offset for _, offset in self.checkpoint.commits]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, to a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        await asyncio.sleep(0.002)
 
 
 async def test_a_batch_is_committed_and_then_acknowledged() -> None:

@@ -14,6 +14,7 @@ from streams.metrics import Metrics
 from streams.producer import RECORD_SIZE_BYTES_MAX, DeliveringProducer, Record, RecordProducer
 from streams.recording_producer import RecordingProducer
 from streams.topics import create_topics
+from tests.waiting import until
 
 CATALOGUE = Catalogue(prefix="producer.")
 TOPIC = CATALOGUE.raw("web")
@@ -137,9 +138,7 @@ async def test_request_that_is_given_up_stays_outstanding_until_the_broker_answe
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert producer.outstanding_bytes > 500
-    async with asyncio.timeout(10):
-        while producer.outstanding_bytes:  # noqa: ASYNC110 - a number has no event to wait for.
-            await asyncio.sleep(0.005)
+    await until(lambda: not producer.outstanding_bytes)
 
 
 async def test_no_answer_at_all_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from streams.partition import QUEUE_BATCHES_MAX, Batch
 from streams.recording_producer import RecordingProducer
 from streams.stateless import RECORDS_PER_FLUSH_MAX, Prepare, StatelessStage
 from tests.streams.counting import InputRecord
+from tests.waiting import until
 
 CATALOGUE = Catalogue(channels=("web", "crm"))
 WEB = CATALOGUE.raw("web")
@@ -88,14 +89,6 @@ class _Intake:
 
     def of(self, kind: str) -> list[Any]:
         return [what for name, what in self.events if name == kind]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, to a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        await asyncio.sleep(0.002)
 
 
 async def test_records_are_acknowledged_after_the_flush_of_their_outputs() -> None:

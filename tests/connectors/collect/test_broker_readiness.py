@@ -8,6 +8,7 @@ import pytest
 from connectors.collect import broker_readiness
 from connectors.collect.broker_readiness import BrokerReadiness
 from schemas.errors import BrokerUnreachable, RestartNeeded, TopicError
+from tests.waiting import until
 
 
 class _Looks:
@@ -77,8 +78,7 @@ async def test_broken_producer_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -
     readiness = looks.readiness()
     watching = asyncio.create_task(readiness.watch())
     async with asyncio.timeout(5):
-        while not readiness.report().ready:  # noqa: ASYNC110 - a report has no event to wait for.
-            await asyncio.sleep(0.005)
+        await until(lambda: readiness.report().ready)
         looks.faults["verify_producer"] = RestartNeeded("sequence lost")
         with pytest.raises(RestartNeeded, match="sequence lost"):
             await watching

@@ -13,6 +13,7 @@ from schemas.event import parse_structured
 from schemas.topics import partition_of
 from tests.connectors.collect.http_service import BATCH, STRUCTURED, encoded, event, running
 from tests.connectors.web.problem_shape import assert_problem
+from tests.waiting import until
 
 BINARY = {
     "Content-Type": "application/json",
@@ -282,9 +283,7 @@ async def test_answer_comes_only_after_the_acknowledgement() -> None:
     async with running() as collect:
         collect.producer.open.clear()
         answer = asyncio.create_task(collect.post(event()))
-        async with asyncio.timeout(5):
-            while not collect.producer.outstanding_bytes:  # noqa: ASYNC110 - a number has no event to wait for.
-                await asyncio.sleep(0.005)
+        await until(lambda: collect.producer.outstanding_bytes)
         assert not answer.done()
         collect.producer.open.set()
         assert (await answer).status == 202
@@ -294,9 +293,7 @@ async def test_too_much_under_way_is_overload() -> None:
     async with running(in_flight_bytes_max=1000) as collect:
         collect.producer.open.clear()
         first = asyncio.create_task(collect.post(event(data=DATA | {"note": "x" * 400})))
-        async with asyncio.timeout(5):
-            while not collect.producer.outstanding_bytes:  # noqa: ASYNC110 - a number has no event to wait for.
-                await asyncio.sleep(0.005)
+        await until(lambda: collect.producer.outstanding_bytes)
         response = await collect.post(event(2, data=DATA | {"note": "x" * 400}))
         await assert_problem(response, 503, "overloaded")
         assert response.headers["Retry-After"] == "2"

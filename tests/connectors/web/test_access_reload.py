@@ -12,6 +12,7 @@ from connectors.web import access_reload
 from connectors.web.access import Access, AccessRefused, Role
 from connectors.web.access_file import load_access_file
 from connectors.web.access_reload import AccessReload
+from tests.waiting import until
 
 OLD, NEW = "the-old-token-of-tests", "the-new-token-of-tests"
 
@@ -115,9 +116,7 @@ async def test_it_looks_by_itself(tmp_path: Path) -> None:
     watching = asyncio.create_task(watched.access.watch())
     try:
         watched.write(entry("new", NEW))
-        async with asyncio.timeout(10):
-            while [key.name for key in watched.access.keys] != ["new"]:  # noqa: ASYNC110 - nothing else tells.
-                await asyncio.sleep(0.01)
+        await until(lambda: [key.name for key in watched.access.keys] == ["new"])
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.connectors.web.conftest import Service
 from tests.connectors.web.problem_shape import assert_problem, assert_problem_body
+from tests.waiting import until
 
 Start = Callable[..., Awaitable[Service]]
 JSON = {"Content-Type": "application/json"}
@@ -176,6 +177,4 @@ async def test_client_that_leaves_is_counted_and_harms_nobody(start: Start) -> N
     # Closed only when the handler reads the body, or the request would never have begun.
     assert (await service.client.get("/livez")).status == 200
     writer.close()
-    async with asyncio.timeout(5):
-        while service.count("POST", "/v1/echo", 499) != 1:  # noqa: ASYNC110 - a counter has no event to wait for.
-            await asyncio.sleep(0.01)
+    await until(lambda: service.count("POST", "/v1/echo", 499) == 1)

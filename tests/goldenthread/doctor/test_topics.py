@@ -28,7 +28,7 @@ from streams.broker_features import REQUIREMENTS, unmet
 from streams.kafka import KafkaOptions
 from streams.topics import create_topics, record_new_partitions
 from tests.goldenthread.doctor.conftest import Examine
-from tests.running_system import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 ADMIN_TIMEOUT_S = 30.0

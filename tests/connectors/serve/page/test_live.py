@@ -12,6 +12,7 @@ from connectors.serve.page.activity import WINDOW_SECONDS
 from connectors.serve.page.live import LiveLimits
 from tests.connectors.serve.page.support import Paged, paged
 from tests.connectors.serve.support import NOW_US
+from tests.waiting import until
 
 QUICK = LiveLimits(interval_seconds=0.02)
 Event = tuple[str, dict[str, Any]]
@@ -33,9 +34,7 @@ def clients(page: Paged) -> float | None:
 
 
 async def until_clients(page: Paged, count: int) -> None:
-    async with asyncio.timeout(5):
-        while clients(page) != count:  # noqa: ASYNC110 - a gauge has no event to wait for.
-            await asyncio.sleep(0.01)
+    await until(lambda: clients(page) == count)
 
 
 async def test_a_client_gets_the_whole_picture_first_and_then_what_changes() -> None:
@@ -96,8 +95,7 @@ async def test_a_client_that_does_not_keep_up_is_told_and_gets_the_whole_anew(mo
         stream = events(answer)
         await anext(stream)
         flows.clear()
-        while not any(client.lagged for client in page.live._clients):  # noqa: ASYNC110 - nothing else tells.
-            await asyncio.sleep(0.01)
+        await until(lambda: any(client.lagged for client in page.live._clients))
         flows.set()
         names = []
         while "lagged" not in names:
