@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from goldenthread.settings import PREFIX
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions, default_cache_dir
 
@@ -37,6 +38,15 @@ def free_ports() -> FreePorts:
         return found
 
     return find
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of whoever runs the tests counts: an empty folder, and nothing of ours in the environment."""
+    for name in list(os.environ):
+        if name.startswith((PREFIX, "KAFKA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The documentation says what the program has: tables are held to the code, links lead somewhere."""
 
-import os
 import re
 from pathlib import Path
 
@@ -32,10 +31,8 @@ def test_the_configuration_table_is_the_settings_class() -> None:
     assert settings_table() in (DOCS / "configuration.md").read_text()
 
 
-def test_the_asyncapi_document_is_that_of_default_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith(("GOLDENTHREAD_", "KAFKA_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("clean_environment")
+def test_the_asyncapi_document_is_that_of_default_settings() -> None:
     written = (DOCS / "asyncapi.json").read_text()
     assert written == formatted(topics_of(load_settings())) + "\n", "goldenthread asyncapi > docs/asyncapi.json"
 

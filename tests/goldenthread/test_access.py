@@ -1,7 +1,6 @@
 """Goal: settings say who gets in; what lets everybody in is not reached from elsewhere. Method: own folders."""
 
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,13 @@ from goldenthread import access as access_module
 from goldenthread.access import make_access, protected_services
 from goldenthread.cli import application
 from goldenthread.commands.access import TOKEN_LENGTH_BYTES, TOKEN_PREFIX, make_access_folder, new_token
-from goldenthread.settings import PREFIX, Settings, load_settings
+from goldenthread.settings import Settings, load_settings
 from schemas.errors import SettingError, UsageError
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens.
 SERVICES = (Role.COLLECT, Role.LOOKUP, Role.METRICS)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith((PREFIX, "KAFKA_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

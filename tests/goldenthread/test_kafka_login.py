@@ -1,8 +1,5 @@
 """Goal: the settings of a Kafka login are read, held together and passed on. Method: an environment of its own."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from goldenthread.parts import kafka_of
@@ -21,11 +18,7 @@ LOGIN = {
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith((PREFIX, "KAFKA_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+def environment(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - goes before.
     for name, value in LOGIN.items():
         monkeypatch.setenv(name, value)
 

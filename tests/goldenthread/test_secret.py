@@ -15,6 +15,8 @@ from goldenthread.settings import Settings, load_settings
 from schemas.errors import SecretError, SettingError
 from schemas.keys import Keyring
 
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
 ROOT = Path(__file__).parents[2]
 GIVEN = "a secret of enough bytes"
 RACE = """
@@ -27,14 +29,6 @@ settings = Settings(data_dir=folder)
 time.sleep(max(0, start - time.time()))
 print(keyring(settings).fingerprint)
 """
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("GOLDENTHREAD_", "KAFKA_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def _settings(folder: Path, secret: str | None = None) -> Settings:

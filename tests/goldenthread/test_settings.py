@@ -1,23 +1,16 @@
 """Goal: settings come from where they should, and what is wrong is named. Method: a folder of its own."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from goldenthread.settings import PREFIX, Settings, load_settings, variable_name
+from goldenthread.settings import Settings, load_settings, variable_name
 from schemas.enrichment.names import ENRICHERS
 from schemas.errors import SettingError
 from schemas.topics import Catalogue
 from streams.faults import FaultPoint
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith((PREFIX, "KAFKA_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 def test_every_setting_has_a_default_and_a_description() -> None:

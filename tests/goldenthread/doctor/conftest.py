@@ -1,6 +1,5 @@
 """Settings of a folder of its own for each test, and one check at a time."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from goldenthread.doctor.examination import Examination
 from goldenthread.doctor.finding import Finding
 from goldenthread.doctor.running import Check, run_checks
-from goldenthread.settings import PREFIX, load_settings
+from goldenthread.settings import load_settings
 from tests.conftest import FreePorts
 
 #: Runs one check; settings by their names in lower case.
@@ -18,12 +17,8 @@ Examine = Callable[..., list[Finding]]
 
 
 @pytest.fixture
-def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_ports: FreePorts) -> Examine:
+def examine(clean_environment: None, tmp_path: Path, free_ports: FreePorts) -> Examine:  # noqa: ARG001 - goes before.
     """A function that runs one check in an empty folder, where nothing listens on any port of the settings."""
-    for name in list(os.environ):
-        if name.startswith((PREFIX, "KAFKA_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
     names = ("lookup_port", "collect_port", "worker_port", "broker_port", "controller_port")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
 
