@@ -16,9 +16,9 @@ from connectors.collect.cloud_events_door import REFUSED_WITH_BATCH, CloudEvents
 from connectors.collect.delivery import ACCEPTED, NOT_DELIVERED, REFUSED, SKIPPED, STAGE, Delivery, Door
 from connectors.collect.event_gate import EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS
-from connectors.collect.hooks import WebhookDoor
 from connectors.collect.segment.acceptance import Acceptance
 from connectors.collect.segment.door import SegmentDoor
+from connectors.collect.webhook_door import WebhookDoor
 from connectors.web.access import Access, Role
 from connectors.web.cors import share_across_origins
 from connectors.web.limits import MEBIBYTE, WebLimits

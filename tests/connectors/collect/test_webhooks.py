@@ -17,8 +17,8 @@ import pytest
 from connectors.collect.broker_readiness import BrokerReadiness
 from connectors.collect.delivery import Delivery
 from connectors.collect.event_gate import EventGate
-from connectors.collect.hooks import WebhookDoor
 from connectors.collect.service import CollectOptions, CollectService
+from connectors.collect.webhook_door import WebhookDoor
 from connectors.web.access import Access, AccessKey, Role
 from connectors.web.server import listening
 from schemas.cleaning import Cleaner

@@ -20,8 +20,8 @@ from aiohttp import hdrs, web
 from connectors.collect.delivery import DELIVERY_KINDS, Delivery
 from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS, event_problem
-from connectors.collect.hooks_request import described_request, header_texts, kept_request
 from connectors.collect.sorting import SetAside, Sorted, sort
+from connectors.collect.webhook_request import described_request, header_texts, kept_request
 from connectors.web.access import IN_HANDLER, PRINCIPAL, Principal, Refusal, Role, require_own_sources
 from connectors.web.guard import ACCESS, admit, credential_of
 from connectors.web.operations import Answer, Content, Operation, Parameter
@@ -50,7 +50,7 @@ from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER
 PATH: Final = "/v1/hooks/{source}"
 #: Query parameters that may hold the key: the second is how Meta's platforms prove themselves when they verify.
 KEY_PARAMETERS: Final = ("key", "hub.verify_token")
-NO_SUCH_HOOK: Final = ProblemKind(
+NO_SUCH_WEBHOOK: Final = ProblemKind(
     "no_such_hook",
     404,
     "No such webhook",
@@ -58,7 +58,7 @@ NO_SUCH_HOOK: Final = ProblemKind(
 )
 # A longer one is no challenge of any tool, and would make this service repeat what it is told.
 _CHALLENGE_LENGTH_MAX: Final = 1024
-_PROBLEMS: Final = (NO_SUCH_HOOK, UNAUTHENTICATED, FORBIDDEN, WRONG_SOURCE, RATE_LIMITED)
+_PROBLEMS: Final = (NO_SUCH_WEBHOOK, UNAUTHENTICATED, FORBIDDEN, WRONG_SOURCE, RATE_LIMITED)
 _ANYTHING: Final[dict[str, Any]] = {
     "description": "What the tool posts: objects, one or many. Anything else becomes a dead letter."
 }
@@ -79,7 +79,7 @@ _PARAMETERS: Final = (
 )
 
 
-class HookAnswer(msgspec.Struct, frozen=True):
+class WebhookAnswer(msgspec.Struct, frozen=True):
     """What became of the records of a request."""
 
     #: Events that the broker has acknowledged.
@@ -130,7 +130,7 @@ class WebhookDoor:
                 "sendWebhook",
                 "Send what a tool posts",
                 {
-                    202: Answer("The broker has acknowledged every event and dead letter.", (Content(HookAnswer),)),
+                    202: Answer("The broker has acknowledged every event and dead letter.", (Content(WebhookAnswer),)),
                     200: Answer("A challenge is answered; nothing is taken.", (Content(text, "text/plain"),)),
                 },
                 description="JSON, an array, JSON lines or a form, in the shape that the source's mapping knows. Good "
@@ -195,13 +195,13 @@ class WebhookDoor:
         outcome = await self._sort(source, mapping, records, described)
         # 5. Delivery.
         await self._delivery.deliver(outcome)
-        answer = HookAnswer(len(outcome.accepted), len(outcome.aside), outcome.skipped)
+        answer = WebhookAnswer(len(outcome.accepted), len(outcome.aside), outcome.skipped)
         return json_response(answer, status=202)
 
     def _mapping(self, source: str) -> RecordMapping:
         mapping = self._mappings.for_source(source)
         if mapping is None:
-            raise ProblemError(NO_SUCH_HOOK, NO_SUCH_HOOK.meaning)
+            raise ProblemError(NO_SUCH_WEBHOOK, NO_SUCH_WEBHOOK.meaning)
         return mapping
 
     @staticmethod
