@@ -7,6 +7,8 @@ from typing import Final
 
 from schemas.errors import DeadCode, EventError
 
+#: Kafka stamps records in milliseconds.
+MICROSECONDS_PER_MILLISECOND: Final = 1_000
 MICROSECONDS_PER_SECOND: Final = 1_000_000
 SECONDS_PER_DAY: Final = 86_400
 MICROSECONDS_PER_DAY: Final = SECONDS_PER_DAY * MICROSECONDS_PER_SECOND

@@ -135,6 +135,11 @@ class Catalogue(msgspec.Struct, frozen=True):
         """How many partitions the topic (without prefix) has."""
         return 1 if topic in (Topic.EVIDENCE, Topic.LINKS, Topic.DEAD) else self.partitions
 
+    def read_by_workers(self) -> dict[str, int]:
+        """Full names of the topics that the workers' group reads, with their numbers of partitions."""
+        raws = dict.fromkeys(self.raw_topics(), self.partitions)
+        return raws | {self.name(topic): self.partitions_of(topic) for topic in (Topic.ROUTED, Topic.EVIDENCE)}
+
     def specs(self) -> tuple[TopicSpec, ...]:
         """Every topic as it has to be."""
         raws = tuple(

@@ -43,7 +43,7 @@ from schemas.clock import Clock
 from schemas.errors import EventError
 from schemas.rows import LinkRow, RowDecoder, fragment_of, is_evidence_key, is_record_key, link_row_key
 from schemas.strict_json import UNREADABLE
-from schemas.times import day_of, parse_time
+from schemas.times import MICROSECONDS_PER_MILLISECOND, day_of, parse_time
 from schemas.topics import POSITION_KEY, Catalogue, Topic
 from state.engine import Rows
 from streams.bulk import Record
@@ -53,7 +53,6 @@ log = logger(__name__)
 
 # A day of a fragment that is past its time costs a scan of the fragment; so many are cleared with each batch.
 CLEARED_PER_BATCH_MAX: Final = 64
-_MICROSECONDS_PER_MILLISECOND: Final = 1000
 _PRESENT: Final = b""
 # Evidence rows lie beside those of places.
 _LINK_ROW_PREFIX: Final = link_row_key("")
@@ -230,7 +229,7 @@ class Projection:
                 offset=record.offset,
             )
             return
-        day = day_of(record.timestamp_ms * _MICROSECONDS_PER_MILLISECOND)
+        day = day_of(record.timestamp_ms * MICROSECONDS_PER_MILLISECOND)
         key = interaction_key(place.fragment, moment)
         if batch.get(key) is None:
             tally = Tally.unpacked(batch.get(tally_key(place.fragment)))

@@ -165,8 +165,7 @@ class Lookup:
         self._store = store
         catalogue = options.catalogue
         followed = {catalogue.name(topic): catalogue.partitions_of(topic) for topic in FOLLOWED}
-        consumed = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
-        consumed |= {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (Topic.ROUTED, Topic.EVIDENCE)}
+        consumed = catalogue.read_by_workers()
         self._reasons: tuple[str, ...] = ("the broker did not answer yet",)
         self._clock = clock
         self._activity = Activity(catalogue.channels)

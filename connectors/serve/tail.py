@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.errors import EventError, TopicError, UsageError
 from schemas.strict_json import UNREADABLE
-from schemas.times import format_time
+from schemas.times import MICROSECONDS_PER_MILLISECOND, format_time
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from streams.bulk import BulkReader, Record
 from streams.kafka import KafkaOptions
@@ -15,7 +15,6 @@ from streams.topics import topic_ids
 from streams.wire_reader import WireReader
 
 _READ_SECONDS: Final = 0.2
-_MICROSECONDS_PER_MILLISECOND: Final = 1000
 
 
 class TailedRecord(msgspec.Struct, frozen=True):
@@ -108,7 +107,7 @@ def _tailed(record: Record, wire: WireReader) -> TailedRecord:
         record.topic,
         record.partition,
         record.offset,
-        format_time(record.timestamp_ms * _MICROSECONDS_PER_MILLISECOND),
+        format_time(record.timestamp_ms * MICROSECONDS_PER_MILLISECOND),
         None if record.key is None else record.key.decode(errors="replace"),
         _as_json(record, wire),
     )

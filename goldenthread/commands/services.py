@@ -37,8 +37,6 @@ def init(json: JsonFlag = False) -> None:
 
     Where a schema registry is configured, the Avro schemas of the public topics are registered.
     """
-    from goldenthread.processes.worker import group_topics
-
     parts = _parts("init")
     settings = parts.settings
     wait_for_broker(parts.kafka, INIT_WAIT_SECONDS)
@@ -47,7 +45,7 @@ def init(json: JsonFlag = False) -> None:
     # Only what was made just now begins at 0, or all where nothing was ever processed (an `init` that was cut short):
     # another missing offset was lost, and is nobody's to invent.
     untouched = is_empty(parts.kafka, parts.catalogue, (Topic.STATE, Topic.LINKS))
-    new = {topic: count for topic, count in group_topics(parts).items() if untouched or topic in created}
+    new = {topic: count for topic, count in parts.catalogue.read_by_workers().items() if untouched or topic in created}
     record_new_partitions(parts.kafka, settings.application, new)
     schemas = _register(parts)
     if json:

@@ -8,11 +8,10 @@ from goldenthread.doctor.examination import Examination, Report
 from goldenthread.settings import variable_name
 from schemas.clock import SystemClock
 from schemas.errors import SettingError
-from schemas.times import MICROSECONDS_PER_SECOND, format_time
+from schemas.times import MICROSECONDS_PER_DAY, format_time
 
 #: Tokens are told of this long before they expire: long enough to hand out new ones.
 EXPIRY_DAYS_MIN: Final = 14
-_DAY_US: Final = 86_400 * MICROSECONDS_PER_SECOND
 _SERVED_ROLES: Final = (Role.COLLECT, Role.LOOKUP)
 
 
@@ -49,5 +48,7 @@ def _check_expiry(key: AccessKey, report: Report) -> None:
     )
     if left_us <= 0:
         report.warn(f"the {name} has expired ({format_time(key.expires_us)})", action)
-    elif left_us < EXPIRY_DAYS_MIN * _DAY_US:
-        report.warn(f"the {name} expires in {left_us // _DAY_US} days ({format_time(key.expires_us)})", action)
+    elif left_us < EXPIRY_DAYS_MIN * MICROSECONDS_PER_DAY:
+        report.warn(
+            f"the {name} expires in {left_us // MICROSECONDS_PER_DAY} days ({format_time(key.expires_us)})", action
+        )

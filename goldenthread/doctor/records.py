@@ -12,7 +12,7 @@ from goldenthread.doctor.services import CLOCK_SECONDS_MAX, sample
 from goldenthread.settings import variable_name
 from schemas.errors import BrokerUnreachable, SecretError
 from schemas.rows import LinkRow, RowDecoder, link_row_key
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Topic
 from streams.bulk import BulkReader, Record
 from streams.dead import read_dead
 from streams.topics import group_offsets, verify_group_offsets
@@ -36,7 +36,7 @@ _LINK_ROW: Final = RowDecoder(LinkRow)
 def check_group(examination: Examination, report: Report) -> None:
     """The workers' group has an offset for all that it reads, and the log still has what comes after."""
     catalogue, group = examination.catalogue, examination.settings.application
-    topics = read_by_workers(catalogue)
+    topics = catalogue.read_by_workers()
     verify_group_offsets(examination.kafka, group, topics, catalogue.raw_topics())
     report.ok(f"group {group} has its offsets in {len(topics)} topics")
 
@@ -57,7 +57,7 @@ def check_lag(examination: Examination, report: Report) -> None:
 
 
 def _check_waiting(examination: Examination, report: Report) -> None:
-    topics = read_by_workers(examination.catalogue)
+    topics = examination.catalogue.read_by_workers()
     partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
     offsets = group_offsets(
         examination.kafka, examination.settings.application, partitions, timeout_s=REQUEST_TIMEOUT_SECONDS
@@ -174,12 +174,6 @@ def check_dead(examination: Examination, report: Report) -> None:
     report.warn(
         f"{high - start} in the last day{more}: {shown}", "goldenthread dead list shows them with their reasons"
     )
-
-
-def read_by_workers(catalogue: Catalogue) -> dict[str, int]:
-    """The topics that the workers' group reads, with their numbers of partitions."""
-    raw = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
-    return raw | {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (Topic.ROUTED, Topic.EVIDENCE)}
 
 
 def _watermarks(examination: Examination, topic: str, partition: int = 0) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from goldenthread.doctor.examination import Examination, Report
 from goldenthread.doctor.machine import listens
-from goldenthread.settings import Settings, variable_name
+from goldenthread.settings import Settings, revealed, variable_name
 
 REQUEST_TIMEOUT_SECONDS: Final = 1.5
 ANSWER_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -20,7 +20,6 @@ ANSWER_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 CLOCK_SECONDS_MAX: Final = 2.0
 #: What our services demand keys with.
 _OURS: Final = 'realm="goldenthread"'
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to ask, not to listen on.
 
 
 class Service(NamedTuple):
@@ -59,8 +58,8 @@ def services(settings: Settings) -> tuple[Service, ...]:
 
 
 def address(settings: Settings) -> str:
-    """Where the services are asked: an address that they listen on."""
-    return _EVERYWHERE.get(settings.host, settings.host)
+    """Where the services are asked: an address that they listen on, without the brackets of a URL."""
+    return settings.local_host.strip("[]")
 
 
 def ask(host: str, port: int, path: str, token: str | None = None) -> Reply | None:
@@ -81,8 +80,7 @@ def ask(host: str, port: int, path: str, token: str | None = None) -> Reply | No
 
 def credential(settings: Settings) -> str | None:
     """The key that the settings have for asking services."""
-    given = settings.token or settings.supervisor_token
-    return None if given is None else given.get_secret_value()
+    return revealed(settings.token or settings.supervisor_token)
 
 
 def check_service(name: str, examination: Examination, report: Report) -> None:

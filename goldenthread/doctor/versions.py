@@ -3,6 +3,7 @@
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
@@ -36,7 +37,7 @@ def check_versions(_examination: Examination, report: Report) -> None:
         )
 
 
-def pins(lines: "list[str] | tuple[str, ...]") -> dict[str, str]:
+def pins(lines: Iterable[str]) -> dict[str, str]:
     """Names and versions that are pinned exactly; lines for other machines than this are left out."""
     found: dict[str, str] = {}
     for line in lines:

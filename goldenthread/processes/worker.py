@@ -49,13 +49,6 @@ _OUTCOMES: Final = {
 }
 
 
-def group_topics(parts: Parts) -> dict[str, int]:
-    """The topics that the worker's group reads, with their partition counts."""
-    catalogue = parts.catalogue
-    raws = dict.fromkeys(catalogue.raw_topics(), catalogue.partitions)
-    return raws | {catalogue.name(topic): catalogue.partitions_of(topic) for topic in (context.INPUT, identity.INPUT)}
-
-
 class Worker:
     """One worker process."""
 
@@ -119,7 +112,7 @@ class Worker:
         wait_for_broker(parts.kafka, BROKER_WAIT_SECONDS)
         verify_topics(parts.kafka, parts.catalogue)
         raw = parts.catalogue.raw_topics()
-        verify_group_offsets(parts.kafka, parts.settings.application, group_topics(parts), raw)
+        verify_group_offsets(parts.kafka, parts.settings.application, parts.catalogue.read_by_workers(), raw)
 
     def _follow(self) -> tuple[Store, Follower]:
         parts = self._parts

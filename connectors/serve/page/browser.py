@@ -52,9 +52,17 @@ def require_own_form(request: web.Request) -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get(hdrs.ORIGIN)
     own_site = site is None or site in ("same-origin", "none")
     # A proxy may have changed the Host; a browser that says `same-origin` has compared before that.
-    own_origin = origin is None or site == "same-origin" or urlsplit(origin).netloc.lower() == request.host.lower()
+    own_origin = origin is None or site == "same-origin" or _host_of(origin) == request.host.lower()
     if not own_site or not own_origin:
         raise PageFault(FOREIGN_FORM)
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None where it is none, as only programs send it."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 async def read_form(request: web.Request) -> dict[str, str]:

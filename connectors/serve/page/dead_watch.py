@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.clock import Clock
 from schemas.errors import BrokerUnreachable, GoldenthreadError
+from schemas.times import MICROSECONDS_PER_MILLISECOND
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 
@@ -22,7 +23,6 @@ log = logger(__name__)
 INTERVAL_SECONDS: Final = 5.0
 RECENT_SECONDS: Final = 3600
 _REQUEST_TIMEOUT_SECONDS: Final = 2.0
-_MICROSECONDS_PER_MILLISECOND: Final = 1000
 
 
 class DeadLetters(NamedTuple):
@@ -100,7 +100,7 @@ class DeadTopic:
         """
         if self._consumer is None:
             self._consumer = Consumer(self._kafka.reader())
-        since_ms = self._clock.now_us() // _MICROSECONDS_PER_MILLISECOND - RECENT_SECONDS * 1000
+        since_ms = self._clock.now_us() // MICROSECONDS_PER_MILLISECOND - RECENT_SECONDS * 1000
         try:
             low, high = self._consumer.get_watermark_offsets(
                 TopicPartition(self._topic, 0), timeout=_REQUEST_TIMEOUT_SECONDS

@@ -9,10 +9,9 @@ from connectors.serve.layout import NEWEST_KEY, NEWEST_MAX, LookupRows, interact
 from connectors.serve.page.words import plain
 from schemas.document import Interaction
 from schemas.roles import SHARED
-from schemas.times import format_time
+from schemas.times import MICROSECONDS_PER_MILLISECOND, format_time
 
 _INTERACTION: Final = msgspec.json.Decoder(Interaction)
-_MICROSECONDS_PER_MILLISECOND: Final = 1000
 #: A line of a list, in characters.
 _LINE_LENGTH_MAX: Final = 160
 
@@ -52,7 +51,7 @@ class NewestEvents:
             place = self._finder.place(newest.fragment)
             events.append(
                 NewestEvent(
-                    format_time(newest.published_ms * _MICROSECONDS_PER_MILLISECOND),
+                    format_time(newest.published_ms * MICROSECONDS_PER_MILLISECOND),
                     plain(interaction.channel),
                     plain(interaction.type, _LINE_LENGTH_MAX),
                     plain(interaction.summary or "", _LINE_LENGTH_MAX),

@@ -18,7 +18,6 @@ from goldenthread.doctor.records import (
     check_group,
     check_lag,
     check_topics_secret,
-    read_by_workers,
 )
 from schemas.identifiers import Identifier
 from schemas.keys import Keyring
@@ -160,7 +159,7 @@ def test_copies_are_held_to_what_keeps_data_safe(
 def test_offsets_that_are_missing_are_a_problem(examine: Examine, world: World) -> None:
     world.make()
     assert "no committed offset" in only(examine(check_group, **world.settings), Status.PROBLEM).found
-    record_new_partitions(world.kafka, world.group, read_by_workers(world.catalogue))
+    record_new_partitions(world.kafka, world.group, world.catalogue.read_by_workers())
     only(examine(check_group, **world.settings), Status.OK)
     only(examine(check_lag, **world.settings), Status.OK)
     world.write("raw.web", b"{}")
