@@ -2,6 +2,6 @@
 
 Owns which stage reads which topic and what runs in it. Imports `streams`, `state` and `schemas`; no HTTP.
 
-Read in this order: `intake` (raw events: validate, map, normalise, route), `identity` (evidence), `context` (fragments
+Read in this order: `intake` (raw events: map, clean, enrich, route), `identity` (evidence), `context` (fragments
 and customers).
 """

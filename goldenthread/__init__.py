@@ -3,6 +3,7 @@
 Owns nothing that runs on its own: it reads settings, puts the parts of the other rooms together, and starts them. May
 import every room; no room imports it.
 
-Read in this order: `settings`, `secret` and `parts` (what everything is made from), `processes/` (worker, collect,
-lookup), `cli` and `commands/` (the command line), `supervisor/` (children of `up`).
+Read in this order: `setting_values` and `settings`, `secret`, `parts` and `access` (what everything is made from),
+`processes/` (worker, collect, lookup), `cli` and `commands/` (the command line), `supervisor/` (children of `up`),
+`doctor/` (checks of an installation).
 """
