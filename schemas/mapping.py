@@ -4,7 +4,6 @@ Reference with an example: docs/mapping.md. A mapping is read once, strictly: an
 function, table or time zone that does not exist stop the program at its start.
 """
 
-import codecs
 import functools
 import hashlib
 from pathlib import Path
@@ -29,6 +28,8 @@ _REQUIRED_KEYS: Final = ("id", "type", "data")
 # Attributes without which a record is no event.
 _REQUIRED_ATTRIBUTES: Final = ("id", "type", "time")
 _UTF8: Final = "utf-8"
+# A text in every encoding.
+_FOUR_NULLS: Final = b"\0\0\0\0"
 # Names of fields that a message lists.
 _NAMES_TOLD_MAX: Final = 5
 
@@ -286,8 +287,9 @@ def load_mappings(registry: SourceRegistry) -> MappingSet:
 
 def _check_input(given: InputFormat, name: str) -> None:
     try:
-        codecs.lookup(given.encoding)
-    except LookupError:
+        # Some codecs pack, turn letters or refuse everything: none of them makes text of bytes.
+        _FOUR_NULLS.decode(given.encoding)
+    except (LookupError, ValueError):
         raise SettingError(f"{name}: input.encoding: there is no encoding {given.encoding!r}") from None
     for key in ("delimiter", "quote"):
         if len(getattr(given, key)) != 1:

@@ -17,6 +17,8 @@ _ZONE_ARGUMENT: Final = {"date": 1, "time": 2, "iso": 1}
 _RELATIVE: Final = frozenset(
     {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "pipe"}
 )
+# Characters of an expression that a message repeats.
+_TOLD_LENGTH_MAX: Final = 64
 
 Row = dict[str, Any]
 
@@ -34,6 +36,10 @@ class Expression:
             column = "" if position is None else f" at character {position + 1}"
             reason = str(error).splitlines()[0].split(": Parse error")[0]
             raise SettingError(f"{place}: {text!r} is no JMESPath expression{column}: {reason}") from None
+        except RecursionError:
+            raise SettingError(f"{place}: the expression is nested too deep") from None
+        except ValueError as error:
+            raise SettingError(f"{place}: {text[:_TOLD_LENGTH_MAX]!r} is no JMESPath expression: {error}") from None
         tree: Any = compiled.parsed
         for node in _nodes(tree):
             if node["type"] == "function_expression":

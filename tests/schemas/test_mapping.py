@@ -67,6 +67,25 @@ def setting_error(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "expression", ["(" * 5_000 + "a" + ")" * 5_000, "!" * 50_000 + "a", "`" + "[" * 100_000 + "`", f"a[{'9' * 5_000}]"]
+)
+def test_an_expression_that_no_parser_can_take_stops_the_start_with_its_place(expression: str) -> None:
+    with pytest.raises(SettingError, match=r"^shop\.yaml: event\.data\.x: "):
+        with_data(f"x: {json.dumps(expression)}")
+
+
+@pytest.mark.parametrize("name", ["zlib", "rot13", "hex", "undefined", "no-such", '"a\\0"'])
+def test_an_encoding_that_makes_no_text_of_bytes_stops_the_start(name: str) -> None:
+    with pytest.raises(SettingError, match="there is no encoding"):
+        mapping(MINIMAL + f"input: {{encoding: {name}}}")
+
+
+@pytest.mark.parametrize("name", ["utf-8", "utf-16", "utf-32", "cp1252", "iso-8859-1", "shift_jis", "cp037"])
+def test_an_encoding_of_text_is_taken(name: str) -> None:
+    assert mapping(MINIMAL + f"input: {{encoding: {name}}}").input.encoding == name
+
+
 def test_a_record_becomes_an_event() -> None:
     made = mapping().apply(ROW)
     assert made.pop("rawdigest")
