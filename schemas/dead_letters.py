@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from schemas.errors import EventError
-from schemas.topics import DeadHeader, headers_size_bytes
+from schemas.topics import DeadHeader, Header, headers_size_bytes
 
 #: A header holds a line, not a document.
 MESSAGE_LENGTH_MAX: Final = 512
@@ -30,8 +30,6 @@ HEADER_MEANINGS: Final = {
 }
 
 _OUR_NAMES: Final = frozenset(str(header) for header in DeadHeader)
-
-Header = tuple[str, bytes]
 
 
 class DeadLetter(NamedTuple):

@@ -73,6 +73,10 @@ class DeadHeader(StrEnum):
 HEADER_FRAMING_SIZE_BYTES: Final = 16
 
 
+#: A header of a Kafka record; as it is read, it may have no content.
+Header = tuple[str, bytes]
+
+
 def headers_size_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
     """What the headers take in a record; an empty one is not for nothing."""
     return sum(len(name.encode()) + len(content or b"") + HEADER_FRAMING_SIZE_BYTES for name, content in headers)

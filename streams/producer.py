@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, TopicError
-from schemas.topics import Catalogue, headers_size_bytes, partition_of
+from schemas.topics import Catalogue, Header, headers_size_bytes, partition_of
 from streams.kafka import DELIVERY_TIMEOUT_MS, MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -34,8 +34,6 @@ _POLL_SECONDS: Final = 0.05
 
 _QUEUE_FULL: Final = KafkaError._QUEUE_FULL  # noqa: SLF001 - librdkafka's codes have no other names.
 _log = logger(__name__)
-
-Header = tuple[str, bytes]
 
 
 class Record(NamedTuple):

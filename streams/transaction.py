@@ -8,6 +8,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
+from schemas.topics import Header
 from streams.kafka import TRANSACTION_TIMEOUT_MS, KafkaOptions
 from streams.rights import require_rights
 
@@ -20,8 +21,6 @@ _POLL_SECONDS: Final = 0.05
 
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's codes have no other names.
 _QUEUE_FULL: Final = KafkaError._QUEUE_FULL  # noqa: SLF001 - as above.
-
-Header = tuple[str, bytes]
 
 
 class TransactionalProducer:

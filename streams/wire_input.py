@@ -151,7 +151,7 @@ class WireInput:
 
 def _id_of(value: bytes | None) -> int | None:
     """The id of a framed value; None for any other, and for one that is too short to have one."""
-    if value is None or not is_framed(value):
+    if not is_framed(value):
         return None
     try:
         return schema_id_of(value)

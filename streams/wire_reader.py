@@ -61,8 +61,9 @@ def reading_wire(project: Projection, wire: WireReader, topics: Iterable[str]) -
         read = []
         for record in records:
             try:
-                is_avro = record.topic in public and record.value is not None
-                read.append(record._replace(value=wire.json(record.value or b"")) if is_avro else record)
+                value = record.value
+                json = wire.json(value) if record.topic in public and is_framed(value) else value
+                read.append(record._replace(value=json))
             except EventError as error:
                 log.warning(
                     "record left out: it can't be read",

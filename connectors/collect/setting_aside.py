@@ -1,8 +1,8 @@
 """Bad events on their way in become dead letters: one form for rows of files and for messages over HTTP."""
 
-from schemas.dead_letters import Header, dead_letter
+from schemas.dead_letters import dead_letter
 from schemas.errors import EventError
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Catalogue, Header, Topic
 from streams.producer import Record
 
 

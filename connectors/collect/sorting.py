@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
 from connectors.collect.event_gate import AcceptedEvent
-from schemas.dead_letters import Header
 from schemas.errors import EventError
+from schemas.topics import Header
 
 # A record takes a third of a millisecond; other requests are answered between so many.
 _RECORDS_AT_ONCE: Final = 32

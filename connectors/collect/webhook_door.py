@@ -37,7 +37,6 @@ from connectors.web.problems import (
 from connectors.web.requests import read_body
 from connectors.web.standard import json_response
 from schemas.clock import Clock
-from schemas.dead_letters import Header
 from schemas.errors import DeadCode, EventError
 from schemas.event import CONTENT_TYPE_HEADER
 from schemas.mapping import Arrival, MappingSet
@@ -45,7 +44,7 @@ from schemas.mapping import Mapping as RecordMapping
 from schemas.mapping_records import RECORDS_MAX, BodyRecord, BodyUnreadable, TooManyRecords
 from schemas.media_types import FORM_TYPE, JSON_LINES_TYPE, JSON_TYPE
 from schemas.signatures import SignatureCheck
-from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER
+from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Header
 
 PATH: Final = "/v1/hooks/{source}"
 #: Query parameters that may hold the key: the second is how Meta's platforms prove themselves when they verify.

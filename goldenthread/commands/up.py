@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from bench.demo import EXAMPLE_EMAIL, demo_events
 from bench.generator import SOURCES_FILE
 from bench.play import play
 from goldenthread.access import protected_services
+from goldenthread.commands.access import new_token
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
 from goldenthread.parts import make_parts
@@ -40,7 +40,6 @@ STOP_DEADLINE_SECONDS: Final = 30.0
 OWN_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 DEMO_EVENTS_PER_SECOND: Final = 150.0
 _PROBE_TIMEOUT_SECONDS: Final = 2.0
-_TOKEN_LENGTH_BYTES: Final = 32
 #: Settings that the printed commands need too.
 _TOLD_SETTINGS: Final = frozenset(
     variable_name(field)
@@ -54,7 +53,7 @@ def up(
 ) -> None:
     """Start everything here: a broker if none is given, then worker, collect and lookup. Ctrl-C stops it all."""
     # Our own token: `up` plays the demo and reads metrics, whatever keys others need.
-    settings = load_settings(data_dir=data_dir, supervisor_token=secrets.token_urlsafe(_TOKEN_LENGTH_BYTES))
+    settings = load_settings(data_dir=data_dir, supervisor_token=new_token())
     # The supervisor's own log goes to a file: the terminal shows the status line.
     with _log_file(settings) as log_file:
         configure_logs(settings.log_level, log_file)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.dead_letters import Header
 from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE
 from schemas.media_types import JSON_TYPE, media_type_of
+from schemas.topics import Header
 
 _STRUCTURED: Final = "application/cloudevents"
 

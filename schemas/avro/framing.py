@@ -1,7 +1,7 @@
 """Confluent framing: a null byte, the schema's id in four bytes, the Avro body. No JSON begins with a null byte."""
 
 import struct
-from typing import Final
+from typing import Final, TypeGuard
 
 from schemas.errors import DeadCode, EventError
 
@@ -12,7 +12,7 @@ FRAME_SIZE_BYTES: Final = _HEAD.size
 SCHEMA_ID_MAX: Final = 2**31 - 1
 
 
-def is_framed(value: bytes | None) -> bool:
+def is_framed(value: bytes | None) -> TypeGuard[bytes]:
     """Whether the value is framed Avro rather than JSON."""
     return value is not None and value[:1] == MAGIC
 

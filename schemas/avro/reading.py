@@ -41,7 +41,7 @@ from schemas.avro.values import (
     to_base64,
     union_of,
 )
-from schemas.errors import DeadCode, EventError
+from schemas.errors import DeadCode, EventError, GoldenthreadError
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.strict_json import UNREADABLE, pointer_to, read_json
 
@@ -56,7 +56,7 @@ _NAMED: Final = ("record", "error", "enum", "fixed")
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
-class UnusableSchemaError(ValueError):
+class UnusableSchemaError(GoldenthreadError):
     """The text is no Avro schema that can be read by; the message says why."""
 
 
@@ -83,8 +83,6 @@ class AvroReader:
             raise UnusableSchemaError(error.message) from None
         except (SchemaParseException, UnknownType) as error:
             raise UnusableSchemaError(f"no Avro schema: {error}") from None
-        except UnusableSchemaError:
-            raise
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             # The library looks into some ill-formed schemas before it checks them.
             raise UnusableSchemaError(f"no Avro schema: {type(error).__name__}") from None

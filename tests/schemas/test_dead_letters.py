@@ -9,10 +9,10 @@ from schemas.dead_letters import (
     ORIGINAL_HEADERS_SIZE_BYTES_MAX,
     VALUE_SIZE_BYTES_MAX,
     DeadLetter,
-    Header,
     dead_letter,
 )
 from schemas.errors import DeadCode, EventError
+from schemas.topics import Header
 
 ERROR = EventError(DeadCode.INVALID_TIME, "time is no time", "/time")
 # One record of ours takes no more; see streams.kafka.

@@ -28,7 +28,7 @@ from streams.wire_input import WireInput, without_registry
 from streams.wire_reader import WireReader, reading_wire
 from tests.conftest import FreePorts
 from tests.streams.counting import InputRecord
-from tests.streams.test_stateless import until
+from tests.waiting import until
 
 CATALOGUE = Catalogue()
 CHANGE = b'{"customer":"c","version":1,"changes":[{"field":"/traits/a","new":1}]}'

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.errors import GoldenthreadError
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -15,7 +17,7 @@ class Fault:
     advice: str
 
 
-class PageFault(Exception):
+class PageFault(GoldenthreadError):
     """Ends the request with a page that says so.
 
     Args:

@@ -23,6 +23,7 @@ from connectors.serve.page.activity import WINDOW_SECONDS
 from connectors.serve.page.dead_watch import DeadWatch
 from connectors.serve.page.newest import NewestEvents
 from connectors.serve.page.snapshot import Overview
+from schemas.errors import GoldenthreadError
 from streams.logs import logger
 from streams.metrics import Metrics
 
@@ -46,7 +47,7 @@ class LiveLimits:
     stream_seconds: float = 300.0
 
 
-class TooManyClients(Exception):
+class TooManyClients(GoldenthreadError):
     """As many watch already as may."""
 
 
