@@ -18,6 +18,7 @@ import msgspec
 from schemas.enrichment.names import with_derived
 from schemas.identifiers import Identifier
 from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
+from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
 from schemas.roles import ATTACHED, JOINED, SHARED
 from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
 
@@ -156,13 +157,13 @@ def _tell(joined: Joined, resting: list[Part], attached: list[Part], rules: Join
 
 
 def _level(resting: list[Part], policy: Policy) -> str:
-    level = "anonymous"
+    level = ANONYMOUS
     for part in resting:
         strength = policy.kind(part.identifier.kind).strength
         if strength is Strength.IDENTIFYING and (part.role == JOINED or part.grade >= Grade.LOGIN):
-            return "identified"
+            return IDENTIFIED
         if strength >= Strength.MEDIUM:
-            level = "recognised"
+            level = RECOGNISED
     return level
 
 

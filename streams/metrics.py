@@ -23,6 +23,8 @@ from prometheus_client import generate_latest as _generate_latest
 from schemas.enrichment.names import Outcome
 from schemas.errors import DeadCode
 from schemas.identity_changes import ChangeName
+from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
+from schemas.roles import ATTACHED, HOME, JOINED, SHARED
 from streams.store_metrics import StoreMetrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,8 +50,8 @@ DROP_REASONS: Final[Mapping[str, bool]] = {
     "unreadable": False,
 }
 #: How sure it is who a customer is, and how a fragment belongs to one.
-LEVELS: Final = ("identified", "recognised", "anonymous", "shared")
-ROLES: Final = ("home", "joined", "attached", "shared")
+LEVELS: Final = (IDENTIFIED, RECOGNISED, ANONYMOUS, SHARED)
+ROLES: Final = (HOME, JOINED, ATTACHED, SHARED)
 
 
 class Metrics:

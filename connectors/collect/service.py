@@ -159,20 +159,7 @@ async def run_collect(
         TopicError: a raw topic is not as the catalogue says; one that is missing is waited for.
         RestartNeeded: the producer can't go on.
     """
-    metrics.expect_dead([STAGE], catalogue.channels)
-    metrics.expect_drops(STAGE, (REFUSED, NOT_DELIVERED))
-    metrics.expect_written([*catalogue.raw_topics(), catalogue.name(Topic.DEAD)])
-    for outcome in (
-        ACCEPTED,
-        NOT_DELIVERED,
-        SKIPPED,
-        REFUSED_WITH_BATCH,
-        BATCH_TOO_LONG.code,
-        WRONG_SOURCE.code,
-        DeadCode.MAPPING_FAILED,
-        *EVENT_KINDS,
-    ):
-        metrics.events_processed.labels(STAGE, outcome)
+    _start_counts(metrics, catalogue)
     producer = DeliveringProducer(
         kafka, catalogue, metrics, linger_ms=options.linger_ms, delivery_timeout_ms=options.delivery_timeout_ms
     )
@@ -210,3 +197,21 @@ async def run_collect(
         on_listening=on_listening,
         alongside=[readiness.watch],
     )
+
+
+def _start_counts(metrics: Metrics, catalogue: Catalogue) -> None:
+    """Start at 0 what collect counts, so that every rate exists before the first event."""
+    metrics.expect_dead([STAGE], catalogue.channels)
+    metrics.expect_drops(STAGE, (REFUSED, NOT_DELIVERED))
+    metrics.expect_written([*catalogue.raw_topics(), catalogue.name(Topic.DEAD)])
+    for outcome in (
+        ACCEPTED,
+        NOT_DELIVERED,
+        SKIPPED,
+        REFUSED_WITH_BATCH,
+        BATCH_TOO_LONG.code,
+        WRONG_SOURCE.code,
+        DeadCode.MAPPING_FAILED,
+        *EVENT_KINDS,
+    ):
+        metrics.events_processed.labels(STAGE, outcome)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from connectors.web.access import Access, AccessRefused, Role
@@ -16,6 +15,7 @@ from goldenthread.cli import application
 from goldenthread.commands.access import TOKEN_LENGTH_BYTES, TOKEN_PREFIX, make_access_folder, new_token
 from goldenthread.settings import Settings, load_settings
 from schemas.errors import SettingError, UsageError
+from tests.logged import logged_by
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -25,9 +25,7 @@ SERVICES = (Role.COLLECT, Role.LOOKUP, Role.METRICS)
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    capture = structlog.testing.LogCapture()
-    monkeypatch.setattr(access_module, "_log", structlog.wrap_logger(None, processors=[capture]))
-    return capture.entries
+    return logged_by(access_module, monkeypatch)
 
 
 def with_files(tokens: str = "", sources: str = "", **changes: Any) -> Settings:

@@ -11,6 +11,7 @@ import msgspec
 
 from schemas.errors import EventError
 from schemas.identity_policy import Grade
+from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
 from schemas.roles import ATTACHED, HOME, JOINED, SHARED
 from schemas.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, SIGHT_BUCKET_DAYS, format_time, parse_time
 
@@ -25,10 +26,10 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _SPANS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 LEVELS: Final = {
-    "identified": "A login or a system of record ties this customer together.",
-    "recognised": "Known by something that was only typed, or that others may use too, such as a phone number. "
+    IDENTIFIED: "A login or a system of record ties this customer together.",
+    RECOGNISED: "Known by something that was only typed, or that others may use too, such as a phone number. "
     "Probably this person, but not proven.",
-    "anonymous": "Only a browser or a device is known, not who uses it.",
+    ANONYMOUS: "Only a browser or a device is known, not who uses it.",
     SHARED: "Several people use this identifier, so it shows nobody's data.",
 }
 GRADES: Final = {

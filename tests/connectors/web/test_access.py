@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import structlog
 from aiohttp import web
 
 from connectors.web import guard
@@ -38,6 +37,7 @@ from schemas.times import parse_time
 from streams.metrics import Metrics
 from tests.connectors.web.keys import EXPIRED, NOW, SHOP_KEY, UNKNOWN, basic, bearer, keys, protected, token
 from tests.connectors.web.problem_shape import assert_problem
+from tests.logged import logged_by
 
 
 async def _who(request: web.Request) -> web.Response:
@@ -109,9 +109,7 @@ async def start() -> AsyncIterator[Start]:
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    capture = structlog.testing.LogCapture()
-    monkeypatch.setattr(guard, "_log", structlog.wrap_logger(None, processors=[capture]))
-    return capture.entries
+    return logged_by(guard, monkeypatch)
 
 
 async def test_the_role_of_the_service_opens_what_names_no_other(start: Start) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from connectors.web import access_reload
 from connectors.web.access import Access, AccessRefused, Role
 from connectors.web.access_file import load_access_file
 from connectors.web.access_reload import AccessReload
+from tests.logged import logged_by
 from tests.waiting import until
 
 OLD, NEW = "the-old-token-of-tests", "the-new-token-of-tests"
@@ -53,9 +53,7 @@ def watched(tmp_path: Path) -> Watched:
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    capture = structlog.testing.LogCapture()
-    monkeypatch.setattr(access_reload, "_log", structlog.wrap_logger(None, processors=[capture]))
-    return capture.entries
+    return logged_by(access_reload, monkeypatch)
 
 
 async def test_a_token_is_changed_without_a_gap(watched: Watched) -> None:
