@@ -5,6 +5,8 @@ from dataclasses import dataclass
 MEBIBYTE = 1024 * 1024
 #: An encoded body may grow to this whatever its ratio: so little costs nobody anything.
 EXPANSION_FREE_BYTES = MEBIBYTE
+#: So much of a body has room whatever else arrives: large bodies that never end can't hold up small ones.
+BODY_FREE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,9 @@ class WebLimits:
 
     #: The largest body, checked against Content-Length first and while reading after that.
     body_size_bytes: int = 4 * MEBIBYTE
+    #: What the bodies that are arriving may hold together, past BODY_FREE_BYTES of each: connections times the largest
+    #: body would be more than a machine has, and some are read before it is known who sends.
+    bodies_size_bytes: int = 128 * MEBIBYTE
     #: An encoded body past EXPANSION_FREE_BYTES may grow by this factor; JSON of many alike events stays far below.
     expansion_ratio_max: int = 500
     #: The whole body has to be there by then, so that slow senders end.
@@ -24,7 +29,8 @@ class WebLimits:
     keepalive_seconds: float = 75.0
     #: A connection whose peer takes nothing of an answer for so long is closed.
     answer_timeout_seconds: float = 30.0
-    #: Past it new connections are closed at once: each costs a descriptor and buffers.
+    #: Past it a connection on which nothing is asked makes place for a new one, and the new one is closed at once
+    #: where there is none: each costs a descriptor and buffers.
     connections_max: int = 1024
     #: The request line, and each header.
     line_size_bytes: int = 8190

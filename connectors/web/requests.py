@@ -11,13 +11,14 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from connectors.web.gunzip import BrokenGzip, Gunzip, TooMuch
-from connectors.web.limits import EXPANSION_FREE_BYTES, WebLimits
+from connectors.web.limits import BODY_FREE_BYTES, EXPANSION_FREE_BYTES, WebLimits
 from connectors.web.problems import (
     BODY_TIMEOUT,
     BODY_TOO_LARGE,
     INVALID_ENCODING,
     MALFORMED_REQUEST,
     NOT_READY,
+    OVERLOADED,
     UNSUPPORTED_ENCODING,
     UNSUPPORTED_MEDIA_TYPE,
     ProblemError,
@@ -29,6 +30,8 @@ LIMITS: Final = web.AppKey("limits", WebLimits)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 # How soon a sender may come back whose body a stop cut off: by then another process may listen.
 STOPPED_RETRY_SECONDS: Final = 5
+# How soon a large body may come again for which there was no room.
+CROWDED_RETRY_SECONDS: Final = 2
 # An id comes back in headers, bodies and logs, so nothing but harmless characters gets in.
 _REQUEST_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -66,7 +69,7 @@ async def read_body(request: web.Request) -> bytes:
     Raises:
         ProblemError: 415 for an encoding that is not known, 413 for a body past its limit as it came or decoded, 408
             for one past its time, 400 for a body that breaks off, is framed wrongly or is not encoded as it says, 503
-            when the service stops meanwhile.
+            when the service stops meanwhile, or too many large bodies are arriving.
     """
     limits = request.app[LIMITS]
     bodies = request.app[BODIES]
@@ -74,19 +77,10 @@ async def read_body(request: web.Request) -> bytes:
     if (request.content_length or 0) > limits.body_size_bytes:
         raise _too_large(limits)
     body = bytearray()
-    size_bytes = 0
     try:
         async with bodies.deadline(limits.body_timeout_seconds):
-            async for chunk in request.content.iter_any():
-                size_bytes += len(chunk)
-                if size_bytes > limits.body_size_bytes:
-                    raise _too_large(limits)
-                if gunzip is None:
-                    body += chunk
-                else:
-                    gunzip.feed(chunk, body)
-        if gunzip is not None:
-            gunzip.finish()
+            await _arrive(request, gunzip, into=body)
+        return bytes(body)
     except TimeoutError:
         raise _unfinished(limits, bodies) from None
     except web.RequestPayloadError:
@@ -97,18 +91,54 @@ async def read_body(request: web.Request) -> bytes:
         raise ProblemError(INVALID_ENCODING, f"The body is declared as gzip, and {error}.") from None
     except TooMuch as error:
         raise ProblemError(BODY_TOO_LARGE, f"Decoded, the body {error}.") from None
-    return bytes(body)
+    finally:
+        # The error of a connection that broke off leads to this frame, and is kept with the connection in a cycle.
+        body.clear()
+
+
+async def _arrive(request: web.Request, gunzip: Gunzip | None, *, into: bytearray) -> None:
+    """Read all that is sent, decoded, holding no more than there is room for."""
+    limits = request.app[LIMITS]
+    bodies = request.app[BODIES]
+    size_bytes = 0
+    held_bytes = 0
+    try:
+        async for chunk in request.content.iter_any():
+            size_bytes += len(chunk)
+            if size_bytes > limits.body_size_bytes:
+                raise _too_large(limits)
+            if gunzip is None:
+                into += chunk
+            else:
+                gunzip.feed(chunk, into)
+            held_bytes = bodies.hold(held_bytes, len(into))
+    finally:
+        bodies.release(held_bytes)
+    if gunzip is not None:
+        gunzip.finish()
 
 
 class BodiesUnderWay:
-    """The bodies that are being read: a stop gives them a moment and then cuts them off."""
+    """The bodies that are being read: what they hold is bounded; a stop gives them a moment and then cuts them off.
 
-    def __init__(self) -> None:
+    Args:
+        size_bytes_max: What they may hold together, past the free bytes of each.
+    """
+
+    def __init__(self, size_bytes_max: int) -> None:
+        self._size_bytes_max = size_bytes_max
+        #: What they hold now, past the free bytes of each.
+        self.held_bytes = 0
         self._timeouts: set[asyncio.Timeout] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()
         #: Nothing more will arrive on any connection.
         self.cut_off = False
+
+    @property
+    def number(self) -> int:
+        """How many are being read."""
+        return len(self._timeouts)
 
     @asynccontextmanager
     async def deadline(self, seconds: float) -> AsyncIterator[None]:
@@ -126,6 +156,33 @@ class BodiesUnderWay:
                 self._timeouts.discard(timeout)
                 if not self._timeouts:
                     self._none_left.set()
+
+    def hold(self, held_bytes: int, size_bytes: int) -> int:
+        """Count what a body holds that has grown.
+
+        Args:
+            held_bytes: What was counted of it before.
+            size_bytes: What it has come to.
+
+        Returns:
+            What is counted of it now; to be given to `release` once it is read.
+
+        Raises:
+            ProblemError: 503, there is no room for it.
+        """
+        wanted_bytes = max(0, size_bytes - BODY_FREE_BYTES)
+        if self.held_bytes - held_bytes + wanted_bytes > self._size_bytes_max:
+            raise ProblemError(
+                OVERLOADED,
+                "Too many large bodies are arriving; nothing of this one was taken.",
+                headers=retry_after(CROWDED_RETRY_SECONDS) | {hdrs.CONNECTION: "close"},
+            )
+        self.held_bytes += wanted_bytes - held_bytes
+        return wanted_bytes
+
+    def release(self, held_bytes: int) -> None:
+        """A body is read, or ended otherwise."""
+        self.held_bytes -= held_bytes
 
     async def finish(self, seconds: float) -> None:
         """Wait so long for bodies that are arriving, then cut off those that are left and all that come later."""

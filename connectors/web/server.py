@@ -43,13 +43,23 @@ class _Connection(web.RequestHandler):
         self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if len(self._server.connections) >= self._connections_max:
+        if len(self._server.connections) >= self._connections_max and not self._make_place():
             _log.warning("connection refused", reason="too many connections", connections_max=self._connections_max)
             transport.close()
             return
         super().connection_made(transport)
         self._bound_answers(transport)
         self._expect_head()
+
+    def _make_place(self) -> bool:
+        """Closes the oldest connection on which nothing is asked, so that those who ask nothing keep nobody out."""
+        idle = [each for each in self._server.connections if isinstance(each, _Connection) and each.is_idle()]
+        if not idle:
+            return False
+        _log.info("connection closed", reason="its place is wanted", connections_max=self._connections_max)
+        # One that has been answered before belongs to somebody who asks now and then.
+        next((each for each in idle if not each.has_asked), idle[0]).force_close()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_came()
@@ -60,7 +70,7 @@ class _Connection(web.RequestHandler):
         super().data_received(data)
         if self._request_count > heads:
             self._head_came()
-        elif self._is_idle() and self._head_deadline is None:
+        elif self.is_idle() and self._head_deadline is None:
             self._expect_head()
 
     def _bound_answers(self, transport: asyncio.BaseTransport) -> None:
@@ -70,7 +80,12 @@ class _Connection(web.RequestHandler):
             timeout_ms = round(self._answer_timeout_seconds * 1000)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
 
-    def _is_idle(self) -> bool:
+    @property
+    def has_asked(self) -> bool:
+        """Whether a whole request has come on it."""
+        return self._request_count > 0
+
+    def is_idle(self) -> bool:
         """Nothing is answered at the moment: what arrives belongs to the head of the next request."""
         return self._waiter is not None and not self._waiter.done()
 
@@ -84,7 +99,7 @@ class _Connection(web.RequestHandler):
 
     def _head_is_late(self) -> None:
         self._head_deadline = None
-        if self._is_idle():
+        if self.is_idle():
             _log.info("connection closed", reason="no whole request in time", seconds=self._head_timeout_seconds)
             self.force_close()
 
@@ -98,6 +113,8 @@ class _Connection(web.RequestHandler):
         """What the parser refused, or what went wrong outside of the application; the connection ends with it."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun; the connection is closed")
+        if isinstance(exc, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            raise ConnectionError("nobody is there who could be answered") from exc
         if status < 500:
             problem = ProblemError(MALFORMED_REQUEST, MALFORMED_REQUEST.meaning, status=status)
             _log.info("request refused", status=status, error=type(exc).__name__)

@@ -54,7 +54,7 @@ def make_service(
     application[VERSION] = version
     application[READY] = ready
     application[LIMITS] = limits
-    application[BODIES] = BodiesUnderWay()
+    application[BODIES] = BodiesUnderWay(limits.bodies_size_bytes)
     application[ACCESS] = access
     admissions: dict[tuple[str, str], Admission] = {
         (operation.method, operation.path): _admission(operation, access.role) for operation in table

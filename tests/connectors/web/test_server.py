@@ -11,13 +11,19 @@ import pytest
 from aiohttp import web
 
 from connectors.web.operations import Answer, Operation
+from connectors.web.requests import BODIES
 from connectors.web.server import listening, serve
 from connectors.web.standard import json_response
 from schemas.errors import SettingError
 from tests.connectors.web.conftest import Service, application_of
+from tests.waiting import until
 
 Start = Callable[..., Awaitable[Service]]
 DEADLINE_SECONDS = 5
+#: A request that lacks the last byte of its body.
+HALF = (
+    b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+) + b"x" * 999
 
 
 async def _connects(host: str, port: int) -> bool:
@@ -54,6 +60,9 @@ async def test_idle_connection_is_closed(start: Start) -> None:
 async def test_connections_are_bounded(start: Start) -> None:
     service = await start(connections_max=2)
     held = [await asyncio.open_connection(service.host, service.port) for _ in range(2)]
+    for _, writer in held:
+        writer.write(HALF)
+    await until(lambda: service.application[BODIES].number == 2)
     status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert status == 0
     held.pop()[1].close()
@@ -61,6 +70,26 @@ async def test_connections_are_bounded(start: Start) -> None:
         while status != 200:
             status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     held.pop()[1].close()
+
+
+async def test_those_who_ask_nothing_make_place(start: Start) -> None:
+    service = await start(connections_max=20)
+    status = (await service.client.get("/livez")).status
+    asks, answered = await asyncio.open_connection(service.host, service.port)
+    answered.write(HALF)
+    await until(lambda: service.application[BODIES].number == 1)
+    silent = [await asyncio.open_connection(service.host, service.port) for _ in range(40)]
+    for place in range(20):
+        if place % 2:
+            silent[-place][1].write(b"GET /livez HTTP/1.1\r\nHo")
+        status, _, _ = await service.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert status == 200
+    # Whoever has asked is heard to the end, and the oldest of the others had to go.
+    answered.write(b"x")
+    assert (await asyncio.wait_for(asks.readline(), DEADLINE_SECONDS)).startswith(b"HTTP/1.1 200 ")
+    assert await asyncio.wait_for(silent[0][0].read(), DEADLINE_SECONDS) == b""
+    for _, writer in (*silent, (asks, answered)):
+        writer.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

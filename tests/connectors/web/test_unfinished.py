@@ -1,18 +1,25 @@
 """Connections that never finish: others are answered at once, these are closed in time, and a stop waits for none."""
 
 import asyncio
+import gc
 import socket
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 
+from connectors.web import server
+from connectors.web.boundary import STATUS_CLIENT_GONE
 from connectors.web.operations import Answer, Operation
+from connectors.web.requests import BODIES, BodiesUnderWay
 from connectors.web.server import listening
 from tests.connectors.web.conftest import OPERATIONS, Service, application_of
+from tests.waiting import until
 
 Start = Callable[..., Awaitable[Service]]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -109,6 +116,68 @@ async def test_a_slow_head_within_its_time_is_answered(start: Start) -> None:
         await asyncio.sleep(0.005)
     assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     writer.close()
+
+
+LARGE = (
+    b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+)
+
+
+def _holds(bodies: BodiesUnderWay, size_bytes: int) -> Callable[[], bool]:
+    return lambda: bodies.held_bytes > size_bytes
+
+
+async def test_large_bodies_that_never_end_share_their_room(start: Start) -> None:
+    service = await start(bodies_size_bytes=2_000_000)
+    held = service.application[BODIES]
+    connections = [await asyncio.open_connection(service.host, service.port) for _ in range(10)]
+    for number, (_, writer) in enumerate(connections[:2], start=1):
+        writer.write(LARGE + b"x" * 999_999)
+        await writer.drain()
+        await until(_holds(held, 900_000 * number))
+    for _, writer in connections[2:]:
+        writer.write(LARGE + b"x" * 999_999)
+    # Two of them fill the room; the others are told to come again, and their connections end.
+    refused = [reader for reader, _ in connections[2:]]
+    for reader in refused:
+        answer = await asyncio.wait_for(_end_of(reader), DEADLINE_SECONDS)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"overloaded" in answer
+    assert held.number == 2
+    # A small body has room nevertheless, and a large one once the others are gone.
+    assert (await service.client.post("/v1/echo", json=["x" * 50_000])).status == 200
+    assert (await service.client.post("/v1/echo", json=["x" * 999_000])).status == 503
+    for _, writer in connections:
+        writer.close()
+    await until(lambda: not held.number)
+    assert held.held_bytes == 0
+    assert (await service.client.post("/v1/echo", json=["x" * 999_000])).status == 200
+
+
+async def test_nothing_stays_of_a_body_that_broke_off(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = await start()
+    told = structlog.testing.LogCapture()
+    monkeypatch.setattr(server, "_log", structlog.wrap_logger(None, processors=[told]))
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            _, writer = await asyncio.open_connection(service.host, service.port)
+            writer.write(LARGE + b"x" * 999_999)
+            await writer.drain()
+            await until(lambda: service.application[BODIES].number > 0)
+            writer.close()
+            await writer.wait_closed()
+        await until(lambda: not service.application[BODIES].number)
+        assert service.count("POST", "/v1/echo", STATUS_CLIENT_GONE) == 10
+        size_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert size_bytes < 5_000_000
+    # It is no fault of ours that somebody leaves.
+    assert told.entries == []
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no TCP_USER_TIMEOUT")
