@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from connectors.web.problems import MALFORMED_REQUEST, ProblemError
+
 #: The name under which SDKs know the destination that takes everything.
 _DESTINATION: Final = "Segment.io"
 _FORWARDED_PROTO: Final = "X-Forwarded-Proto"
@@ -18,7 +20,12 @@ def sdk_settings(request: web.Request, write_key: str) -> dict[str, Any]:
 
     Behind a proxy that ends TLS, the proxy has to keep `Host` and to say `X-Forwarded-Proto: https`. Whoever lies
     about either misleads himself alone, since no answer is kept.
+
+    Raises:
+        ProblemError: 400, `Host` is nothing that an answer could hold.
     """
+    if not request.host.isascii():
+        raise ProblemError(MALFORMED_REQUEST, "The Host header is no name of a host.")
     forwarded = request.headers.get(_FORWARDED_PROTO, "").strip().lower()
     protocol = forwarded if forwarded in _PROTOCOLS else request.scheme
     return {

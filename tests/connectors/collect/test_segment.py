@@ -169,6 +169,8 @@ async def test_sdks_are_told_to_send_here() -> None:
         behind = await collect.client.get(f"/v1/projects/{KEY}/settings", headers={"X-Forwarded-Proto": "https"})
         assert (await behind.json())["integrations"]["Segment.io"]["protocol"] == "https"
         await assert_problem(await collect.client.get("/v1/projects/another/settings"), 401, "unauthenticated")
+        strange = await collect.client.get(f"/v1/projects/{KEY}/settings", headers={"Host": "h\u00f6st.example"})
+        await assert_problem(strange, 400, "malformed_request")
 
 
 async def test_figures_of_sdks_about_themselves_are_dropped() -> None:

@@ -176,6 +176,7 @@ async def test_static_files_are_kept_for_good_under_their_hash(page: Paged) -> N
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
     ],
 )
 async def test_a_form_of_another_site_is_refused(page: Paged, headers: dict[str, str]) -> None:
