@@ -1,4 +1,4 @@
-"""How sure it is who a customer is: words in documents, metrics and on the page alike; beside `schemas.roles.SHARED`."""
+"""How sure it is who a customer is: words in documents, metrics and on the page alike, beside `roles.SHARED`."""
 
 from typing import Final
 

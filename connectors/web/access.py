@@ -1,5 +1,7 @@
 """Who may call a service: keys, the roles that they give, and how often each may ask.
 
+A key is a token of the access file, or the write key of a source; a credential is what a request shows as one.
+
 A request shows its key in `Authorization: Bearer KEY`, or, where a service takes it, as the user name of basic
 authentication. What is wrong with a key is for the log alone: unknown, expired and malformed ones get one and the same
 answer. A service for which no key is configured is open to everybody, and may then listen on loopback only
