@@ -7,6 +7,6 @@ Read in this order: `errors` (the exception tree and the codes of dead letters),
 `event` (a CloudEvent in), `mapping` and `mapping_records` (what is none yet), `identifiers` and `identity_policy`
 (whose it is), `sources` (who may claim what) with `credentials` and `signatures` (how senders prove who they are),
 `cleaning` (raw event to routed event), `enrichment/` (what it says between the lines), `messages` and `rows` (what
-agents say and keep), `document` with `roles` and `levels` (a context out), `avro/` (the same in Avro). `event_schema` and
-`asyncapi` describe all this for machines.
+agents say and keep), `document` with `roles` and `levels` (a context out), `avro/` (the same in Avro). `event_schema`
+and `asyncapi` describe all this for machines.
 """
