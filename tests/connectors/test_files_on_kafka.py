@@ -12,7 +12,7 @@ from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer
 from streams.topics import create_topics
-from tests.connectors.test_files import HEADER, destination, mapping, row, write
+from tests.connectors.orders import HEADER, destination, mapping, row, write
 
 pytestmark = pytest.mark.kafka
 
