@@ -1,8 +1,10 @@
 """PromQL in the few shapes that the dashboards need. `$instance` is the dashboards' variable."""
 
-_PREFIX = "goldenthread_"
+from typing import Final
+
+_PREFIX: Final = "goldenthread_"
 #: Grafana's variable: at least four scrapes, so that no rate is empty.
-RATE_WINDOW = "$__rate_interval"
+RATE_WINDOW: Final = "$__rate_interval"
 
 
 def metric(name: str, labels: str = "") -> str:

@@ -264,6 +264,11 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap_servers or f"127.0.0.1:{self.broker_port}"
 
     @property
+    def store_cache_size_bytes(self) -> int:
+        """What the block cache of a process may hold."""
+        return self.store_cache_mb * 1024 * 1024
+
+    @property
     def local_host(self) -> str:
         """Where this machine's own clients reach the services, as it stands in a URL."""
         return reachable(self.host)

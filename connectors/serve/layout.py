@@ -105,7 +105,7 @@ class Newest(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False)
         return interactions_prefix(self.fragment) + self.moment
 
 
-_NEWEST = msgspec.msgpack.Decoder(tuple[Newest, ...])
+_NEWEST: Final = msgspec.msgpack.Decoder(tuple[Newest, ...])
 
 
 def pack_newest(newest: list[Newest]) -> bytes:

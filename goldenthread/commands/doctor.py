@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Final
 
 from rich.text import Text
 
@@ -12,7 +13,7 @@ from goldenthread.settings import load_settings
 from schemas.errors import EXIT_DONE, EXIT_PROBLEMS_FOUND, EXIT_USAGE, SettingError
 from streams.logs import configure_logs
 
-_STYLES = {Status.OK: "green", Status.SKIPPED: "dim", Status.WARNING: "yellow", Status.PROBLEM: "bold red"}
+_STYLES: Final = {Status.OK: "green", Status.SKIPPED: "dim", Status.WARNING: "yellow", Status.PROBLEM: "bold red"}
 
 
 def doctor(json: JsonFlag = False) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import threading
 from importlib.metadata import version
+from typing import Final
 
 from goldenthread.commands.output import JsonFlag, print_json
 from goldenthread.parts import Parts, make_parts, registry_of
@@ -22,8 +23,7 @@ from streams.topics import create_topics, is_empty, record_new_partitions, verif
 
 log = logger(__name__)
 
-_MIB = 1024 * 1024
-INIT_WAIT_SECONDS = 60.0
+INIT_WAIT_SECONDS: Final = 60.0
 
 
 def _parts(client: str, settings: Settings | None = None) -> Parts:
@@ -141,7 +141,7 @@ def lookup() -> None:
         host=settings.host,
         port=settings.lookup_port,
         retention=Retention(days=settings.interactions_days),
-        cache_size_bytes=settings.store_cache_mb * _MIB,
+        cache_size_bytes=settings.store_cache_size_bytes,
         access=make_access(settings, Role.LOOKUP),
         wire=WireReader(registry_of(settings)),
         page=settings.page,

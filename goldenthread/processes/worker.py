@@ -41,7 +41,6 @@ INTAKE_LINGER_MS: Final = 5
 PRODUCER_CLOSE_SECONDS: Final = 5.0
 _FOLLOWER_POLL_SECONDS: Final = 0.1
 EVIDENCE_ROWS_RATIO: Final = 20
-_MIB: Final = 1024 * 1024
 _OUTCOMES: Final = {
     intake.STAGE: intake.OUTCOMES,
     identity.STAGE: identity.OUTCOMES,
@@ -62,7 +61,7 @@ class Worker:
         self._metrics.expect_written(parts.catalogue.name(topic) for topic in Topic)
         self._metrics.expect_enrichments(enricher_names(parts.settings.enrichers))
         self._fault = fault_hook(parts.settings.fault)
-        self._cache = shared_cache(parts.settings.store_cache_mb * _MIB)
+        self._cache = shared_cache(parts.settings.store_cache_size_bytes)
         self._wire = WorkerWire(parts)
         self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
 

@@ -55,7 +55,7 @@ def settings_of(service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     return load_settings()
 
 
-def test_it_is_short() -> None:
+def test_the_compose_file_stays_short_enough_to_read() -> None:
     assert len(TEXT.splitlines()) <= LINES_MAX
 
 

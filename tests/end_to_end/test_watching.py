@@ -187,7 +187,7 @@ def test_every_panel_and_the_left_side_of_every_alert_give_series(traffic: Prome
         pytest.fail(f"nothing for {missing}")
 
 
-def test_what_it_says_is_so(traffic: Prometheus) -> None:
+def test_metrics_have_the_values_that_the_traffic_gives(traffic: Prometheus) -> None:
     missing = set(CLAIMS)
 
     def all_hold() -> bool:

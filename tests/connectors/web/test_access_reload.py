@@ -109,7 +109,7 @@ async def test_a_link_that_is_turned_counts_as_a_change(tmp_path: Path) -> None:
     assert watched.access.admit(OLD).name == "old"
 
 
-async def test_it_looks_by_itself(tmp_path: Path) -> None:
+async def test_changed_files_are_taken_without_being_told(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "access.yaml", interval_seconds=0.01)
     watching = asyncio.create_task(watched.access.watch())
     try:
