@@ -1,6 +1,6 @@
 """The AsyncAPI 3 document of the topics that others write to and read from, made of the catalogue and the types.
 
-`goldenthread api asyncapi` prints it; docs/asyncapi.json is that of an installation with default settings.
+`goldenthread asyncapi` prints it; docs/asyncapi.json is that of an installation with default settings.
 """
 
 from typing import Any, Final, NamedTuple
