@@ -93,7 +93,11 @@ class WriterSchemas:
             return known
         if self._client is None:
             return EventError(DeadCode.UNKNOWN_SCHEMA, "Avro, but no schema registry is configured")
-        registered = self._client.schema(schema_id)
+        try:
+            registered = self._client.schema(schema_id)
+        except UnusableSchemaError as error:
+            # What it names may be registered at any time.
+            return _unusable(schema_id, error)
         if registered is None:
             # It may be registered at any time.
             return EventError(DeadCode.UNKNOWN_SCHEMA, f"the schema registry knows no schema {schema_id}")
@@ -117,4 +121,8 @@ def _reader(schema_id: int, registered: RegisteredSchema, size_bytes_max: int) -
     try:
         return AvroReader(registered.text, registered.references, size_bytes_max)
     except UnusableSchemaError as error:
-        return EventError(DeadCode.UNKNOWN_SCHEMA, f"schema {schema_id} can't be used: {error}")
+        return _unusable(schema_id, error)
+
+
+def _unusable(schema_id: int, error: UnusableSchemaError) -> EventError:
+    return EventError(DeadCode.UNKNOWN_SCHEMA, f"schema {schema_id} can't be used: {error}")

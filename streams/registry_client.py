@@ -1,13 +1,17 @@
 """The client of a schema registry that speaks Confluent's HTTP API, as Confluent's own, Karapace and Apicurio do.
 
-Its calls block, each bounded by a timeout and a few tries; who must not block calls it in a thread. It follows no
+Its calls block, each bounded by a few tries of so much time; who must not block calls it in a thread. It follows no
 redirect and asks no proxy, so that credentials go where the settings say and nowhere else.
 """
 
 import base64
 import http.client
+import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,6 +19,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from schemas.avro.framing import SCHEMA_ID_MAX
+from schemas.avro.reading import UnusableSchemaError
 from schemas.errors import RegistryAway, RegistryRefused, SettingError
 from schemas.strict_json import UNREADABLE
 
@@ -22,6 +28,8 @@ TIMEOUT_SECONDS: Final = 5.0
 # Tries of one request, and the pause after the first; it doubles.
 TRIES_MAX: Final = 3
 _PAUSE_SECONDS: Final = 0.2
+# An answer that drips in ends after so many times the timeout, which itself bounds one silence.
+_TIMEOUTS_PER_TRY: Final = 2
 _ANSWER_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
 # Schemas that one schema names, directly or not.
 REFERENCES_MAX: Final = 32
@@ -92,6 +100,7 @@ class RegistryClient:
         Raises:
             RegistryAway: it did not answer in time.
             RegistryRefused: it does not let this client in.
+            UnusableSchemaError: of the schemas that it names one is not there, or there are too many.
         """
         found = self._ask("GET", f"/schemas/ids/{schema_id}")
         return None if found is None else self._whole(found)
@@ -99,7 +108,7 @@ class RegistryClient:
     def lookup(self, subject: str, text: str) -> int | None:
         """The id of exactly this schema under a subject; None where it is not registered. Raises as `schema`."""
         found = self._ask("POST", f"/subjects/{quote(subject, safe='')}", {"schema": text, "schemaType": _AVRO})
-        return None if found is None else self._number(found, "id")
+        return None if found is None else self._id(found)
 
     def register(self, subject: str, text: str) -> int:
         """The id of a schema under a subject, registered if it was not. Raises as `schema`.
@@ -111,14 +120,14 @@ class RegistryClient:
         found = self._ask("POST", path, {"schema": text, "schemaType": _AVRO}, subject)
         if found is None:
             raise RegistryRefused(f"{self.url} has no subjects: correct {URL_SETTING}")
-        return self._number(found, "id")
+        return self._id(found)
 
     def latest(self, subject: str) -> SubjectVersion | None:
         """The newest version of a subject; None where it has none. Raises as `schema`."""
         found = self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
         if found is None:
             return None
-        return SubjectVersion(self._number(found, "id"), self._number(found, "version"), str(found.get("schema")))
+        return SubjectVersion(self._id(found), self._number(found, "version"), str(found.get("schema")))
 
     def incompatibilities(self, subject: str, text: str) -> list[str]:
         """What the registry has against a schema as a subject's next version; empty where it would take it.
@@ -140,14 +149,14 @@ class RegistryClient:
 
     def _gather(self, references: Any, texts: dict[tuple[str, int], str]) -> None:
         for reference in references if isinstance(references, list) else ():
-            subject, version = str(reference.get("subject")), self._number(reference, "version")
+            subject, version = _named(reference)
             if (subject, version) in texts:
                 continue
             if len(texts) >= REFERENCES_MAX:
-                raise RegistryRefused(f"a schema names more than {REFERENCES_MAX} others")
+                raise UnusableSchemaError(f"it names more than {REFERENCES_MAX} others")
             found = self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/{version}")
             if found is None:
-                raise RegistryRefused(f"a schema names version {version} of {subject}, which {self.url} does not have")
+                raise UnusableSchemaError(f"it names version {version} of {subject[:64]!r}, which the registry lacks")
             texts[subject, version] = ""
             self._gather(found.get("references"), texts)
             # What it names itself has to stand before it.
@@ -171,15 +180,14 @@ class RegistryClient:
 
     def _once(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
         try:
-            connection = self._connection()
-            try:
+            with self._connected() as connection:
                 connection.request(
                     method, self._path + path, None if body is None else msgspec.json.encode(body), self._headers
                 )
                 reply = connection.getresponse()
                 content = reply.read(_ANSWER_SIZE_BYTES_MAX + 1)
-            finally:
-                connection.close()
+                if reply.length and len(content) <= _ANSWER_SIZE_BYTES_MAX:
+                    raise http.client.IncompleteRead(content, reply.length)
         except ssl.SSLCertVerificationError as error:
             raise RegistryRefused(
                 f"the certificate of {self.url} can't be verified ({error.verify_message}): correct {_CA_SETTING}"
@@ -195,6 +203,9 @@ class RegistryClient:
         try:
             answer = msgspec.json.decode(content, type=dict[str, Any])
         except UNREADABLE:
+            if reply.length is None and not reply.chunked:
+                # Neither a length nor chunks tell where it ends: it may have broken off, in its headers even.
+                raise RegistryAway(f"an answer of {self.url} breaks off") from None
             answer = {}
         return reply.status, answer
 
@@ -226,10 +237,44 @@ class RegistryClient:
             raise RegistryRefused(f"an answer of {self.url} has no {name}: correct {URL_SETTING}")
         return value
 
+    def _id(self, answer: dict[str, Any]) -> int:
+        schema_id = self._number(answer, "id")
+        if not 0 < schema_id <= SCHEMA_ID_MAX:
+            raise RegistryRefused(f"an answer of {self.url} has no id that a registry gives: correct {URL_SETTING}")
+        return schema_id
+
+    @contextmanager
+    def _connected(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection that is cut off after the time of one try, whatever comes in meanwhile."""
+        connection = self._connection()
+        connection.connect()
+        timer = threading.Timer(_TIMEOUTS_PER_TRY * self._options.timeout_s, _cut, (connection.sock,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield connection
+        finally:
+            timer.cancel()
+            connection.close()
+
     def _connection(self) -> http.client.HTTPConnection:
         if self._tls is None:
             return http.client.HTTPConnection(self._host, timeout=self._options.timeout_s)
         return http.client.HTTPSConnection(self._host, timeout=self._options.timeout_s, context=self._tls)
+
+
+def _named(reference: Any) -> tuple[str, int]:
+    """Subject and version of a schema that another one names."""
+    subject, version = (reference.get("subject"), reference.get("version")) if isinstance(reference, dict) else (0, 0)
+    if not isinstance(subject, str) or type(version) is not int:
+        raise UnusableSchemaError("what it names has no subject and version")
+    return subject, version
+
+
+def _cut(connected: socket.socket) -> None:
+    with suppress(OSError):
+        # The class's own: that of a TLS socket would drop its keys under whoever reads.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

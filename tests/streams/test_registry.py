@@ -5,10 +5,11 @@ Method: the registry in memory, really listening; sockets that say nothing, too 
 
 import http.server
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from schemas.errors import DeadCode, EventError, RegistryAway, RegistryRefused, 
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from streams.fake_registry import FakeRegistry, RegistryContent
 from streams.registry import READERS_MAX, WriterSchemas, register_public, wait_for_ids
-from streams.registry_client import RegistryClient, RegistryOptions
+from streams.registry_client import REFERENCES_MAX, RegistryClient, RegistryOptions
 from tests.conftest import FreePorts
 
 CATALOGUE = Catalogue(prefix="acme.")
@@ -134,6 +135,7 @@ def test_a_login_is_asked_for_and_shown(free_ports: FreePorts) -> None:
         (200, b'{"version":"1"}', RegistryRefused),
         (302, b"", RegistryRefused),
         (200, b" " * 5_000_000, RegistryRefused),
+        *((200, b'{"id":%d,"version":1}' % schema_id, RegistryRefused) for schema_id in (-1, 0, 2**31, 10**30)),
     ],
 )
 def test_an_answer_of_another_kind_is_away_or_refused_and_nothing_else(
@@ -144,12 +146,62 @@ def test_an_answer_of_another_kind_is_away_or_refused_and_nothing_else(
 
 
 def test_a_registry_that_says_nothing_is_away_after_its_time(free_ports: FreePorts) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", free_ports(1)[0])) as silent:
         began = time.monotonic()
         with pytest.raises(RegistryAway):
             client_of(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2, tries_max=2).schema(1)
+        assert time.monotonic() - began < 5.0
+
+
+@contextmanager
+def saying(*pieces: bytes, pause_s: float = 0.0) -> Iterator[str]:
+    """A server that says so much to each request, with pauses, and then closes the connection."""
+    stopping = threading.Event()
+
+    def answer(listening: socket.socket) -> None:
+        while not stopping.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                for piece in pieces:
+                    connection.sendall(piece)
+                    stopping.wait(pause_s)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            stopping.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(5.0)
+
+
+@pytest.mark.parametrize(
+    "start", [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{", b"HTTP/1.1 200 OK\r\nX-Header: ", b"HTTP/1."]
+)
+def test_an_answer_that_breaks_off_is_away_and_no_reason_to_stop_for_good(start: bytes) -> None:
+    with saying(start) as url, pytest.raises(RegistryAway, match=url):
+        client_of(url).latest(SUBJECT)
+
+
+@pytest.mark.parametrize(
+    ("start", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nX-Header: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_an_answer_that_drips_in_is_away_after_its_time(start: bytes, drop: bytes) -> None:
+    began = time.monotonic()
+    with saying(start, *[drop] * 200, pause_s=0.05) as url:
+        with pytest.raises(RegistryAway, match=url):
+            client_of(url, timeout_s=0.3).latest(SUBJECT)
         assert time.monotonic() - began < 5.0
 
 
@@ -246,6 +298,34 @@ def test_a_schema_that_nothing_can_be_read_by_is_unknown(answer: bytes, words: s
     assert isinstance(refused, EventError)
     assert refused.code is DeadCode.UNKNOWN_SCHEMA
     assert words in refused.message
+
+
+@pytest.mark.parametrize(
+    "references",
+    [["x"], [None], [{}], [{"subject": "a"}], [{"subject": 5, "version": 1}], [{"subject": "a", "version": "1"}]],
+)
+def test_a_schema_that_names_others_in_no_known_way_is_unknown_and_stops_nothing(references: list[Any]) -> None:
+    with answering(200, json.dumps({"schema": INT, "references": references}).encode()) as url:
+        found = WriterSchemas(client_of(url)).fetch(5)
+    assert isinstance(found, EventError)
+    assert found.code is DeadCode.UNKNOWN_SCHEMA
+
+
+def test_a_schema_that_names_one_that_is_not_there_or_too_many_is_unknown_and_stops_nothing(
+    registry: FakeRegistry,
+) -> None:
+    content = registry.content
+    alone = content.register("alone", INT, [{"name": "x", "subject": "gone", "version": 1}])
+    for number in range(REFERENCES_MAX + 1):
+        content.register(f"s{number}", f'{{"type":"fixed","name":"F{number}","size":1}}')
+    references = [{"name": f"F{number}", "subject": f"s{number}", "version": 1} for number in range(REFERENCES_MAX + 1)]
+    many = content.register("many", TEXT, references)
+    schemas = WriterSchemas(client_of(registry.url))
+    for schema_id, words in ((alone, "version 1 of 'gone'"), (many, f"more than {REFERENCES_MAX} others")):
+        found = schemas.fetch(schema_id)
+        assert isinstance(found, EventError)
+        assert found.code is DeadCode.UNKNOWN_SCHEMA
+        assert words in found.message
 
 
 def test_no_more_schemas_are_kept_than_the_bound_but_those_in_use(registry: FakeRegistry) -> None:
