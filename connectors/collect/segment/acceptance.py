@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.segment.body import SegmentBody
 from connectors.collect.segment.calls import CALLS
@@ -13,14 +15,15 @@ from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping, MappingSet
 from schemas.media_types import JSON_TYPE
 from schemas.sources import SourceRegistry
-from schemas.strict_json import read_json
+from schemas.strict_json import UNREADABLE, read_json
 from schemas.topics import SOURCE_HEADER
 
 #: The source of messages that come with no key, or with a key that speaks for any source.
 DEFAULT_SOURCE: Final = "segment"
 MAPPING_FILE: Final = Path(__file__).parents[1] / "mappings" / "segment.yaml"
 #: How the message travelled and by which key. No mapping sees it: copies differ in it, and a key is nobody's to keep.
-_TRANSPORT: Final = frozenset({"writeKey", "sentAt", "receivedAt", "_metadata"})
+_KEY: Final = "writeKey"
+_TRANSPORT: Final = frozenset({_KEY, "sentAt", "receivedAt", "_metadata"})
 
 
 class Acceptance:
@@ -54,7 +57,7 @@ class Acceptance:
         return await sort(
             body.messages,
             lambda original: self._event(_message(original, call, body.context), source, arrival),
-            lambda original, error: SetAside(error, original, f"segment:{source}", headers),
+            lambda original, error: SetAside(error, without_key(original), f"segment:{source}", headers),
         )
 
     def _event(self, message: dict[str, Any], source: str, arrival: Arrival) -> AcceptedEvent | None:
@@ -63,6 +66,18 @@ class Acceptance:
             return None
         channel = self._registry.source(source).channel
         return self._gate.structured(mapping.encode(message, arrival, source=source, channel=channel))
+
+
+def without_key(original: bytes) -> bytes:
+    """A message as it was sent, but for the key in it: whoever reads dead letters could send with that."""
+    try:
+        members = msgspec.json.decode(original, type=dict[str, msgspec.Raw])
+    except UNREADABLE:
+        # It is no object, so it has no member.
+        return original
+    if members.pop(_KEY, None) is None:
+        return original
+    return msgspec.json.encode(members)
 
 
 def _message(original: bytes, call: str | None, context: dict[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,9 @@ CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("call", "message", "expected"), CALLS.values(), ids=CALLS)
-async def test_what_each_call_comes_to(call: str, message: dict[str, Any], expected: dict[str, Any]) -> None:
+async def test_each_call_becomes_the_event_that_it_means(
+    call: str, message: dict[str, Any], expected: dict[str, Any]
+) -> None:
     async with running() as collect:
         event = await taken(collect, call, {"timestamp": NOW, **message})
         shown = {**event["data"], **{name: event[name] for name in ("type", "channel")}}
@@ -218,6 +220,20 @@ async def test_a_dead_letter_says_where_it_came_from() -> None:
         headers = dict(record.headers)
         assert (headers["gt-stage"], headers["gt-topic"]) == (b"collect", b"segment:shop-web")
         assert (headers["gt-source"], headers["content-type"]) == (b"shop-web", b"application/json")
+
+
+async def test_no_dead_letter_holds_a_key() -> None:
+    bad = {"userId": "null", "event": "Clicked", "writeKey": KEY}
+    async with running(access=keyed()) as collect:
+        await send(collect, "track", bad)
+        await send(
+            collect, "batch", {"batch": [bad | {"type": "track"}, {"type": "nope", "writeKey": KEY}], "writeKey": KEY}
+        )
+        assert len(collect.producer.records) == 3
+        for record in collect.producer.records:
+            assert KEY not in f"{record}"
+        # The rest is as it was sent.
+        assert letters(collect)[0][2] == encoded({"userId": "null", "event": "Clicked"})
 
 
 async def test_a_registration_decides_channel_and_mapping() -> None:
