@@ -14,6 +14,7 @@ from schemas.keys import Keyring
 SECRET_FILE: Final = "secret"  # noqa: S105 - the name of the file, not what it holds.
 FINGERPRINT_FILE: Final = "secret.fingerprint"
 INSTALLATION_FILE: Final = "installation"
+DATA_DIR_MODE: Final = 0o700
 _MADE_LENGTH_BYTES: Final = 32
 _NAME_LENGTH_BYTES: Final = 4
 
@@ -26,12 +27,17 @@ def keyring(settings: Settings) -> Keyring:
         SettingError: the secret is too short, or the data directory can't be made, read or written.
     """
     with usable(settings):
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(settings)
         path = settings.data_dir / SECRET_FILE
         given = settings.secret
         keys = Keyring(_made(path) if given is None else given.get_secret_value().encode())
         _hold_to(settings.data_dir / FINGERPRINT_FILE, keys.fingerprint)
         return keys
+
+
+def make_data_dir(settings: Settings) -> None:
+    """Make the data directory where there is none, for this user alone: stores and logs have no rights of their own."""
+    settings.data_dir.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager

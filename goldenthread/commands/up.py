@@ -20,7 +20,7 @@ from goldenthread.commands.access import new_token
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
 from goldenthread.parts import make_parts
-from goldenthread.secret import keyring, usable
+from goldenthread.secret import keyring, make_data_dir, usable
 from goldenthread.settings import Settings, load_settings, revealed, variable_name
 from goldenthread.supervisor.broker_child import BROKER, broker_child
 from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
@@ -69,7 +69,8 @@ def _log_file(settings: Settings) -> TextIO:
     """The supervisor's own log; a long one becomes the older of two."""
     path = settings.data_dir / "logs" / "up.log"
     with usable(settings):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_data_dir(settings)
+        path.parent.mkdir(exist_ok=True)
         if path.exists() and path.stat().st_size > OWN_LOG_SIZE_BYTES_MAX:
             path.replace(path.with_suffix(".log.1"))
         return path.open("a")

@@ -34,7 +34,8 @@ class DirectoryLock:
         if self._descriptor is not None:
             raise RuntimeError(f"{self.directory} is locked by this very object already.")
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            # Whatever is kept in it, others on the machine have no business with it.
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self.directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SettingError(

@@ -5,6 +5,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from io import TextIOBase
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from goldenthread.secret import FINGERPRINT_FILE, SECRET_FILE, installation_name
 from goldenthread.settings import Settings, load_settings
 from schemas.errors import SecretError, SettingError
 from schemas.keys import Keyring
+from streams.broker.directory_lock import DirectoryLock
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -68,6 +71,26 @@ def test_a_short_secret_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="GOLDENTHREAD_SECRET has 5 bytes, at least 16"):
         keyring(_settings(tmp_path / "data", "short"))
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def _lock(settings: Settings) -> None:
+    with DirectoryLock(settings.data_dir, setting="GOLDENTHREAD_DATA_DIR"):
+        pass
+
+
+@pytest.mark.parametrize("make", [keyring, _log_file, _lock])
+def test_a_data_directory_is_made_for_this_user_alone(make: Callable[[Settings], object], tmp_path: Path) -> None:
+    settings = _settings(tmp_path / "above" / "data")
+    made = make(settings)
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
+    if isinstance(made, TextIOBase):
+        made.close()
+
+
+def test_the_rights_of_a_data_directory_that_is_there_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o750)
+    keyring(_settings(tmp_path / "data"))
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o750
 
 
 def test_a_data_directory_that_can_not_be_made_is_named(tmp_path: Path) -> None:
