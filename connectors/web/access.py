@@ -78,6 +78,7 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     FORBIDDEN = "forbidden"
     WRONG_HOST = "wrong_host"
+    WRONG_ORIGIN = "wrong_origin"
     WRONG_SOURCE = "wrong_source"
     RATE_LIMITED = "rate_limited"
 

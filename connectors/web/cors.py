@@ -1,7 +1,8 @@
 """What pages of other origins may do (CORS): browsers ask first, and hand on only what the answer lets them.
 
 Senders show a key, never a cookie, so any origin may be let in, and none ever with credentials of the browser's own:
-`Access-Control-Allow-Credentials` is not sent. This keeps nobody out who is no browser: keys do that.
+`Access-Control-Allow-Credentials` is not sent. This keeps nobody out who is no browser: keys do that. Where none is
+configured, `guard` takes nothing from pages whose origin is not named, since any page could send in somebody's name.
 """
 
 import re
@@ -12,7 +13,7 @@ from aiohttp import hdrs, web
 
 from connectors.web.access import OPEN
 from connectors.web.boundary import route_of
-from connectors.web.guard import ADMISSIONS
+from connectors.web.guard import ADMISSIONS, NAMED_ORIGINS
 from connectors.web.operations import Handler, Operation
 from schemas.origins import ANY_ORIGIN, NO_ORIGIN
 
@@ -41,6 +42,7 @@ def share_across_origins(application: web.Application, operations: Iterable[Oper
     allowed = frozenset(origins) - {NO_ORIGIN}
     if not allowed:
         return
+    application[NAMED_ORIGINS] = allowed - {ANY_ORIGIN}
     methods: dict[str, list[str]] = {}
     for operation in operations:
         methods.setdefault(operation.path, []).append(operation.method)

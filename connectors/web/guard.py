@@ -24,13 +24,15 @@ from connectors.web.access import (
 )
 from connectors.web.boundary import METRICS, SERVICE_NAME, route_of
 from connectors.web.operations import Handler
-from connectors.web.problems import WRONG_HOST
+from connectors.web.problems import WRONG_HOST, WRONG_ORIGIN
 from schemas.credentials import is_sendable
 from streams.logs import logger
 
 ACCESS: Final = web.AppKey("access", Access)
 #: By method and template of the path; what is not there, such as an unknown path, needs a key of any role.
 ADMISSIONS: Final[web.AppKey[dict[tuple[str, str], Admission]]] = web.AppKey("admissions")
+#: Origins whose pages may use even an open service.
+NAMED_ORIGINS: Final[web.AppKey[frozenset[str]]] = web.AppKey("named_origins")
 _log = logger(__name__)
 
 
@@ -60,11 +62,13 @@ def admit(request: web.Request, credential: str | None, roles: frozenset[Role] |
     """Let the bearer of the key in, as PRINCIPAL; for handlers that find keys where only they can look.
 
     Raises:
-        AccessRefused: 401, 403 or 429; 421 for a request to an open service under a foreign name.
+        AccessRefused: 401, 403 or 429; to an open service 421 under a foreign name, 403 from a foreign page.
     """
     access = request.app[ACCESS]
     if not access.enabled and not is_own_name(request):
         raise AccessRefused(Refusal.WRONG_HOST, WRONG_HOST, WRONG_HOST.meaning)
+    if not access.enabled and not is_own_page(request):
+        raise AccessRefused(Refusal.WRONG_ORIGIN, WRONG_ORIGIN, WRONG_ORIGIN.meaning)
     principal = access.admit(credential, roles)
     request[PRINCIPAL] = principal
     return principal
@@ -76,8 +80,22 @@ def is_own_name(request: web.Request) -> bool:
     A browser on this machine reaches it for any page of the internet whose name is made to lead here (DNS rebinding),
     and the page may read the answer; the Host header has that name then.
     """
+    # Without the header aiohttp asks the system for a name, which may wait for a name server.
+    return hdrs.HOST in request.headers and _is_loopback(f"//{request.host}")
+
+
+def is_own_page(request: web.Request) -> bool:
+    """Whether the request is no browser's, or comes from a page of this machine or of an origin that was named.
+
+    Browsers send forms and plain texts to any address for any page, without asking first.
+    """
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is None or origin in request.app.get(NAMED_ORIGINS, ()) or _is_loopback(origin)
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        host = urlsplit(f"//{request.host}").hostname or ""
+        host = urlsplit(address).hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

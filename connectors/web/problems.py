@@ -96,6 +96,13 @@ WRONG_HOST: Final = ProblemKind(
     "Where no key is configured the service answers under a loopback name only, such as 127.0.0.1 or localhost: a page "
     "of the internet could reach it under a name of its own. Ask under such a name, or configure keys.",
 )
+WRONG_ORIGIN: Final = ProblemKind(
+    "wrong_origin",
+    403,
+    "Wrong origin",
+    "Where no key is configured the service takes nothing from pages of other machines: any page of the internet could "
+    "use it through a browser on this one. Configure keys, or name the page's origin where the service has a setting.",
+)
 NO_SUCH_PATH: Final = ProblemKind(
     "no_such_path", 404, "No such path", "This service has no such path; /openapi.json lists those it has."
 )
@@ -138,9 +145,9 @@ OVERLOADED: Final = ProblemKind(
 )
 
 COMMON_KINDS: Final = (
-    MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, UNAUTHENTICATED, FORBIDDEN, WRONG_HOST, NO_SUCH_PATH,
-    METHOD_NOT_ALLOWED, BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, INVALID_ENCODING,
-    EXPECTATION_FAILED, RATE_LIMITED, REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY, OVERLOADED,
+    MALFORMED_REQUEST, INVALID_PARAMETER, INVALID_BODY, UNAUTHENTICATED, FORBIDDEN, WRONG_HOST, WRONG_ORIGIN,
+    NO_SUCH_PATH, METHOD_NOT_ALLOWED, BODY_TIMEOUT, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING,
+    INVALID_ENCODING, EXPECTATION_FAILED, RATE_LIMITED, REQUEST_REFUSED, INTERNAL_ERROR, NOT_READY, OVERLOADED,
 )  # fmt: skip
 _BY_STATUS: Final = {
     400: MALFORMED_REQUEST,

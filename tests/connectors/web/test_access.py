@@ -1,6 +1,8 @@
 """Goal: nobody gets in without a fitting key, and nobody learns why. Method: a small service with every admission."""
 
+import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -71,6 +73,7 @@ class Guarded:
     client: aiohttp.ClientSession
     metrics: Metrics
     access: Access
+    address: tuple[str, int]
 
     async def get(self, path: str, key: str | None = None, **headers: str) -> aiohttp.ClientResponse:
         """GET, with a key where one is given."""
@@ -102,7 +105,7 @@ async def start() -> AsyncIterator[Start]:
             )
             host, port = await stack.enter_async_context(listening(application, "127.0.0.1", 0))
             client = await stack.enter_async_context(aiohttp.ClientSession(f"http://{host}:{port}"))
-            return Guarded(client, metrics, access)
+            return Guarded(client, metrics, access, (host, port))
 
         yield run
 
@@ -253,6 +256,36 @@ async def test_an_open_service_refuses_names_that_lead_a_browser_here(start: Sta
         await assert_problem(await service.get(path, Host=host), 421, "wrong_host")
     assert (await service.get("/livez", Host=host)).status == 200
     assert service.refused(Refusal.WRONG_HOST) == 3
+
+
+async def test_an_open_service_asks_no_name_server_for_its_own_name(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await start(Access(role=Role.LOOKUP))
+    monkeypatch.setattr(socket, "getfqdn", lambda *_: pytest.fail("a name server was asked"))
+    reader, writer = await asyncio.open_connection(*service.address)
+    writer.write(b"GET /own HTTP/1.0\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.0 421 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://[::1", ""])
+async def test_an_open_service_takes_nothing_from_pages_of_other_machines(start: Start, origin: str) -> None:
+    service = await start(Access(role=Role.LOOKUP))
+    for path in ("/own", "/handler", "/metrics"):
+        await assert_problem(await service.get(path, Origin=origin), 403, "wrong_origin")
+    assert service.refused(Refusal.WRONG_ORIGIN) == 3
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8080", "https://[::1]"])
+async def test_an_open_service_takes_what_pages_of_this_machine_send(start: Start, origin: str) -> None:
+    service = await start(Access(role=Role.LOOKUP))
+    assert (await service.get("/own", Origin=origin)).status == 200
+
+
+async def test_a_protected_service_takes_what_pages_with_a_key_send(start: Start) -> None:
+    service = await start()
+    assert (await service.get("/own", token(Role.LOOKUP), Origin="https://shop.example")).status == 200
 
 
 async def test_a_protected_service_answers_under_every_name(start: Start) -> None:

@@ -70,10 +70,21 @@ async def test_errors_carry_the_headers_too() -> None:
     async with _shared("*", guarded=True) as client:
         refused = await client.post("/v1/echo", json={}, headers={"Origin": SHOP})
         assert (refused.status, refused.headers[ALLOW_ORIGIN]) == (401, "*")
-    async with _shared("*") as client:
-        wrong = await client.post("/v1/echo", data=b"x", headers={"Origin": SHOP, "Content-Type": "text/html"})
+        keyed = {"Origin": SHOP, "Content-Type": "text/html", "Authorization": f"Bearer {KEY}"}
+        wrong = await client.post("/v1/echo", data=b"x", headers=keyed)
         assert (wrong.status, wrong.headers[ALLOW_ORIGIN]) == (415, "*")
         assert "Retry-After" in wrong.headers["Access-Control-Expose-Headers"]
+
+
+async def test_without_keys_only_pages_of_named_origins_may_send() -> None:
+    # What a browser sends to any address for any page, without asking first.
+    plain = {"Origin": SHOP, "Content-Type": "text/plain"}
+    async with _shared("*") as client:
+        assert (await client.post("/v1/echo", data=b"{}", headers=plain)).status == 403
+    async with _shared(SHOP) as client:
+        assert (await client.post("/v1/echo", data=b"{}", headers=plain)).status == 415
+        assert (await client.post("/v1/echo", json={}, headers={"Origin": SHOP})).status == 200
+        assert (await client.post("/v1/echo", json={}, headers={"Origin": "https://evil.example"})).status == 403
 
 
 async def test_only_the_origins_that_are_named_are_let_in() -> None:
@@ -92,5 +103,5 @@ async def test_other_operations_and_no_origins_are_left_alone() -> None:
         assert (await client.options("/v1/things/x")).status == 405
     for origins in ((), ("none",)):
         async with _shared(*origins) as client:
-            assert (await client.options("/v1/echo", headers=PREFLIGHT)).status == 405
+            assert (await client.options("/v1/echo", headers=PREFLIGHT)).status == 403
             assert ALLOW_ORIGIN not in (await client.post("/v1/echo", json={}, headers={"Origin": SHOP})).headers
