@@ -52,8 +52,11 @@ class Door:
             try:
                 self._admit(request)
             except AccessRefused as refused:
-                if refused.reason is Refusal.RATE_LIMITED:
+                if refused.reason is not Refusal.MISSING:
+                    # Whoever has no session yet is sent to the form; a key that is no good was tried.
                     self._count(request, refused)
+                    log.info("access refused", reason=refused.reason.value, key_name=refused.key_name)
+                if refused.reason is Refusal.RATE_LIMITED:
                     raise PageFault(TOO_MANY_REQUESTS, retry_after_s=1) from None
                 if _HTMX in request.headers:
                     # A part of a page was asked for; the whole of it has to go.

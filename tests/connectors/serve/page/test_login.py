@@ -52,6 +52,18 @@ async def test_without_a_session_nothing_is_shown_but_the_login_form() -> None:
         await page.get("/login", headers={"Host": "desk.example"})
 
 
+async def test_a_key_that_is_tried_without_the_form_is_counted() -> None:
+    async with paged(lookup_key()) as page:
+        for shown in ("Bearer gt_a-key-that-nobody-has", "Bearer "):
+            answer = await page.client.get("/", headers={"Authorization": shown}, allow_redirects=False)
+            assert answer.status == 303
+        await page.client.get("/", allow_redirects=False)
+        metrics = page.metrics.exposition().decode()
+        assert 'requests_refused_total{reason="unknown",service="lookup"} 1.0' in metrics
+        assert 'requests_refused_total{reason="malformed",service="lookup"} 1.0' in metrics
+        assert 'requests_refused_total{reason="missing",service="lookup"} 0.0' in metrics
+
+
 async def test_a_key_opens_a_session_in_a_cookie_that_no_script_and_no_other_site_gets() -> None:
     async with paged(lookup_key()) as page:
         answer = await sign_in(page)
