@@ -18,6 +18,7 @@ from jmespath import functions
 
 from schemas.errors import DeadCode, EventError, SettingError
 from schemas.event import TRANSPORT_FIELDS
+from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.strict_json import canonical_json, read_json
 from schemas.times import MICROSECONDS_PER_SECOND, format_time
 
@@ -26,6 +27,8 @@ _TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE: Final = frozenset({"false", "f", "no", "n", "off", "0"})
 _NUMBER: Final = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 _CACHED_ZONES_MAX: Final = 64
+#: Characters that a function may make: no larger text fits in an event, and a record alone may not fill the memory.
+TEXT_LENGTH_MAX: Final = EVENT_SIZE_BYTES_MAX
 _DIGEST_LENGTH_BYTES: Final = 16
 #: Names that a record has besides its own where a mapping reads them: how it came, and when.
 REQUEST_NAME: Final = "_request"
@@ -162,7 +165,16 @@ class MappingFunctions(functions.Functions):
 
     @functions.signature(_ANY, {"types": ["string"]}, {"types": ["string"]})
     def _func_replace(self, value: Any, old: str, new: str) -> Any:
-        return _text(value).replace(old, new) or None
+        if not old:
+            raise failed("replace needs something to replace")
+        text = _text(value)
+        _reject_long(len(text) + text.count(old) * (len(new) - len(old)))
+        return text.replace(old, new) or None
+
+    @functions.signature({"types": ["string"]}, {"types": ["array-string"]})
+    def _func_join(self, separator: str, texts: list[str]) -> Any:
+        _reject_long(sum(map(len, texts)) + len(separator) * max(len(texts) - 1, 0))
+        return separator.join(texts)
 
     @functions.signature(_MORE)
     def _func_coalesce(self, *values: Any) -> Any:
@@ -171,6 +183,7 @@ class MappingFunctions(functions.Functions):
     @functions.signature(_MORE)
     def _func_concat(self, *values: Any) -> Any:
         texts = [_text(value) for value in values]
+        _reject_long(sum(map(len, texts)))
         return "".join(texts) if all(texts) else None
 
     @functions.signature({"types": [], "variadic": True})
@@ -201,6 +214,11 @@ class MappingFunctions(functions.Functions):
         if text in _FALSE:
             return False
         raise failed(f"{text[:64]!r} is neither yes nor no")
+
+
+def _reject_long(length: int) -> None:
+    if length > TEXT_LENGTH_MAX:
+        raise failed(f"a text of {length} characters, at most {TEXT_LENGTH_MAX} are made")
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ from schemas.errors import DeadCode, EventError, SettingError
 from schemas.event import CloudEvent, parse_structured
 from schemas.event_data import EventData
 from schemas.mapping import InputFormat, Mapping, load_mapping, load_mappings
-from schemas.mapping_functions import MappingFunctions
+from schemas.mapping_functions import TEXT_LENGTH_MAX, MappingFunctions
 from schemas.sources import Source, SourceRegistry
 from tests.schemas.test_event import JSON
 
@@ -292,6 +292,27 @@ def test_mappings_are_found_by_their_source(tmp_path: Path) -> None:
 
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["replace(long, 'a', long)", "join(long, many)", "join('', [long, long, long])", "long" + " | concat(@, @)" * 40],
+)
+def test_a_record_that_would_make_a_text_without_an_end_costs_that_record(expression: str) -> None:
+    message = fault(expression, {"long": "a" * 100_000, "many": ["b"] * 50_000})
+    assert f"at most {TEXT_LENGTH_MAX} are made" in message
+
+
+def test_texts_of_the_greatest_length_are_made() -> None:
+    half = "a" * (TEXT_LENGTH_MAX // 2)
+    assert result("concat(half, half)", {"half": half}) == half * 2
+    assert result("join('', [half, half])", {"half": half}) == half * 2
+    assert result("replace(half, 'a', 'bb')", {"half": half}) == "bb" * len(half)
+    assert result("replace(whole, 'a', '')", {"whole": half * 4}) is None
+
+
+def test_replacing_nothing_is_a_bad_row() -> None:
+    assert "replace needs something to replace" in fault("replace(t, e, 'x')", {"t": "abc", "e": ""})
 
 
 def test_every_function_and_key_is_documented() -> None:
