@@ -2,6 +2,7 @@
 
 GoldenthreadError
 ├── EventError                 one event is wrong: it goes to `dead`, or the sender is answered 4xx
+├── UnusableSchemaError        an Avro schema can't be read by; records that it wrote lie in `dead`
 ├── SettingError               a setting, mapping, policy or registration is wrong: the program does not start
 ├── OperatorNeeded             a restart heals nothing; exit 4, supervisors stop everything
 │   ├── StateError             the local state and the log disagree
@@ -80,6 +81,10 @@ class EventError(GoldenthreadError):
         self.code = code
         self.message = message
         self.pointer = pointer
+
+
+class UnusableSchemaError(GoldenthreadError):
+    """Correct the Avro schema as the message says, and register it with all that it names; then retry its records."""
 
 
 class SettingError(GoldenthreadError):

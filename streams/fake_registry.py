@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, NoReturn, Self
 from aiohttp import web
 
 from schemas.avro.compatibility import Level, differences
-from schemas.avro.reading import AvroReader, UnusableSchemaError
+from schemas.avro.reading import AvroReader
+from schemas.errors import UnusableSchemaError
 
 HOST: Final = "127.0.0.1"
 SCHEMAS_MAX: Final = 10_000

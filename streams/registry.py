@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Final
 
 from schemas.avro.public_schemas import public_schemas, subject_of
-from schemas.avro.reading import AvroReader, UnusableSchemaError
-from schemas.errors import DeadCode, EventError, RegistryAway
+from schemas.avro.reading import AvroReader
+from schemas.errors import DeadCode, EventError, RegistryAway, UnusableSchemaError
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.topics import Catalogue, Topic
 from streams.logs import logger

@@ -20,8 +20,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from schemas.avro.framing import SCHEMA_ID_MAX
-from schemas.avro.reading import UnusableSchemaError
-from schemas.errors import RegistryAway, RegistryRefused, SettingError
+from schemas.errors import RegistryAway, RegistryRefused, SettingError, UnusableSchemaError
 from schemas.strict_json import UNREADABLE
 
 TIMEOUT_SECONDS: Final = 5.0

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastavro import parse_schema
 
-from schemas.avro.reading import UnusableSchemaError
+from schemas.errors import UnusableSchemaError
 
 # Numbers and texts that may be read as a wider or another type.
 _PROMOTIONS: Final = {

@@ -41,7 +41,7 @@ from schemas.avro.values import (
     to_base64,
     union_of,
 )
-from schemas.errors import DeadCode, EventError, GoldenthreadError
+from schemas.errors import DeadCode, EventError, UnusableSchemaError
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.strict_json import UNREADABLE, pointer_to, read_json
 
@@ -54,10 +54,6 @@ _ALLOWANCE_PER_BYTE: Final = 64
 _ALLOWANCE_PER_BOUND: Final = 4
 _NAMED: Final = ("record", "error", "enum", "fixed")
 _ENCODE: Final = msgspec.json.Encoder().encode
-
-
-class UnusableSchemaError(GoldenthreadError):
-    """The text is no Avro schema that can be read by; the message says why."""
 
 
 class AvroReader:

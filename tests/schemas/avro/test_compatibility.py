@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from schemas.avro.compatibility import Level, differences, unreadable
 from schemas.avro.public_schemas import public_schemas, released_schemas
-from schemas.avro.reading import UnusableSchemaError
 from schemas.avro.writing import AvroWriter
+from schemas.errors import UnusableSchemaError
 from schemas.topics import PUBLIC_TOPICS, Topic
 from tests.schemas.avro.documents import documents
 

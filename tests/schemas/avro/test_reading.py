@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.avro.framing import frame_of, is_framed, schema_id_of
-from schemas.avro.reading import AvroReader, UnusableSchemaError
+from schemas.avro.reading import AvroReader
 from schemas.avro.values import DEPTH_MAX
-from schemas.errors import DeadCode, EventError
+from schemas.errors import DeadCode, EventError, UnusableSchemaError
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.strict_json import read_json
 from tests.schemas.avro.any_avro import Sample, mutated, samples, written
