@@ -22,6 +22,10 @@ DATA_LENGTH_MAX: Final = 4_000
 ELSEWHERE: Final = "elsewhere"
 # C0, DEL and C1 but for the line feed, and the characters that turn the direction of a line or break it.
 _STEERING: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# Marks that stand above and below a letter: no script needs so many on one, and hundreds are drawn over other lines.
+_MARKS_MAX: Final = 4
+_MARK: Final = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_MARKS: Final = re.compile(f"({_MARK}{{{_MARKS_MAX}}})({_MARK}+)")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SPANS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -54,10 +58,11 @@ ROLES: Final = {
 
 
 def plain(text: object, length_max: int = TEXT_LENGTH_MAX) -> str:
-    """A text of an event as it is, but for what would steer the line, and no longer than this."""
+    """A text of an event as it is, but for what would steer the line or leave it, and no longer than this."""
     whole = str(text)
     cut = whole if len(whole) <= length_max else f"{whole[:length_max]}… ({len(whole):,} characters)"
-    return _STEERING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", cut)
+    kept = _MARKS.sub(lambda found: f"{found[1]}⟨{len(found[2])} marks⟩", cut)
+    return _STEERING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", kept)
 
 
 def value_text(encoded: bytes) -> str:

@@ -29,6 +29,16 @@ def test_values_of_traits_read_as_people_write_them(encoded: bytes, text: str) -
     assert words.value_text(encoded) == text
 
 
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u20dd"])
+def test_marks_in_heaps_do_not_leave_their_line(mark: str) -> None:
+    assert words.plain("z" + mark * 300 + "a") == "z" + mark * 4 + "⟨296 marks⟩a"
+
+
+@pytest.mark.parametrize("text", ["Việt Nam", "a\u0302\u0323\u0301", "שָׁלוֹם", "पत्नी", "👩🏽‍🚀"])
+def test_letters_with_the_marks_of_their_script_are_shown_as_they_are(text: str) -> None:
+    assert words.plain(text) == text
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
