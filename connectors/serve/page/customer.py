@@ -7,9 +7,16 @@ import msgspec
 from connectors.serve.page.words import plain, pretty_json, value_text
 from connectors.serve.timeline import Page
 from schemas.document import ContextDocument, Permission, Trait
+from schemas.enrichment.reading import folded
 
 _DOCUMENT: Final = msgspec.json.Decoder(ContextDocument)
-_NAMES: Final = (("name",), ("first_name", "last_name"), ("first_name",), ("last_name",))
+# What a person is called, by the names of traits that the name enricher reads too, in their folded form.
+_WHOLE: Final = ("name", "fullname", "displayname")
+_GIVEN: Final = ("firstname", "givenname")
+_FAMILY: Final = ("lastname", "familyname", "surname")
+_NICK: Final = ("nickname",)
+#: Which names are shown together, the best first.
+CALLED: Final = ((_WHOLE,), (_GIVEN, _FAMILY), (_GIVEN,), (_FAMILY,), (_NICK,))
 
 
 class TraitLine(NamedTuple):
@@ -65,10 +72,11 @@ def read_document(encoded: bytes) -> ContextDocument:
 
 def display_name(document: ContextDocument) -> str:
     """What people call the customer: its name, or its home's value."""
-    for names in _NAMES:
-        found = [document.traits[name] for name in names if name in document.traits]
-        if len(found) == len(names):
-            return plain(" ".join(value_text(trait.value) for trait in found), 120)
+    texts = _texts(document.traits)
+    for parts in CALLED:
+        found = [next((texts[name] for name in names if name in texts), None) for names in parts]
+        if None not in found:
+            return plain(" ".join(filter(None, found)), 120)
     shown = document.identifiers
     return plain(f"{shown[0].kind} {shown[0].value}", 120) if shown else "A customer"
 
@@ -104,6 +112,16 @@ def timeline_page(page: Page) -> TimelinePage:
         for shown in page.interactions
     ]
     return TimelinePage(entries, page.next, page.horizon)
+
+
+def _texts(traits: dict[str, Trait]) -> dict[str, str]:
+    """Traits that are texts, by their folded names; of several with one name the customer's own, then the newest."""
+    said: dict[str, str] = {}
+    for name, trait in sorted(traits.items(), key=lambda one: (one[1].via is None, one[1].time)):
+        value = msgspec.json.decode(trait.value)
+        if isinstance(value, str) and value.strip():
+            said[folded(name)] = value
+    return said
 
 
 def _trait_line(name: str, trait: Trait) -> TraitLine:

@@ -120,10 +120,11 @@ def ago(time: str | None, now_us: int) -> str:
 
 
 def span_of_last_sight(bucket_us: int, first_us: int, now_us: int) -> str:
-    """When a link was seen last, which is kept by 30-day spans: the days between which it was."""
+    """When a link was seen last, as far as is known, since that is kept by 30-day spans: `on` a day, or between two."""
     start = max(bucket_us, first_us)
     end = max(start, min(now_us, bucket_us + SIGHT_BUCKET_DAYS * MICROSECONDS_PER_DAY - 1))
-    return f"{day(format_time(start))} and {day(format_time(end))}"
+    earliest, latest = day(format_time(start)), day(format_time(end))
+    return f"on {latest}" if earliest == latest else f"on a day from {earliest} to {latest}"
 
 
 def seconds_text(seconds: float) -> str:

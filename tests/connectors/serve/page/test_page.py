@@ -1,15 +1,20 @@
 """The page as HTML: what it shows, what it says when it can't, and what a browser is told to do with it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 
+from connectors.serve.page.customer import CALLED, display_name
 from connectors.serve.page.dead_watch import DeadLetters
 from connectors.serve.page.handlers import TIMELINE_SIZE
+from schemas.document import ContextDocument, Trait
+from schemas.enrichment.name import TRAITS
 from schemas.identity_policy import Grade
 from schemas.roles import ATTACHED
 from tests.connectors.serve.page.support import FORM, Paged, paged, text_of
-from tests.connectors.serve.support import DAY_US, NOW_US, shown
+from tests.connectors.serve.support import DAY_US, NOW_US, Copy, shown
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
@@ -123,6 +128,50 @@ async def test_the_timeline_is_paged_with_and_without_scripts(page: Paged) -> No
     assert "<html" not in await (await page.client.get(fragment)).text()
     assert "Back to the newest" in await page.get(whole)
     assert "No such page" in await page.get(f"/customers/{customer}?cursor=nonsense", 404)
+
+
+@pytest.mark.parametrize(
+    ("traits", "heading"),
+    [
+        ({"firstName": "Ann", "lastName": "Example"}, "Ann Example"),
+        ({"Given Name": "Ann", "surname": "Example"}, "Ann Example"),
+        ({"first_name": "Ann", "fullName": "Ann B. Example"}, "Ann B. Example"),
+        ({"firstName": "Ann", "name": None, "displayName": "  "}, "Ann"),
+        ({"family-name": "Example", "company": "ACME"}, "Example"),
+        ({"nickname": "Annie"}, "Annie"),
+        ({"company": "ACME", "name": {"first": "Ann"}}, "email ann@example.com"),
+    ],
+)
+async def test_the_heading_is_the_name_however_its_trait_is_written(
+    page: Paged, traits: dict[str, Any], heading: str
+) -> None:
+    customer = page.customer("ann@example.com", **traits)
+    html = await (await page.client.get(f"/customers/{customer}")).text()
+    assert f'<h1 id="name"><bdi>{heading}</bdi></h1>' in html
+
+
+def test_of_two_spellings_of_a_name_the_customers_own_one_counts_then_the_newest() -> None:
+    def trait(value: str, day: int, via: str | None = None) -> Trait:
+        return Trait(msgspec.Raw(msgspec.json.encode(value)), f"2024-10-0{day}T00:00:00Z", "crm", "e-1", via)
+
+    document = msgspec.json.decode(Copy().context("c", shown("email", "a@example.com")), type=ContextDocument)
+    document.traits = {
+        "first_name": trait("Old", 1),
+        "firstName": trait("New", 2),
+        "FirstName": trait("Guest", 3, "cookie"),
+    }
+    assert display_name(document) == "New"
+
+
+def test_the_heading_knows_no_name_that_is_not_tidied() -> None:
+    assert {name for parts in CALLED for names in parts for name in names} <= set(TRAITS)
+
+
+async def test_the_timeline_follows_what_is_known_and_the_customers_id_comes_last(page: Paged) -> None:
+    customer = page.customer("ann@example.com")
+    html = await (await page.client.get(f"/customers/{customer}")).text()
+    places = [html.index(f'<h2 id="{name}"') for name in ("traits", "timeline", "hanging", "permissions", "refs")]
+    assert [*places, html.index("Customer id")] == sorted([*places, html.index("Customer id")])
 
 
 async def test_whatever_events_wrote_is_text(page: Paged) -> None:
@@ -239,3 +288,5 @@ async def test_a_customer_shows_permissions_and_how_identifiers_hang_together(pa
     assert "ann@example.com and c-1 only claimed: typed, not proven" in text
     assert html.count("<circle") >= 2
     assert 'class="link claimed to-home"' in html
+    assert "gold: to the home" in text
+    assert "the last sight is kept by spans of 30 days" in text

@@ -58,6 +58,19 @@ def test_moments_are_utc_and_what_is_no_time_is_shown_as_it_is() -> None:
     assert words.moment(None) == "never"
 
 
+@pytest.mark.parametrize(
+    ("bucket", "first", "now", "text"),
+    [
+        (0, 9, 20, "on a day from 10 Jan 1970 to 21 Jan 1970"),
+        (0, 9, 90, "on a day from 10 Jan 1970 to 30 Jan 1970"),
+        (0, 9, 9, "on 10 Jan 1970"),
+    ],
+)
+def test_the_last_sight_is_told_as_far_as_it_is_known(bucket: int, first: int, now: int, text: str) -> None:
+    day_us = 86_400 * SECOND_US
+    assert words.span_of_last_sight(bucket * day_us, first * day_us, now * day_us) == text
+
+
 @pytest.mark.parametrize(("rate", "text"), [(0, "0"), (0.1, "0.1"), (12.34, "12.3"), (1234.5, "1,234")])
 def test_rates_have_as_many_digits_as_tell_something(rate: float, text: str) -> None:
     assert words.rate_text(rate) == text
