@@ -4,6 +4,7 @@ YAML itself takes a key that stands twice and keeps the last, lets a few lines o
 and knows no end of nesting. `_verify` looks at what a file is made of before anything is made of it.
 """
 
+import datetime as dt
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,22 +64,37 @@ def decode_yaml(
         return msgspec.yaml.decode(content, type=shape)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        place = place.removesuffix("`")
+        unnamed = place.removesuffix("`")
+        place = _named_place(unnamed, content, shape)
         word = message.partition("unknown field `")[2].rstrip("`")
         if word:
             here: type[msgspec.Struct] = next(
-                (found for start, found in (inner or {}).items() if place.startswith(start)), shape
+                (found for start, found in (inner or {}).items() if unnamed.startswith(start)), shape
             )
             known = [field.encode_name for field in msgspec.structs.fields(here)]
             message = f"unknown key {word!r}{suggestion(word, known)}"
         place = place.strip(".")
         raise SettingError(f"{name}: {place + ': ' if place else ''}{message}") from None
     except UNREADABLE as error:
-        raise SettingError(f"{name}: {error}") from None
+        raise SettingError(f"{name}: {_reason(error)}") from None
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         # What looks like a time or a number and is none, such as 2026-99-99: the parser stumbles over it.
         reason = str(error) or type(error).__name__
         raise SettingError(f"{name}: a value can't be read ({reason}); put texts in quotes") from None
+
+
+def _named_place(place: str, content: bytes, shape: type[msgspec.Struct]) -> str:
+    """The place of an error with the name of the entry that it is in, which msgspec leaves out: `.sources[...]`."""
+    top, hole, rest = place.partition("[...]")
+    whole = msgspec.yaml.decode(content)
+    entries = whole.get(top.removeprefix(".")) if hole and isinstance(whole, dict) else None
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        try:
+            alone = {**whole, top.removeprefix("."): {name: entry}}
+            msgspec.convert(alone, shape, builtin_types=(dt.datetime, dt.date))
+        except msgspec.ValidationError:
+            return f"{top}.{name}{rest}"
+    return place
 
 
 @dataclass
@@ -167,4 +183,17 @@ def _verify(content: bytes, name: str) -> None:
                 place = "" if event.start_mark is None else f"line {event.start_mark.line + 1}: "
                 raise SettingError(f"{name}: {place}{refused}") from None
     except yaml.YAMLError as error:
-        raise SettingError(f"{name}: {error}") from None
+        raise SettingError(f"{name}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong and where, without the parser's own name for what it was given."""
+    # msgspec passes on what the parser says as its own error.
+    error = error.__context__ if isinstance(error.__context__, yaml.YAMLError) else error
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        context = f" ({error.context})" if error.context else ""
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}{context}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"at position {error.position}: {error.reason}"
+    return str(error)

@@ -45,6 +45,22 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(content: str) -> None:
     assert "line " in message
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("tables: [", "line 2, column 1: did not find expected node content"),
+        ("tables:\n\ta: 1", "line 2, column 1: found character that cannot start any token"),
+        ("tables: {a: {k: 1}\n  b: 2", "line 2, column 3: did not find expected ',' or '}'"),
+        ("tables: *absent", "line 1, column 9: found undefined alias"),
+        ("tables: \x07", "at position 8: control characters are not allowed"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_its_line_in_the_file_that_has_it(content: str, told: str) -> None:
+    message = _refusal(content)
+    assert message.startswith(f"some.yaml: {told}")
+    assert "byte string" not in message
+
+
 def test_the_same_key_may_stand_in_different_places() -> None:
     content = b"tables: {a: {k: k, v: {k: v}}, b: [{k: 1}, {k: 2}, k, k]}"
     read = decode_yaml(content, _Shape, "some.yaml")
