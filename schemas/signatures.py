@@ -23,6 +23,7 @@ SECRET_LENGTH_MIN: Final = 8
 # A header lists one signature, or a few while a secret is replaced.
 _PARTS_MAX: Final = 16
 _BODY: Final = "body"
+_HEADER_PREFIX: Final = "header."
 _PLACES: Final = re.compile(r"\{([^{}]*)\}")
 _SEPARATORS: Final = re.compile(r"[,\s]+")
 
@@ -38,7 +39,8 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encoding: Literal["hex", "base64"] = "hex"
     #: What stands before the signature in the header.
     prefix: str = ""
-    #: What is signed: `{body}` is the body, any other name a part `name=...` of the header, or else another header.
+    #: What is signed: `{body}` is the body, a name with a hyphen a header, `{header.NAME}` one of any name, and any
+    #: other name a part `name=...` of the signature's header.
     signed: str = "{body}"
     #: How the secret is written.
     secret_encoding: Literal["text", "hex", "base64"] = "text"  # noqa: S105 - how it is written, not what it is.
@@ -51,13 +53,21 @@ class SignatureCheck:
         signature: How they are signed.
         environment: Where the secret is.
         place: What the signature belongs to, for errors.
+        requests_per_second: Signed requests that are taken; None: as many as of a key without a limit of its own.
 
     Raises:
         SettingError: the secret is missing or unusable, or what is signed does not hold the body.
     """
 
-    def __init__(self, signature: Signature, environment: Mapping[str, str], place: str) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        environment: Mapping[str, str],
+        place: str,
+        requests_per_second: float | None = None,
+    ) -> None:
         verify_signature(signature, place)
+        self.requests_per_second = requests_per_second
         self.header = signature.header.lower()
         self._signature = signature
         self._secret = _secret(signature, environment, place)
@@ -70,7 +80,7 @@ class SignatureCheck:
         parts = [part for part in _SEPARATORS.split(headers.get(self.header, "")) if part][:_PARTS_MAX]
         given = [part.removeprefix(prefix) for part in parts if part.startswith(prefix)]
         named = dict(part.split("=", 1) for part in parts if "=" in part)
-        message = self._message({**headers, **named}, body)
+        message = self._message(headers, named, body)
         if message is None:
             return False
         digest = hmac.digest(self._secret, message, self._signature.algorithm)
@@ -82,18 +92,29 @@ class SignatureCheck:
             found |= hmac.compare_digest(shown, expected)
         return found
 
-    def _message(self, values: Mapping[str, str], body: bytes) -> bytes | None:
+    def _message(self, headers: Mapping[str, str], parts: Mapping[str, str], body: bytes) -> bytes | None:
         message = b""
         for place, text in enumerate(self._signed):
             if place % 2 == 0:
                 message += text.encode()
             elif text == _BODY:
                 message += body
-            elif text in values or text.lower() in values:
-                message += values.get(text, values.get(text.lower(), "")).encode(errors="surrogateescape")
             else:
-                return None
+                # Which of both it is, the registration alone decides: whoever could put a part in a header's place
+                # could send what is signed with other headers, and mappings read those.
+                header = _header_named(text)
+                value = parts.get(text) if header is None else headers.get(header)
+                if value is None:
+                    return None
+                message += value.encode(errors="surrogateescape")
         return message
+
+
+def _header_named(name: str) -> str | None:
+    """The header that a name in `signed` stands for, in lower case; None where it is a part."""
+    if name.lower().startswith(_HEADER_PREFIX):
+        return name[len(_HEADER_PREFIX) :].lower()
+    return name.lower() if "-" in name else None
 
 
 def verify_signature(signature: Signature, place: str) -> None:

@@ -61,7 +61,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_key: str | None = None
     #: Several keys, all of which count: the old one and the new one while keys are changed.
     write_keys: tuple[str | WriteKeyEntry, ...] = ()
-    #: What its keys may send together.
+    #: What its keys, and the requests that are signed as its own, may send together.
     requests_per_second: RequestRate | None = None
     #: How its webhooks are signed; one that is not signed so is refused.
     signature: Signature | None = None
@@ -99,8 +99,7 @@ class SourceRegistry:
         self.folder = folder or Path()
         self._defaults: dict[str, str] = {}
         for name, source in self.sources.items():
-            for label in source.grades.values():
-                Grade.of(label)
+            _verify_grades(name, source)
             if source.signature is not None:
                 verify_signature(source.signature, f"source {name!r}")
             if source.default_for is None:
@@ -137,7 +136,7 @@ class SourceRegistry:
             yield WriteKey(key.source, digest, key.expires_us, rate)
 
     def signatures(self, environment: Mapping[str, str]) -> dict[str, SignatureCheck]:
-        """How the webhooks of those sources are verified that have a signature.
+        """How the webhooks of those sources are verified that have a signature, and how many are taken.
 
         Args:
             environment: Where their secrets are.
@@ -146,7 +145,7 @@ class SourceRegistry:
             SettingError: a secret is missing there, or unusable.
         """
         return {
-            name: SignatureCheck(source.signature, environment, f"source {name!r}")
+            name: SignatureCheck(source.signature, environment, f"source {name!r}", source.requests_per_second)
             for name, source in self.sources.items()
             if source.signature is not None
         }
@@ -163,6 +162,14 @@ class SourceRegistry:
                     raise SettingError(
                         f"source {name!r} names channel {channel!r}, which is none of {', '.join(channels)}"
                     )
+
+
+def _verify_grades(name: str, source: Source) -> None:
+    for event_type, label in source.grades.items():
+        try:
+            Grade.of(label)
+        except SettingError as error:
+            raise SettingError(f"source {name!r}: grades: {event_type}: {error}") from None
 
 
 class _GivenKey(NamedTuple):
@@ -190,4 +197,7 @@ def load_sources(path: Path) -> SourceRegistry:
         SettingError: the file can't be read, is no YAML, or has an unknown key or a wrong value; it says which.
     """
     decoded = decode_yaml(read_yaml_file(path), _SourcesFile, str(path), _SHAPES)
-    return SourceRegistry(decoded.sources, path.parent)
+    try:
+        return SourceRegistry(decoded.sources, path.parent)
+    except SettingError as error:
+        raise SettingError(f"{path}: {error}") from error

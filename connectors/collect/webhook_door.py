@@ -2,7 +2,8 @@
 
 A request takes these steps:
 1. who: the source's signature where one is registered, otherwise a key, in `Authorization` or, for tools that can be
-   given nothing but an address, in the query parameter `key`. Logs hold no queries;
+   given nothing but an address, in the query parameter `key`. Logs hold no queries. Strangers get one answer for all
+   sources, registered or not; which header lacks its signature is for those who show a key of the source;
 2. room and body, in the order that `delivery` says; a signature needs the body first;
 3. a challenge of a tool that verifies the address is answered, and nothing is taken;
 4. the records in the body, each mapped and judged as intake will: good ones are events, bad ones are set aside with
@@ -22,7 +23,15 @@ from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS, event_problem
 from connectors.collect.sorting import SetAside, Sorted, sort
 from connectors.collect.webhook_request import described_request, header_texts, kept_request
-from connectors.web.access import IN_HANDLER, PRINCIPAL, Principal, Refusal, Role, require_own_sources
+from connectors.web.access import (
+    IN_HANDLER,
+    PRINCIPAL,
+    AccessRefused,
+    Principal,
+    Refusal,
+    Role,
+    require_own_sources,
+)
 from connectors.web.guard import ACCESS, admit, credential_of
 from connectors.web.operations import Answer, Content, Operation, Parameter
 from connectors.web.problems import (
@@ -54,6 +63,11 @@ NO_SUCH_WEBHOOK: Final = ProblemKind(
     404,
     "No such webhook",
     "No source of this name is registered with a mapping. Register it in sources.yaml, or correct the address.",
+)
+#: What everybody is told who proves nothing, whatever source is asked for.
+WHO: Final = (
+    "A key that is known and has not expired is needed, or, where the source's webhooks are signed, a right signature "
+    "in the header that its registration names."
 )
 # A longer one is no challenge of any tool, and would make this service repeat what it is told.
 _CHALLENGE_LENGTH_MAX: Final = 1024
@@ -205,18 +219,29 @@ class WebhookDoor:
 
     @staticmethod
     def _admit_by_key(request: web.Request, source: str) -> None:
-        credential: str | None = None
-        if request.app[ACCESS].enabled:
-            # What stands in the address was put there for us; an Authorization may be the tool's own.
-            given = (request.query.get(name) for name in KEY_PARAMETERS)
-            credential = next((key for key in given if key), None) or credential_of(request)
-        require_own_sources(admit(request, credential), {"": source})
+        try:
+            principal = admit(request, _credential(request))
+        except AccessRefused as refused:
+            if refused.kind is not UNAUTHENTICATED:
+                raise
+            raise request.app[ACCESS].unauthenticated(refused.reason, refused.key_name, WHO) from None
+        require_own_sources(principal, {"": source})
 
     @staticmethod
     def _admit_by_signature(request: web.Request, source: str, signature: SignatureCheck, body: bytes) -> None:
+        access = request.app[ACCESS]
         if not signature.matches(header_texts(request), body):
             missing = signature.header not in request.headers
-            raise request.app[ACCESS].unauthenticated(Refusal.MISSING if missing else Refusal.UNKNOWN, source)
+            detail = WHO
+            if _is_known(request, source):
+                fault = "missing" if missing else "wrong"
+                detail = (
+                    f"The signature in the header {signature.header} is {fault}; the webhooks of this source are "
+                    "signed, and a key alone is not enough."
+                )
+            raise access.unauthenticated(Refusal.MISSING if missing else Refusal.UNKNOWN, source, detail)
+        # Only what is the source's own counts: nobody else can use its requests up.
+        access.count_signed(source, signature.requests_per_second)
         request[PRINCIPAL] = Principal(source, frozenset({Role.COLLECT}), source)
 
     @staticmethod
@@ -257,6 +282,23 @@ class WebhookDoor:
             return SetAside(error, record.original, f"hook:{source}", _headers(source, record, noted))
 
         return await sort(records, judge, set_aside)
+
+
+def _credential(request: web.Request) -> str | None:
+    if not request.app[ACCESS].enabled:
+        return None
+    # What stands in the address was put there for us; an Authorization may be the tool's own.
+    given = (request.query.get(name) for name in KEY_PARAMETERS)
+    return next((key for key in given if key), None) or credential_of(request)
+
+
+def _is_known(request: web.Request, source: str) -> bool:
+    """Whether whoever asks may know how the source is registered: with a key for it, or where no key is configured."""
+    try:
+        principal = request.app[ACCESS].admit(_credential(request), frozenset({Role.COLLECT}))
+    except AccessRefused:
+        return False
+    return principal.source in (None, source)
 
 
 def _headers(source: str, record: BodyRecord, noted: bytes | None) -> tuple[Header, ...]:

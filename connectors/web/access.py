@@ -280,13 +280,26 @@ class Access:
             )
         return _principal(key)
 
-    def unauthenticated(self, reason: Refusal, key_name: str | None = None) -> AccessRefused:
-        """The one answer to whoever shows no good key."""
+    def count_signed(self, source: str, requests_per_second: float | None) -> None:
+        """Count a request that is signed as the source's own, which needs no key, together with those of its keys.
+
+        Raises:
+            AccessRefused: 429.
+        """
+        roles = frozenset({Role.COLLECT})
+        self._count(
+            AccessKey(name=source, roles=roles, digest=b"", source=source, requests_per_second=requests_per_second)
+        )
+
+    def unauthenticated(
+        self, reason: Refusal, key_name: str | None = None, detail: str = UNAUTHENTICATED.meaning
+    ) -> AccessRefused:
+        """The one answer to whoever shows no good key; `detail` where a door takes other proof too."""
         challenge = f"{_CHALLENGE}, {_BASIC_CHALLENGE}" if self.takes_basic else _CHALLENGE
         return AccessRefused(
             reason,
             UNAUTHENTICATED,
-            UNAUTHENTICATED.meaning,
+            detail,
             key_name=key_name,
             headers={hdrs.WWW_AUTHENTICATE: challenge},
         )
@@ -310,7 +323,7 @@ class Access:
             raise AccessRefused(
                 Refusal.RATE_LIMITED,
                 RATE_LIMITED,
-                f"The key may send {limit:g} requests a second.",
+                f"The {'key' if key.source is None else 'source'} may send {limit:g} requests a second.",
                 key_name=key.name,
                 headers=retry_after(whole_s) | {"RateLimit-Policy": policy, "RateLimit": f'"key";r=0;t={whole_s}'},
             )

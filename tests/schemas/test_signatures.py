@@ -68,6 +68,35 @@ def test_secrets_are_written_as_text_hex_or_base64() -> None:
     assert not check(encoded).matches(header, b"body")
 
 
+def signed(message: bytes) -> str:
+    return base64.b64encode(hmac.digest(SECRET.encode(), message, "sha256")).decode()
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "Webhook-Id", "header.webhook-id", "header.Webhook-Id"])
+def test_no_part_of_the_signature_stands_for_a_header(name: str) -> None:
+    checked = check(encoding="base64", signed=f"{{{name}}}.{{body}}")
+    right = signed(b"msg_1.body")
+    assert checked.matches({"x-signature": right, "webhook-id": "msg_1"}, b"body")
+    # A captured request with another header, which a mapping would read, or without it.
+    part = name.removeprefix("header.")
+    for captured in (f"{part}=msg_1 {right}", f"{name}=msg_1,{right}", f"webhook-id=msg_1 {right}", right):
+        assert not checked.matches({"x-signature": captured, "webhook-id": "msg_2"}, b"body")
+        assert not checked.matches({"x-signature": captured}, b"body")
+
+
+def test_no_header_stands_for_a_part_of_the_signature() -> None:
+    checked = check(prefix="v1=", encoding="base64", signed="{t}.{body}")
+    assert checked.matches({"x-signature": f"t=1,v1={signed(b'1.body')}", "t": "2"}, b"body")
+    assert not checked.matches({"x-signature": f"t=2,v1={signed(b'1.body')}", "t": "1"}, b"body")
+    assert not checked.matches({"x-signature": f"v1={signed(b'1.body')}", "t": "1"}, b"body")
+
+
+def test_a_header_without_a_hyphen_is_named_as_one() -> None:
+    checked = check(encoding="base64", signed="{header.Timestamp}.{body}")
+    assert checked.matches({"x-signature": signed(b"1.body"), "timestamp": "1"}, b"body")
+    assert not checked.matches({"x-signature": f"timestamp=1,{signed(b'1.body')}"}, b"body")
+
+
 @given(st.text(), st.binary(max_size=50), st.text(max_size=9))
 def test_nothing_but_the_signature_matches_and_nothing_raises(header: str, body: bytes, other: str) -> None:
     plain, timed = check(prefix="v1="), check(prefix="v1=", signed="{t}.{x-other}.{body}")

@@ -57,6 +57,29 @@ def test_a_wrong_registration_is_refused(tmp_path: Path, text: str, told: str) -
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("registration", "told"),
+    [
+        ("{rnk: 1}", "sources.shop: unknown key 'rnk'; did you mean 'rank'?"),
+        ("{rank: high}", "sources.shop.rank: "),
+        ("{grades: {login.done: 1}}", "sources.shop.grades[...]: "),
+        ("{signature: {header: X, secrt: x}}", "sources.shop.signature: unknown key 'secrt'; did you mean 'secret'?"),
+        ("{write_keys: [{ky: long-enough}]}", "sources.shop.write_keys[0]: unknown key 'ky'; did you mean 'key'?"),
+        ("{grades: {'*': recrod}}", "source 'shop': grades: *: grade 'recrod' is none of"),
+        ("{default_for: web}", "source 'shop' is default_for"),
+        ("{write_key: short}", "source 'shop': write key 1: "),
+    ],
+)
+def test_an_error_names_the_file_and_the_source(tmp_path: Path, registration: str, told: str) -> None:
+    # A good one with a value that YAML makes a time of stands before it.
+    other = "{write_keys: [{key: long-enough, expires: 2027-01-31T00:00:00Z}]}"
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path, f"sources:\n  other: {other}\n  shop: {registration}\n")
+    message = str(caught.value)
+    assert message.count(str(tmp_path / "sources.yaml")) == 1
+    assert told in message
+
+
 def test_a_registration_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"absent\.yaml"):
         load_sources(tmp_path / "absent.yaml")

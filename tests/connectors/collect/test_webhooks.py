@@ -91,13 +91,13 @@ class Hooks:
 
 @asynccontextmanager
 async def running(
-    *, keys: bool = False, signed: Signature | None = None, records_max: int = 1000
+    *, keys: bool = False, signed: Signature | None = None, records_max: int = 1000, signed_rate: float | None = None
 ) -> AsyncIterator[Hooks]:
     registry = SourceRegistry(
         {
             "chat": Source(channel="chat", mapping="chat.yaml"),
             "picked": Source(channel="chat", mapping="picked.yaml"),
-            "signed": Source(channel="chat", mapping="signed.yaml", signature=signed),
+            "signed": Source(channel="chat", mapping="signed.yaml", signature=signed, requests_per_second=signed_rate),
             "plain": Source(channel="chat"),
         }
     )
@@ -131,7 +131,7 @@ async def running(
     ]
     service = CollectService(
         doors=[door], producer=producer, readiness=readiness, metrics=metrics, options=options,
-        access=Access(given if keys else (), role=Role.COLLECT),
+        access=Access(given if keys else (), role=Role.COLLECT, clock=clock),
     )  # fmt: skip
     async with (
         listening(service.application("1"), "127.0.0.1", 0) as (host, port),
@@ -295,6 +295,48 @@ async def test_a_signature_is_asked_for_where_no_key_is_configured() -> None:
         await assert_problem(await hooks.post(SENT, "signed"), 401, "unauthenticated")
         given = {"X-Signature": hashlib.sha256(SENT).hexdigest()}
         await assert_problem(await hooks.post(SENT, "signed", headers=given), 401, "unauthenticated")
+
+
+async def told(answer: aiohttp.ClientResponse) -> str:
+    """What a request without proof is answered."""
+    await assert_problem(answer, 401, "unauthenticated")
+    detail: str = (await answer.json(content_type=None))["detail"]
+    return detail
+
+
+async def test_strangers_are_told_the_same_of_every_source_and_senders_which_header_is_wrong() -> None:
+    signed, unsigned = {"X-Signature": "00"}, {"Authorization": "Bearer key-of-any-source"}
+    async with running(keys=True, signed=signature()) as hooks:
+        details = {
+            await told(await hooks.post(SENT, source, headers=headers))
+            for source in ("chat", "signed", "plain", "absent")
+            for headers in ({}, signed, {"Authorization": "Bearer wrong-key"}, {"Authorization": "x"})
+        }
+        assert len(details) == 1
+        assert "signature" in details.pop()
+        # The key of another source does not make one known.
+        assert "x-signature" not in await told(await hooks.post(SENT, "signed", f"?key={KEY}"))
+        missing = await told(await hooks.post(SENT, "signed", headers=unsigned))
+        assert missing.startswith("The signature in the header x-signature is missing")
+        wrong = await told(await hooks.post(SENT, "signed", headers=unsigned | signed))
+        assert wrong.startswith("The signature in the header x-signature is wrong")
+    async with running(signed=signature()) as hooks:
+        wrong = await told(await hooks.post(SENT, "signed", headers=signed))
+        assert wrong.startswith("The signature in the header x-signature is wrong")
+
+
+@pytest.mark.parametrize("keys", [True, False])
+async def test_requests_that_are_signed_count_against_the_rate_of_their_source(keys: bool) -> None:
+    async with running(keys=keys, signed=signature(), signed_rate=2) as hooks:
+        right, wrong = {"X-Signature": signed_as(SENT).hex()}, {"X-Signature": "00"}
+        for _ in range(5):
+            # What others send uses nothing up.
+            assert (await hooks.post(SENT, "signed", headers=wrong)).status == 401
+        assert [(await hooks.post(SENT, "signed", headers=right)).status for _ in range(2)] == [202, 202]
+        refused = await hooks.post(SENT, "signed", headers=right)
+        await assert_problem(refused, 429, "rate_limited")
+        assert refused.headers["Retry-After"] == "1"
+        assert len(hooks.events()) == 2
 
 
 async def test_challenges_are_answered_after_the_key() -> None:
