@@ -18,23 +18,34 @@ from streams.logs import logger
 #: What the supervisor of `up` does itself: it plays the demo, and reads metrics for its status line.
 SUPERVISOR_ROLES: Final = frozenset({Role.COLLECT, Role.METRICS})
 _METRICS_READERS: Final = frozenset({Role.METRICS, Role.ADMIN})
+#: By the names of the services' commands.
+_ROLES: Final = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "worker": Role.METRICS}
 _log = logger(__name__)
 
 
 def make_access(settings: Settings, role: Role) -> Access:
-    """The keys of the service whose role it is; write keys are for collect alone.
+    """The keys of the service whose role it is; write keys are for collect alone. Logs what is odd about them.
 
     Raises:
         SettingError: a file, a key or a value is wrong, or everybody would be let in from other machines.
     """
+    access = _access(settings, role)
+    if _nobody_reads_metrics(access):
+        _log.warning("nobody may read /metrics: no token has the role metrics", service=role.value)
+    return access
+
+
+def _access(settings: Settings, role: Role) -> Access:
     files = [path for path in (_access_file(settings), _sources_file(settings, role)) if path is not None]
     reload = AccessReload(files, _reader(settings, role))
     access = Access(reload.read(), role=role, requests_per_second_max=settings.requests_per_second_max, files=reload)
     if not access.enabled and not is_loopback(settings.host):
         raise SettingError(_everybody(settings, role))
-    if access.enabled and not any(key.roles & _METRICS_READERS for key in access.keys if not key.internal):
-        _log.warning("nobody may read /metrics: no token has the role metrics", service=role.value)
     return access
+
+
+def _nobody_reads_metrics(access: Access) -> bool:
+    return access.enabled and not any(key.roles & _METRICS_READERS for key in access.keys if not key.internal)
 
 
 def protected_services(settings: Settings) -> list[str]:
@@ -43,8 +54,17 @@ def protected_services(settings: Settings) -> list[str]:
     Raises:
         SettingError: as `make_access`, of any of them.
     """
-    roles = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "worker": Role.METRICS}
-    return [name for name, role in roles.items() if make_access(settings, role).enabled]
+    return [name for name, role in _ROLES.items() if _access(settings, role).enabled]
+
+
+def metrics_notes(settings: Settings) -> list[str]:
+    """What a start would log about metrics that nobody may read, for people.
+
+    Raises:
+        SettingError: as `make_access`, of any service.
+    """
+    unread = [name for name, role in _ROLES.items() if _nobody_reads_metrics(_access(settings, role))]
+    return [f"nobody may read /metrics of {' and '.join(unread)}: no token has the role metrics"] if unread else []
 
 
 def _access_file(settings: Settings) -> Path | None:

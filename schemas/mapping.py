@@ -103,6 +103,8 @@ class Mapping:
         self._reads_received = isinstance(time, Expression) and RECEIVED_NAME in time.columns
         #: Events get the time at which collect or the broker took them, which a file's rows do not have.
         self.leaves_out_time = time is None
+        #: Its events are on the channel of its registration, or on none.
+        self.leaves_out_channel = "channel" not in self._attributes
         #: Whether the request that brought a record is read.
         self.reads_request = REQUEST_NAME in self._reserved
         #: Of it, parts and the names in them, as far as the expressions tell.

@@ -77,11 +77,13 @@ class CheckReport(msgspec.Struct, frozen=True):
     #: Fields at the top of records that no expression reads.
     unread: tuple[str, ...]
     warnings: tuple[str, ...]
+    #: Events that are on no channel: as things stand they would be dead as `unknown_channel`.
+    without_channel: int = 0
 
     @property
     def good(self) -> bool:
-        """Every record is an event or left out on purpose, and at least one is an event."""
-        return self.dead == 0 and self.events > 0
+        """Every record is an event on a channel or left out on purpose, and at least one is an event."""
+        return self.dead == 0 and self.events > 0 and self.without_channel == 0
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,10 @@ class MappingCheck:
         elif events == 0:
             warnings.append("the mapping yields no event for any record")
         if tally.without_channel:
-            warnings.append("no channel: register the source with one in sources.yaml, or map event.channel")
+            warnings.append(
+                "no channel, so intake would refuse it as unknown_channel: register the source with a channel in "
+                "sources.yaml, map event.channel, or give --channel"
+            )
         return CheckReport(
             source=source,
             registered=source in self._judges.registry.sources,
@@ -239,4 +244,5 @@ class MappingCheck:
             silent=tuple(expression.place.rpartition(": ")[2] for expression in tally.silent) if total else (),
             unread=tuple(tally.unread)[:UNREAD_SHOWN_MAX],
             warnings=tuple(warnings),
+            without_channel=tally.without_channel,
         )

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from goldenthread.access import protected_services
+from goldenthread.access import metrics_notes, protected_services
 from goldenthread.commands.output import OUT, JsonFlag, print_json
+from goldenthread.commands.tables import shown
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring
 from goldenthread.settings import Settings, load_settings, variable_name
@@ -58,7 +59,8 @@ def check(  # noqa: PLR0917 - typer turns each into an option of its own.
 ) -> None:
     """Read settings, sources, tokens, identity policy and mappings as a start would; nothing is started.
 
-    With --sample, show what the mapping makes of each record; exit 1 where one would be a dead letter.
+    With --sample, show what the mapping makes of each record; exit 1 where one would be a dead letter, also for lack
+    of a channel.
     """
     if sample is not None:
         # Loading what enriches takes a while; nothing else needs it.
@@ -71,18 +73,27 @@ def check(  # noqa: PLR0917 - typer turns each into an option of its own.
         raise UsageError("--format, --source, --channel, --header and --query describe a sample: give --sample FILE")
     settings = load_settings()
     parts = make_parts(settings, "check", keyring(settings))
+    notes = metrics_notes(settings)
     for path in mapping or ():
-        load_mapping(path)
+        loaded = load_mapping(path)
+        if loaded.leaves_out_channel and parts.registry.source(loaded.source).channel is None:
+            notes.append(
+                f"{path}: the mapping names no channel: it needs a registration of {loaded.source} with a channel in "
+                "sources.yaml (or import --channel)"
+            )
     summary: dict[str, Any] = {
         "channels": list(parts.catalogue.channels),
         "sources": len(parts.registry.sources),
         "kinds": [kind.name for kind in parts.policy.kinds if kind.enabled],
         "mappings": len(mapping or ()),
         "protected": protected_services(settings),
+        "notes": notes,
     }
     if json:
         print_json(summary)
     else:
+        for note in notes:
+            OUT.print(shown(f"- {note}"))
         OUT.print(f"All is well: {summary['sources']} sources, {len(summary['channels'])} channels.")
 
 

@@ -1,6 +1,9 @@
 """`config check --sample`: what comes out is shown, and the exit code says whether all is well."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +111,57 @@ def test_the_report_as_json_counts_all_and_shows_the_first(checked: Checked) -> 
     assert (report["records"], report["events"], len(report["shown"])) == (7, 7, 2)
     assert report["unread"] == ["own"]
     assert set(report["silent"]) == {"event.data.summary", "event.data.topic"}
-    assert report["warnings"] == ["no channel: register the source with one in sources.yaml, or map event.channel"]
+    assert (report["without_channel"], len(report["warnings"])) == (7, 1)
+    assert report["warnings"][0].startswith("no channel, so intake would refuse it as unknown_channel: register")
     assert report["shown"][0]["identifiers"][0] == {
         "kind": "email", "given": "Ann@Example.com", "normalised": "ann@example.com",
     }  # fmt: skip
+
+
+def test_events_that_are_on_no_channel_exit_1(checked: Checked) -> None:
+    code, out = checked.run(GOOD)
+    assert (code, "! no channel, so intake would refuse it as unknown_channel" in out) == (1, True)
+    code, out = checked.run(GOOD, channel="chat")
+    assert (code, "no channel" in out) == (0, False)
+
+
+def checked_without_a_sample(*arguments: str) -> tuple[int, str, str]:
+    environment = {**os.environ, "GOLDENTHREAD_SECRET": "a secret of tests, long enough"}
+    done = subprocess.run(
+        [sys.executable, "-m", "goldenthread", "config", "check", *arguments],
+        env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_without_a_sample_a_mapping_that_names_no_channel_is_noted(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = checked_without_a_sample("--mapping", str(checked.mapping))
+    assert code == 0
+    assert "tool.yaml: the mapping names no channel: it needs a registration of tool with a channel" in out
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources: {tool: {channel: chat, mapping: tool.yaml}}")
+    monkeypatch.setenv("GOLDENTHREAD_SOURCES_FILE", str(sources))
+    code, out, _ = checked_without_a_sample("--mapping", str(checked.mapping))
+    assert (code, "channel:" in out) == (0, False)
+
+
+def test_what_is_odd_about_keys_is_a_line_of_the_command_and_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tokens = tmp_path / "access.yaml"
+    tokens.write_text("tokens: [{name: one, role: collect, token: a-token-of-tests}]")
+    monkeypatch.setenv("GOLDENTHREAD_ACCESS_FILE", str(tokens))
+    code, out, err = checked_without_a_sample()
+    note = "nobody may read /metrics of collect: no token has the role metrics"
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"- {note}"
+    assert out.splitlines()[1].startswith("All is well")
+    assert json.loads(checked_without_a_sample("--json")[1])["notes"] == [note]
+    tokens.write_text("tokens: [{name: one, roles: [collect, metrics], token: a-token-of-tests}]")
+    assert "metrics" not in checked_without_a_sample()[1]
 
 
 def test_samples_are_read_as_every_way_in_would(checked: Checked) -> None:
