@@ -5,6 +5,7 @@ No engine runs them here; whatever can be held against the code is.
 
 import re
 import tomllib
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +15,12 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from bench.generator import SOURCES_FILE
 from connectors.web.access import Role
 from goldenthread.cli import application
 from goldenthread.commands.access import ACCESS_FILE
 from goldenthread.processes.running import STOP_TIMEOUT_SECONDS
-from goldenthread.settings import Settings, load_settings
+from goldenthread.settings import Settings, load_settings, variable_name
 from streams.broker.configuration import server_properties
 from streams.broker.jars import KAFKA_VERSION
 from streams.broker.options import BrokerOptions
@@ -35,22 +37,30 @@ LINES_MAX = 200
 #: One-shots: they end, and have no health.
 ENDING = {"init", "demo"}
 ACCESS_FOLDER = "/run/goldenthread"
+EMPTY: Mapping[str, str] = {}
+OFFERED = dict(re.findall(r"^# ([A-Z0-9_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE))
+VARIABLES = {variable_name(field) for field in Settings.model_fields}
+DEPLOY = (ROOT / "docs/deploy.md").read_text()
 
 
-def with_defaults(text: str) -> str:
-    """The text as it is with an empty `.env`."""
-    return INTERPOLATED.sub(lambda found: found[2], text)
+def with_defaults(text: str, dotenv: Mapping[str, str] = EMPTY) -> str:
+    """The text as Compose fills it from `.env`."""
+    return INTERPOLATED.sub(lambda found: dotenv.get(found[1]) or found[2], text)
 
 
-def environment(service: str) -> dict[str, str]:
-    """A service's environment with an empty `.env`; values that Compose has not merged are merged here."""
-    return {name: with_defaults(str(value)) for name, value in SERVICES[service]["environment"].items()}
+def environment(service: str, dotenv: Mapping[str, str] = EMPTY) -> dict[str, str]:
+    """A service's environment: `environment` over `env_file` over that of the image, as Compose merges them."""
+    assert SERVICES[service]["env_file"] == [{"path": ".env", "required": False}]
+    fixed = {name: with_defaults(str(value), dotenv) for name, value in SERVICES[service]["environment"].items()}
+    return {**dotenv, **fixed}
 
 
-def settings_of(service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+def settings_of(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dotenv: Mapping[str, str] = EMPTY
+) -> Settings:
     """The settings that a process of this service has."""
     monkeypatch.chdir(tmp_path)
-    for name, value in environment(service).items():
+    for name, value in environment(service, dotenv).items():
         monkeypatch.setenv(name, value)
     return load_settings()
 
@@ -84,9 +94,44 @@ def test_its_variables_are_settings_with_values_that_are_taken(
 
 def test_what_can_be_set_stands_in_the_example_with_its_default() -> None:
     used = dict(INTERPOLATED.findall(TEXT))
-    offered = dict(re.findall(r"^# ([A-Z0-9_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE))
-    assert offered.keys() == used.keys()
-    assert not [name for name, default in used.items() if default and offered[name] != default]
+    assert used.keys() <= OFFERED.keys()
+    assert not [name for name, default in used.items() if default and OFFERED[name] != default]
+    assert {name for name in OFFERED if name.startswith("GOLDENTHREAD_")} <= VARIABLES
+    assert {name for name in used if not name.startswith("GOLDENTHREAD_")}.isdisjoint(VARIABLES)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_line_of_the_example_can_be_used(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = settings_of(name, monkeypatch, tmp_path, OFFERED)
+    assert settings.cors_origins == ("https://shop.example",)
+    assert settings.requests_per_second_max == 100
+    assert settings.sources_file == Path("/config/sources.yaml")
+    assert settings.enrichers == Settings.model_fields["enrichers"].default
+    assert settings.trusted_traits == Settings.model_fields["trusted_traits"].default
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_settings_and_keys_of_the_env_file_get_through_and_what_is_fixed_stays(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fixed = {variable for variable in environment(name) if variable not in dict(INTERPOLATED.findall(TEXT))}
+    dotenv = {
+        **dict.fromkeys(fixed, "elsewhere"),
+        "GOLDENTHREAD_KAFKA_BOOTSTRAP_SERVERS": "elsewhere:9092",
+        "GOLDENTHREAD_ENRICHERS": "none",
+        "SHOP_WEB_KEY": "a-key-of-the-shop",
+        "COLLECT_PORT": "18090",
+        "COMPOSE_PROFILES": "watch",
+    }
+    settings = settings_of(name, monkeypatch, tmp_path, dotenv)
+    assert settings.enrichers == ("none",)
+    assert environment(name, dotenv)["SHOP_WEB_KEY"] == "a-key-of-the-shop"
+    assert {"KAFKA_BOOTSTRAP_SERVERS", "GOLDENTHREAD_HOST", "GOLDENTHREAD_ACCESS_FILE"} <= fixed
+    assert (settings.bootstrap_servers, settings.host) == ("kafka:29092", "0.0.0.0")  # noqa: S104 - in a container.
+    assert settings.access_file == Path(ACCESS_FOLDER, ACCESS_FILE)
+    assert settings.data_dir == Path("/data")
+    assert f"GOLDENTHREAD_DATA_DIR={settings.data_dir}" in DOCKERFILE
+    assert (settings.lookup_port, settings.collect_port, settings.worker_port) == (8080, 8090, 8100)
 
 
 def test_the_example_sets_nothing_by_itself() -> None:
@@ -195,6 +240,55 @@ def test_the_demo_calls_what_exists() -> None:
         assert hasattr(import_module(module), name)
     port = with_defaults(SERVICES["collect"]["ports"][0]).rpartition(":")[2]
     assert f"http://collect:{port}" in script
+
+
+def test_the_demo_of_the_documentation_has_its_sources() -> None:
+    first = DEPLOY.split("```")[1]
+    (path,) = re.findall(r"^echo GOLDENTHREAD_SOURCES_FILE=(\S+) >> \.env", first, re.MULTILINE)
+    python = re.search(r"^ARG PYTHON=python:(3\.\d+)-", DOCKERFILE, re.MULTILINE)
+    assert python is not None
+    site = f"/opt/venv/lib/python{python[1]}/site-packages/"
+    assert path.startswith(site)
+    assert ROOT / path.removeprefix(site) == SOURCES_FILE
+    assert SOURCES_FILE.is_file()
+    assert first.index(".env") < first.index("--profile demo")
+
+
+def test_the_demo_does_not_play_without_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    (script,) = SERVICES["demo"]["command"]
+    monkeypatch.setenv("GOLDENTHREAD_SOURCES_FILE", "")
+    with pytest.raises(SystemExit, match="GOLDENTHREAD_SOURCES_FILE"):
+        exec(script, {})  # noqa: S102 - it is what the container runs.
+
+
+def test_manifests_of_the_documentation_fit_together_and_set_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", DEPLOY, re.MULTILINE | re.DOTALL)
+    manifests = list(yaml.safe_load_all(block))
+    (settings,) = [manifest["data"] for manifest in manifests if manifest["kind"] == "ConfigMap"]
+    monkeypatch.chdir(tmp_path)
+    for name, value in settings.items():
+        assert name in VARIABLES
+        monkeypatch.setenv(name, value)
+    loaded = load_settings()
+    assert loaded.access_file is not None
+    assert loaded.sources_file is not None
+    ports = {"goldenthread-worker": loaded.worker_port, "goldenthread-lookup": loaded.lookup_port}
+    ports["goldenthread-collect"] = loaded.collect_port
+    services = {one["metadata"]["name"]: one["spec"]["ports"][0] for one in manifests if one["kind"] == "Service"}
+    assert {name: port["port"] for name, port in services.items()} == ports
+    pods = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] in {"Job", "StatefulSet"}]
+    assert len(pods) == 2
+    assert set(re.findall(r"goldenthread:(\d[\d.]*\d)", DEPLOY)) == {version("goldenthread")}
+    for pod in pods:
+        # Without it the variables of Services above would be unknown settings.
+        assert pod["enableServiceLinks"] is False
+        (container,) = pod["containers"]
+        assert container["args"][0] in get_command(application).commands  # type: ignore[attr-defined]
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        assert {str(loaded.access_file.parent), str(loaded.sources_file.parent), "/data", "/tmp"} == mounts.keys()  # noqa: S108
+        assert set(mounts.values()) - {volume["name"] for volume in pod["volumes"]} <= {"data"}
 
 
 def test_the_image_has_the_packages_of_the_wheel_and_what_their_build_needs() -> None:
