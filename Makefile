@@ -14,6 +14,8 @@ DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
 
 help:
 	@echo "make run      start broker, worker, collect and lookup, and play the demo"
+	@echo "make install  the environment in $(VENV), with what the program needs"
+	@echo "make develop  the same, with what tests and checks need too"
 	@echo "make test     lint, types, import rules and all tests"
 	@echo "make format   format the code"
 	@echo "make lock     compile the locked requirements anew (needs uv)"
