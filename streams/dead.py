@@ -18,7 +18,11 @@ _DIGITS_MAX: Final = 19
 
 
 class DeadLetterRecord(NamedTuple):
-    """A letter as read; `origin` is topic, partition and offset of the record that it is about, where there was one."""
+    """A letter as read.
+
+    `origin` is topic, partition and offset of the record that it is about, where there was one; what came over HTTP has
+    a name in place of the topic, such as `hook:chat`, and neither partition nor offset.
+    """
 
     offset: int
     timestamp_ms: int
@@ -26,7 +30,7 @@ class DeadLetterRecord(NamedTuple):
     message: str
     pointer: str
     stage: str
-    origin: tuple[str, int, int] | None
+    origin: tuple[str, int | None, int | None] | None
     key: bytes | None
     value: bytes | None
     #: The original's own headers.
@@ -78,8 +82,8 @@ def read_dead(
 
 
 def _digest(letter: DeadLetterRecord) -> bytes | None:
-    """What a letter and its repetition have in common; None where a letter has no origin to know it by."""
-    if letter.origin is None:
+    """What a letter and its repetition have in common; None where a letter has no place to know it by."""
+    if letter.origin is None or letter.origin[2] is None:
         return None
     hashed = hashlib.blake2b(repr((letter.stage, *letter.origin)).encode(), digest_size=_DIGEST_SIZE_BYTES)
     hashed.update(b"" if letter.value is None else b"=" + letter.value)
@@ -92,9 +96,6 @@ def _letter(record: Record) -> DeadLetterRecord:
         if name in _OWN_HEADERS:
             # Ours come first; whatever else is called so was the original's.
             own.setdefault(name, value.decode(errors="replace"))
-    topic = own.get(DeadHeader.TOPIC)
-    partition, offset = _number(own.get(DeadHeader.PARTITION)), _number(own.get(DeadHeader.OFFSET))
-    origin = (topic, partition, offset) if topic and partition is not None and offset is not None else None
     return DeadLetterRecord(
         offset=record.offset,
         timestamp_ms=record.timestamp_ms,
@@ -102,11 +103,22 @@ def _letter(record: Record) -> DeadLetterRecord:
         message=own.get(DeadHeader.MESSAGE, ""),
         pointer=own.get(DeadHeader.POINTER, ""),
         stage=own.get(DeadHeader.STAGE, ""),
-        origin=origin,
+        origin=_origin(own),
         key=record.key,
         value=record.value,
         headers=tuple((name, value) for name, value in record.headers if name not in _OWN_HEADERS),
     )
+
+
+def _origin(own: dict[str, str]) -> tuple[str, int | None, int | None] | None:
+    """Both numbers or none of them: one alone, or one that is none, names no record."""
+    topic = own.get(DeadHeader.TOPIC)
+    if not topic:
+        return None
+    if DeadHeader.PARTITION not in own and DeadHeader.OFFSET not in own:
+        return topic, None, None
+    partition, offset = _number(own.get(DeadHeader.PARTITION)), _number(own.get(DeadHeader.OFFSET))
+    return None if partition is None or offset is None else (topic, partition, offset)
 
 
 def _number(text: str | None) -> int | None:

@@ -11,8 +11,9 @@ from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json, print_p
 from goldenthread.commands.tables import shown, table
 from goldenthread.parts import catalogue_of, kafka_of
 from goldenthread.settings import load_settings
-from schemas.errors import EXIT_PROBLEMS_FOUND
+from schemas.errors import EXIT_PROBLEMS_FOUND, DeadCode, UsageError
 from schemas.times import format_time
+from schemas.yaml_files import suggestion
 from streams.dead import DeadLetterRecord, read_dead
 from streams.logs import configure_logs
 from streams.topics import wait_for_broker
@@ -30,6 +31,9 @@ def list_(
     json: JsonFlag = False,
 ) -> None:
     """List dead letters, oldest first, without what people said in them; `dead show` has the original."""
+    codes = [one.value for one in DeadCode]
+    if code is not None and code not in codes:
+        raise UsageError(f"there is no code {code!r}{suggestion(code, codes)}")
     # The originals together may be larger than memory; what is listed is what is said of them.
     heads: deque[dict[str, Any]] = deque(maxlen=limit)
     counts: Counter[str] = Counter()
@@ -86,7 +90,10 @@ def _head(letter: DeadLetterRecord) -> dict[str, Any]:
 
 def _place(head: dict[str, Any]) -> str:
     origin = head["origin"]
-    return "" if origin is None else f"{origin['topic']}/{origin['partition']}@{origin['offset']}"
+    if origin is None:
+        return ""
+    topic: str = origin["topic"]
+    return topic if origin["offset"] is None else f"{topic}/{origin['partition']}@{origin['offset']}"
 
 
 def _content(content: bytes | None) -> dict[str, str] | None:

@@ -74,3 +74,8 @@ def test_an_origin_whose_number_is_none_is_no_origin(monkeypatch: pytest.MonkeyP
         _record(1, b"v", *OWN, ("gt-topic", b"t"), ("gt-partition", b"1"), ("gt-offset", number.encode())),
     ]
     assert [letter.origin for letter in _read(monkeypatch, records, end=2)] == [None, None]
+
+
+def test_what_came_over_http_has_a_name_for_its_origin_and_comes_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [_record(number, b"v", *OWN, ("gt-topic", b"hook:chat")) for number in range(2)]
+    assert [letter.origin for letter in _read(monkeypatch, records, end=2)] == [("hook:chat", None, None)] * 2
