@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import shlex
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
 import aiohttp
 import typer
+from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 
 from bench.demo import EXAMPLE_EMAIL, demo_events
 from bench.generator import SOURCES_FILE
@@ -21,7 +24,7 @@ from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring, make_data_dir, usable
-from goldenthread.settings import Settings, load_settings, revealed, variable_name
+from goldenthread.settings import PREFIX, Settings, load_settings, revealed, variable_name
 from goldenthread.supervisor.broker_child import BROKER, broker_child
 from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
 from goldenthread.supervisor.fetch_reporter import FetchReporter
@@ -40,11 +43,8 @@ STOP_DEADLINE_SECONDS: Final = 30.0
 OWN_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 DEMO_EVENTS_PER_SECOND: Final = 150.0
 _PROBE_TIMEOUT_SECONDS: Final = 2.0
-#: Settings that the printed commands need too.
-_TOLD_SETTINGS: Final = frozenset(
-    variable_name(field)
-    for field in ("lookup_port", "collect_port", "broker_port", "kafka_bootstrap_servers", "topic_prefix", "host")
-)
+#: Settings that no other command has use for.
+_OWN_SETTINGS: Final = frozenset({"fault", "supervisor_token"})
 
 
 def up(
@@ -218,6 +218,24 @@ async def _play(settings: Settings) -> None:
         _told().print(f"[yellow]The demo ended early:[/] {error}")
 
 
+def same_settings(settings: Settings, environment: Mapping[str, str]) -> str:
+    """The line with which another shell has the settings of this one; secrets are named, and never shown."""
+    known = {name: field for field in Settings.model_fields for name in (variable_name(field), PREFIX + field.upper())}
+    given = {name: known[name] for name in sorted(environment) if name in known and environment[name]}
+    told = {name: field for name, field in given.items() if field not in _OWN_SETTINGS}
+    secrets = [name for name, field in told.items() if isinstance(getattr(settings, field), SecretStr)]
+    exported = {name: environment[name] for name in told if name not in secrets}
+    if "data_dir" in settings.model_fields_set:
+        # The command line may have given it; and a folder is another one elsewhere.
+        exported[variable_name("data_dir")] = str(settings.data_dir.resolve())
+    words = [f"{name}={shlex.quote(value)}" for name, value in sorted(exported.items())]
+    if not words and not secrets:
+        return ""
+    export = f"export {' '.join(words)}" if words else ""
+    hidden = f"{'; and ' if words else ''}this shell's {', '.join(secrets)}" if secrets else ""
+    return f"\nwith the same settings: {export}{hidden}"
+
+
 def _welcome(settings: Settings, demo: bool) -> str:
     host, prefix = settings.local_host, settings.topic_prefix
     program = Path(sys.argv[0])
@@ -232,8 +250,7 @@ def _welcome(settings: Settings, demo: bool) -> str:
     send = f"  {shown} send '{event}'"
     first, second = (get, send) if demo else (send, get)
     # Commands find the processes by the same settings; the files of this folder are read there anyway.
-    exported = [name for name in sorted(_TOLD_SETTINGS) if name in os.environ]
-    same = f"\nwith the same settings: export {' '.join(f'{name}={os.environ[name]}' for name in exported)}"
+    same = escape(same_settings(settings, os.environ))
     protected = ", ".join(protected_services(settings))
     keys = f"wanted by {protected}; commands show GOLDENTHREAD_TOKEN" if protected else "none are wanted"
     sources = "the demo's sources" if demo and settings.sources_file is None else settings.sources_file
@@ -246,7 +263,7 @@ def _welcome(settings: Settings, demo: bool) -> str:
   Kafka    {settings.bootstrap_servers}             {prefix}raw.<channel> in, {prefix}context out
   sources  {sources or "none registered: every link is a claim (docs/sources.md)"}
   keys     {keys} (docs/access.md)
-{same if exported else ""}
+{same}
 Try, in another terminal in this folder:
 {first}
 {second}
