@@ -3,6 +3,9 @@
 import hmac
 import json
 import shlex
+import shutil
+import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +18,9 @@ pytestmark = pytest.mark.kafka
 
 KEY: Final = "key-of-the-payments-source"
 SECRET: Final = "secret of the code host"  # noqa: S105 - it keeps nothing.
-DOCUMENT: Final = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text().partition("## Webhooks")[2]
+DOCS: Final = Path(__file__).parents[2] / "docs"
+DOCUMENT: Final = (DOCS / "mapping.md").read_text().partition("## Webhooks")[2]
+AGAIN: Final = (DOCS / "dead-letters.md").read_text().partition("## Sending one again")[2].partition("```\n")[2]
 #: A tool that the docs do not speak of: its type and id stand in headers, and it signs what it posts.
 CODE_HOST: Final = """
 version: 1
@@ -60,6 +65,17 @@ def post(system: RunningSystem, path: str, body: bytes, **headers: str) -> Reply
     return request("POST", f"{system.collect_url}/v1/hooks/{path}", body, **headers)
 
 
+def as_printed(system: RunningSystem, command: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command of the docs in a shell, in the folder of the walk-through, with the addresses of this system."""
+    folder = Path(system.environment["GOLDENTHREAD_SOURCES_FILE"]).parent
+    command = command.replace("http://127.0.0.1:8090", system.collect_url)
+    command = command.replace("goldenthread ", f"{shlex.join(system.program)} ")
+    return subprocess.run(
+        ["sh", "-ec", command.replace("curl ", "curl --silent --show-error --max-time 30 ")],  # noqa: S607
+        cwd=folder, env=system.environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
 def context(system: RunningSystem, kind: str, value: str) -> dict[str, Any]:
     system.wait_quiet()
     answer = system.lookup((kind, value))
@@ -77,9 +93,10 @@ def test_the_walk_through_of_the_docs_does_what_it_says(hooked: RunningSystem) -
     checked = hooked.run(*arguments, GOLDENTHREAD_SOURCES_FILE="")
     assert (checked.returncode, checked.stdout) == (0, expected), checked.stderr
     charge = (folder / "charge.json").read_bytes()
-    answer = post(hooked, f"payments?key={KEY}", charge)
-    assert (answer.status, answer.body) == (202, b'{"accepted":1,"dead":0,"skipped":0}')
-    assert answer.body.decode() in DOCUMENT
+    start = block("", "export GOLDENTHREAD_SOURCES_FILE")
+    command, answer = next(pair for pair in pairwise(start.splitlines()) if pair[0].startswith("curl "))
+    posted = as_printed(hooked, command)
+    assert (posted.returncode, posted.stdout) == (0, answer), posted.stderr
     found = context(hooked, "email", "ann@example.com")
     assert found["refs"][0] | {"time": ""} == {
         "kind": "order", "id": "1042", "status": "succeeded", "type": "payment.succeeded", "time": "",
@@ -126,3 +143,20 @@ def test_bad_records_are_dead_letters_that_say_how_to_read_them(hooked: RunningS
     assert json.loads(shown["value"]["text"]) == bad
     assert shown["headers"]["gt-source"] == {"text": "payments"}
     assert KEY not in listed.stdout + json.dumps(shown)
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the docs take letters apart with jq")
+def test_a_letter_is_sent_again_as_the_docs_say(hooked: RunningSystem) -> None:
+    late = {
+        "id": "evt_late", "type": "charge.succeeded", "created": 4_000_000_000,
+        "data": {"object": {"status": "succeeded", "customer": "cus_late"}},
+    }  # fmt: skip
+    assert post(hooked, f"payments?key={KEY}", json.dumps(late).encode()).json["dead"] == 1
+    listed = hooked.run("dead", "list", "--code", "future_time", "--json").stdout.splitlines()
+    offset = json.loads(listed[-1])["offset"]
+    commands = AGAIN.partition("```")[0].replace("dead show 7 ", f"dead show {offset} ")
+    # The cause is not gone, so it is a letter once more: it went the whole way.
+    again = as_printed(hooked, commands)
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"accepted": 0, "dead": 1, "skipped": 0}), again.stderr
+    folder = Path(hooked.environment["GOLDENTHREAD_SOURCES_FILE"]).parent
+    assert json.loads((folder / "original.json").read_text()) == late
