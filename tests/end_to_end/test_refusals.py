@@ -35,7 +35,11 @@ def refused(system: RunningSystem, *command: str, code: int, names: tuple[str, .
         ("GOLDENTHREAD_PARTITIONS", "0", ("GOLDENTHREAD_PARTITIONS", "1")),
         ("GOLDENTHREAD_PARTITIOS", "4", ("GOLDENTHREAD_PARTITIOS is no setting", "GOLDENTHREAD_PARTITIONS")),
         ("GOLDENTHREAD_LOOKUP_PORT", "http", ("GOLDENTHREAD_LOOKUP_PORT",)),
-        ("GOLDENTHREAD_HOST", "0.0.0.0", ("GOLDENTHREAD_HOST", "loopback")),  # noqa: S104 - it is refused.
+        (
+            "GOLDENTHREAD_HOST",
+            "0.0.0.0",  # noqa: S104 - it is refused.
+            ("GOLDENTHREAD_HOST: other machines reach 0.0.0.0", "GOLDENTHREAD_ACCESS_FILE", "set it to 127.0.0.1"),
+        ),
         ("GOLDENTHREAD_SECRET", "short", ("GOLDENTHREAD_SECRET", "16")),
         ("GOLDENTHREAD_SOURCES_FILE", "nowhere.yaml", ("GOLDENTHREAD_SOURCES_FILE", "nowhere.yaml")),
     ],

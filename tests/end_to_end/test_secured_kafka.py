@@ -41,7 +41,6 @@ pytestmark = pytest.mark.kafka
 PASSWORD: Final = "a password for tests only"  # noqa: S105 - it keeps nothing.
 #: A refusal has to be told in this time, the start of Python included, on a machine that others use too.
 REFUSAL_S_MAX: Final = 30.0
-READY_S_MAX: Final = 60.0
 USAGE: Final = 2
 OPERATOR: Final = 4
 PREFIX: Final = "GOLDENTHREAD_KAFKA_"
@@ -118,28 +117,32 @@ def ready_or_ended(url: str, process: "subprocess.Popen[bytes]") -> bool:
     return ready(url) or process.poll() is not None
 
 
+def examine(system: RunningSystem) -> bool:
+    """Whether the doctor finds no problem; a check that was cut off, on a machine that is busy, may be made again."""
+    ended = system.run("doctor", "--json", **user("gt-lookup"))
+    problems = [one for one in json.loads(ended.stdout)["findings"] if one["status"] == "problem"]
+    assert not [one for one in problems if not one["found"].startswith("no answer within")], problems
+    assert ended.returncode == int(bool(problems)), ended.stderr
+    return not problems
+
+
 def test_every_process_works_with_its_documented_rights_alone(system: RunningSystem) -> None:
+    urls = {"worker": system.worker_url, "collect": system.collect_url, "lookup": system.lookup_url}
     with ExitStack() as stack:
-        for name, url in (
-            ("worker", system.worker_url),
-            ("collect", system.collect_url),
-            ("lookup", system.lookup_url),
-        ):
-            process = stack.enter_context(running(system, name, **user(f"gt-{name}")))
-            log = system.folder / f"{name}.log"
-            wait_until(partial(ready_or_ended, url, process), f"a ready {name}", READY_S_MAX)
-            assert process.poll() is None, log.read_text()
+        processes = {name: stack.enter_context(running(system, name, **user(f"gt-{name}"))) for name in urls}
+        for name, process in processes.items():
+            wait_until(partial(ready_or_ended, urls[name], process), f"a ready {name}")
+            assert process.poll() is None, (system.folder / f"{name}.log").read_text()
         event = {
             "specversion": "1.0", "id": "e-1", "source": "shop", "type": "page.viewed", "channel": "web",
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "data": {"identifiers": {"email": "secured@example.com"}},
         }  # fmt: skip
         system.send(event)
-        wait_until(lambda: system.lookup(("email", "secured@example.com")).status == 200, "a context", READY_S_MAX)
+        wait_until(lambda: system.lookup(("email", "secured@example.com")).status == 200, "a context")
         system.wait_quiet()
-        examined = system.run("doctor", "--json", **user("gt-lookup"))
-        assert (examined.returncode, "problem" in examined.stdout) == (0, False), examined.stdout
-    said = "".join((system.folder / f"{name}.log").read_text() for name in ("worker", "collect", "lookup"))
+        wait_until(lambda: examine(system), "a doctor that finds no problem")
+    said = "".join((system.folder / f"{name}.log").read_text() for name in urls)
     assert "uthoriz" not in said
     assert PASSWORD not in said
 
@@ -160,11 +163,12 @@ def test_a_client_certificate_lets_both_libraries_in(
     init = system.run("init", **settings)
     assert init.returncode == 0, init.stderr
     with running(system, "worker", **settings):
-        wait_until(lambda: ready(system.worker_url), "a ready worker", READY_S_MAX)
+        wait_until(lambda: ready(system.worker_url), "a ready worker")
 
 
-@pytest.mark.parametrize("command", ["init", "worker", "collect", "lookup"])
-def test_a_wrong_password_ends_every_process_and_names_the_settings(system: RunningSystem, command: str) -> None:
+# These two wait for a broker in loops of their own, which a refusal has to end; the others ask once.
+@pytest.mark.parametrize("command", ["collect", "lookup"])
+def test_a_wrong_password_ends_a_process_and_names_the_settings(system: RunningSystem, command: str) -> None:
     began = time.monotonic()
     ended = system.run(command, **user(f"gt-{command}"), **{f"{PREFIX}SASL_PASSWORD": "not this one"})
     assert ended.returncode == USAGE, ended.stderr
