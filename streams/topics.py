@@ -1,7 +1,7 @@
 """Topics on the broker: made as the catalogue says, and verified at every start of every process."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -173,7 +173,21 @@ def verify_topics(kafka: KafkaOptions, catalogue: Catalogue, names: Sequence[str
     Raises:
         TopicError: naming topic, what it has and what it needs.
     """
+    for error in differing_topics(kafka, catalogue, names):
+        raise error
+
+
+def differing_topics(
+    kafka: KafkaOptions, catalogue: Catalogue, names: Sequence[str] | None = None
+) -> Iterator[TopicError]:
+    """What `verify_topics` refuses, topic by topic; all of them are asked for at once, with one login.
+
+    Raises:
+        BrokerUnreachable: no answer in time.
+    """
     specs = [spec for spec in catalogue.specs() if names is None or spec.name in names]
+    if not specs:
+        return
     admin = _admin(kafka)
     described = admin.describe_topics(
         TopicCollection([spec.name for spec in specs]), request_timeout=ADMIN_TIMEOUT_SECONDS
@@ -181,10 +195,13 @@ def verify_topics(kafka: KafkaOptions, catalogue: Catalogue, names: Sequence[str
     resources = {spec.name: ConfigResource(ResourceType.TOPIC, spec.name) for spec in specs}
     configs = admin.describe_configs(list(resources.values()), request_timeout=ADMIN_TIMEOUT_SECONDS)
     for spec in specs:
-        description = _result(described[spec.name], f"topic {spec.name}")
-        found = _result(configs[resources[spec.name]], f"topic {spec.name}")
-        configured = {name: found[name].value for name in (*_VERIFIED_CONFIGS, _SIZE_CONFIG)}
-        _verify_one(spec, len(description.partitions), configured)
+        try:
+            description = _result(described[spec.name], f"topic {spec.name}")
+            found = _result(configs[resources[spec.name]], f"topic {spec.name}")
+            configured = {name: found[name].value for name in (*_VERIFIED_CONFIGS, _SIZE_CONFIG)}
+            _verify_one(spec, len(description.partitions), configured)
+        except TopicError as error:
+            yield error
 
 
 def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> None:

@@ -9,10 +9,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from goldenthread.doctor.examination import Examination, Report
 from goldenthread.settings import variable_name
-from schemas.errors import LoginRefused, NoBroker, TopicError
+from schemas.errors import LoginRefused, NoBroker
 from schemas.topics import Catalogue
 from streams.broker_features import api_versions, unmet
-from streams.topics import verify_topics, wait_for_broker
+from streams.topics import differing_topics, wait_for_broker
 
 WAIT_SECONDS: Final = 4.0
 REQUEST_TIMEOUT_SECONDS: Final = 4.0
@@ -71,13 +71,9 @@ def check_topics(examination: Examination, report: Report) -> None:
     if missing:
         report.problem(f"missing: {_listed(missing)}", "run goldenthread init")
     wrong = 0
-    for name in names:
-        if name in existing:
-            try:
-                verify_topics(kafka, catalogue, [name])
-            except TopicError as error:
-                wrong += 1
-                report.problem(str(error), "alter the topic as said, or use another prefix")
+    for error in differing_topics(kafka, catalogue, [name for name in names if name in existing]):
+        wrong += 1
+        report.problem(str(error), "alter the topic as said, or use another prefix")
     if not missing and not wrong:
         report.ok(f"{len(names)} topics are as they have to be")
 

@@ -17,11 +17,13 @@ from confluent_kafka.admin import (
 
 from schemas.errors import BrokerUnreachable, StateError, TopicError
 from schemas.topics import Catalogue, Topic
+from streams import topics as topics_module
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions
 from streams.kafka import KafkaOptions
 from streams.topics import (
     create_topics,
+    differing_topics,
     group_offsets,
     record_new_partitions,
     topic_ids,
@@ -64,6 +66,25 @@ def test_a_missing_topic_is_named_with_what_makes_it(kafka: KafkaOptions, catalo
     verify_topics(kafka, more, [more.name(Topic.ROUTED)])
     with pytest.raises(TopicError, match="does not exist"):
         topic_ids(kafka, [more.raw("crm")])
+
+
+def test_all_that_differ_are_told_by_one_client(
+    kafka: KafkaOptions, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login for each topic takes longer than the doctor has, with TLS and a password."""
+    clients: list[AdminClient] = []
+
+    def admin(options: KafkaOptions) -> AdminClient:
+        clients.append(AdminClient(options.admin()))
+        return clients[-1]
+
+    monkeypatch.setattr(topics_module, "_admin", admin)
+    more = Catalogue(catalogue.prefix, 2, ("web", "crm"))
+    _configure(kafka, more.name(Topic.STATE), "cleanup.policy", "delete")
+    told = sorted(str(error) for error in differing_topics(kafka, more))
+    assert [text.split()[1] for text in told] == sorted([more.name(Topic.STATE), more.raw("crm")])
+    assert len(clients) == 1
+    assert list(differing_topics(kafka, more, [])) == []
 
 
 def test_another_partition_count_is_refused(kafka: KafkaOptions, catalogue: Catalogue) -> None:
