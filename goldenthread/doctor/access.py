@@ -5,9 +5,10 @@ from typing import Final
 from connectors.web.access import AccessKey, Role
 from goldenthread.access import make_access
 from goldenthread.doctor.examination import Examination, Report
-from goldenthread.settings import variable_name
+from goldenthread.settings import Settings, file_of, variable_name
 from schemas.clock import SystemClock
 from schemas.errors import SettingError
+from schemas.sources import load_sources
 from schemas.times import MICROSECONDS_PER_DAY, format_time
 
 #: Tokens are told of this long before they expire: long enough to hand out new ones.
@@ -21,10 +22,13 @@ def check_access(examination: Examination, report: Report) -> None:
     keys: dict[tuple[str, str | None], AccessKey] = {}
     opened = []
     for role in _SERVED_ROLES:
+        if role is Role.COLLECT and not _sources_readable(settings):
+            report.skip("write keys are not looked at: the sources file is wrong, see files")
+            continue
         try:
             access = make_access(settings, role)
         except SettingError as error:
-            report.problem(str(error), "correct this; goldenthread access make makes tokens")
+            report.problem(str(error), "correct this: docs/access.md has what keys look like and how they are made")
             return
         keys |= {(key.name, key.source): key for key in access.keys if not key.internal}
         if not access.enabled:
@@ -35,6 +39,17 @@ def check_access(examination: Examination, report: Report) -> None:
         _check_expiry(key, report)
     if keys:
         report.ok(f"{len(keys)} keys")
+
+
+def _sources_readable(settings: Settings) -> bool:
+    """Whether the sources can be read; what is wrong with them is told by the check of files."""
+    try:
+        path = file_of(settings, "sources_file")
+        if path is not None:
+            load_sources(path)
+    except SettingError:
+        return False
+    return True
 
 
 def _check_expiry(key: AccessKey, report: Report) -> None:

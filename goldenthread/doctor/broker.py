@@ -1,11 +1,11 @@
 """Checks of the brokers: whether one answers, what it can do, and how safely it keeps what it is given."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType, TopicMetadata
 
 from goldenthread.doctor.examination import Examination, Report
 from goldenthread.settings import variable_name
@@ -70,12 +70,46 @@ def check_topics(examination: Examination, report: Report) -> None:
         return
     if missing:
         report.problem(f"missing: {_listed(missing)}", "run goldenthread init")
+    other = _set_otherwise(catalogue, existing)
+    if other:
+        count = next(iter(other.values()))
+        name = variable_name("partitions")
+        report.problem(
+            f"{name} is {catalogue.partitions}, and {count} partitions have: {', '.join(sorted(other))}",
+            f"set {name}={count}, which the topics were made with; the number of partitions can't change",
+        )
     wrong = 0
-    for error in differing_topics(kafka, catalogue, [name for name in names if name in existing]):
+    for error in differing_topics(kafka, catalogue, [name for name in names if name in existing and name not in other]):
         wrong += 1
-        report.problem(str(error), "alter the topic as said, or use another prefix")
-    if not missing and not wrong:
+        report.problem(str(error), "do what it says, or use another prefix")
+    if not missing and not other and not wrong:
         report.ok(f"{len(names)} topics are as they have to be")
+
+
+def _set_otherwise(catalogue: Catalogue, existing: Mapping[str, TopicMetadata]) -> dict[str, int]:
+    """Topics by their numbers of partitions, where all have one number and the setting has another; else none.
+
+    A single topic that differs from the others was made by hand: no setting makes that right.
+    """
+    # With another setting these would have another number; some have one partition whatever is set.
+    others = Catalogue(catalogue.prefix, catalogue.partitions + 1, catalogue.channels)
+    settable = [spec.name for spec in others.specs() if spec.partitions == others.partitions]
+    counts = {name: len(existing[name].partitions) for name in settable if name in existing}
+    same = len(set(counts.values())) == 1 and catalogue.partitions not in counts.values()
+    return counts if same else {}
+
+
+def topics_fit(examination: Examination, report: Report, topics: Mapping[str, int]) -> bool:
+    """Whether topics (names, numbers of partitions) are there as they are asked for; else the check is skipped."""
+    metadata = AdminClient(examination.kafka.admin()).list_topics(timeout=REQUEST_TIMEOUT_SECONDS)
+    for name, count in topics.items():
+        found = metadata.topics.get(name)
+        if found is None or len(found.partitions) != count:
+            report.skip(
+                f"{name} {'is not there' if found is None else f'has {len(found.partitions)} partitions'}: see topics"
+            )
+            return False
+    return True
 
 
 def check_replication(examination: Examination, report: Report) -> None:

@@ -16,6 +16,11 @@ _SECRET_FILES: Final = ("access_file", "kafka_ssl_key_file")
 #: Words that stand in files which may be public unless they hold keys.
 _SECRET_WORDS: Final = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 _OTHERS: Final = stat.S_IRWXO
+#: What to do where the secret is missing, and data was sealed with one.
+WHERE_SECRET: Final = (
+    f"start where the data directory is, or set {variable_name('data_dir')} or {variable_name('secret')} to that of "
+    "the running processes"
+)
 
 
 def check_settings(examination: Examination, report: Report) -> None:
@@ -47,7 +52,9 @@ def check_secret(examination: Examination, report: Report) -> None:
             where = variable_name("secret") if settings.secret is not None else str(path)
             report.problem(f"{where} can't be read, or is too short", "let this user read it, or set a longer secret")
         elif known is None:
-            report.warn("there is no secret yet", f"set {variable_name('secret')}, or let the first start make one")
+            report.warn(
+                f"there is no secret in {settings.data_dir}", f"the very first start makes one; else {WHERE_SECRET}"
+            )
         else:
             report.problem(
                 f"{path} is gone, and the data directory was written with a secret",
@@ -69,7 +76,10 @@ def check_files(examination: Examination, report: Report) -> None:
     parts = make_parts(examination.settings, "doctor", examination.any_keyring)
     sources = len(parts.registry.sources)
     if examination.settings.sources_file is None:
-        report.ok("no sources are registered: every link is a claim (docs/sources.md)")
+        report.ok(
+            f"this shell names no sources file ({variable_name('sources_file')}), so to what it starts every link is a "
+            "claim (docs/sources.md); running processes may have another"
+        )
     else:
         report.ok(f"{sources} sources, {len(parts.policy.kinds)} kinds of identifiers, mappings are readable")
 

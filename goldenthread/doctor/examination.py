@@ -77,6 +77,6 @@ class Report:
         """It does not work, or will not."""
         self.findings.append(Finding(self._check, Status.PROBLEM, found, action))
 
-    def skip(self, found: str) -> None:
-        """It could not be looked at."""
-        self.findings.append(Finding(self._check, Status.SKIPPED, found))
+    def skip(self, found: str, action: str = "") -> None:
+        """It could not be looked at; with what would let it."""
+        self.findings.append(Finding(self._check, Status.SKIPPED, found, action))

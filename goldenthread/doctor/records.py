@@ -6,9 +6,10 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from goldenthread.doctor.broker import REQUEST_TIMEOUT_SECONDS
+from goldenthread.doctor.broker import REQUEST_TIMEOUT_SECONDS, topics_fit
+from goldenthread.doctor.configuration import WHERE_SECRET
 from goldenthread.doctor.examination import Examination, Report
-from goldenthread.doctor.services import CLOCK_SECONDS_MAX, sample
+from goldenthread.doctor.services import CLOCK_SECONDS_MAX, METRICS_TOKEN, sample
 from goldenthread.settings import variable_name
 from schemas.errors import BrokerUnreachable, SecretError
 from schemas.rows import LinkRow, RowDecoder, link_row_key
@@ -26,26 +27,32 @@ LETTERS_READ_MAX: Final = 500
 #: Records of identity.links read in search of one sealed identifier, and seconds spent on it.
 LINKS_READ_MAX: Final = 20_000
 READ_SECONDS_MAX: Final = 3.0
+#: Records past the group's offsets that are counted; more than these are "at least" so many.
+WAITING_READ_MAX: Final = 20_000
 _READ_SECONDS: Final = 0.5
 #: Offsets before the end of a partition that are read: the very last ones may be markers of transactions.
 _TAIL_OFFSETS: Final = 20
 _LINK_PREFIX: Final = link_row_key("")
 _LINK_ROW: Final = RowDecoder(LinkRow)
+_START_LOOKUP: Final = "start the lookup, or look again in a minute if it only just started"
 
 
 def check_group(examination: Examination, report: Report) -> None:
     """The workers' group has an offset for all that it reads, and the log still has what comes after."""
     catalogue, group = examination.catalogue, examination.settings.application
     topics = catalogue.read_by_workers()
+    if not topics_fit(examination, report, topics):
+        return
     verify_group_offsets(examination.kafka, group, topics, catalogue.raw_topics())
     report.ok(f"group {group} has its offsets in {len(topics)} topics")
 
 
 def check_lag(examination: Examination, report: Report) -> None:
-    """What came in is in contexts: by the lookup's measure, or by offsets where no lookup tells."""
-    seconds = sample(examination.settings, "lookup", "goldenthread_lag_seconds")
+    """What came in is in contexts: by the lookup's measure, or, where it does not tell, by records past the offsets."""
+    told = sample(examination.settings, "lookup", "goldenthread_lag_seconds")
+    seconds = told.value
     if seconds is None:
-        _check_waiting(examination, report)
+        _check_waiting(examination, report, METRICS_TOKEN if told.refused else _START_LOOKUP)
     elif seconds > LAG_SECONDS_MAX:
         report.problem(
             f"the oldest event waits for {seconds:.0f} s", "see whether workers run and progress; add workers"
@@ -56,35 +63,70 @@ def check_lag(examination: Examination, report: Report) -> None:
         report.ok(f"the oldest event waits for {seconds:.1f} s")
 
 
-def _check_waiting(examination: Examination, report: Report) -> None:
+def _check_waiting(examination: Examination, report: Report, action: str) -> None:
+    """Say whether anything waits at all; how long it does, and whether it only came just now, offsets don't tell."""
     topics = examination.catalogue.read_by_workers()
+    if not topics_fit(examination, report, topics):
+        return
     partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
     offsets = group_offsets(
         examination.kafka, examination.settings.application, partitions, timeout_s=REQUEST_TIMEOUT_SECONDS
     )
-    waiting = 0
-    reader = BulkReader(examination.kafka, {})
+    positions: dict[tuple[str, int], int] = {}
+    marks = BulkReader(examination.kafka, {})
     try:
         for (topic, number), offset in offsets.items():
-            low, high = reader.watermarks(topic, number, timeout_s=REQUEST_TIMEOUT_SECONDS)
-            waiting += high - max(low, offset or 0)
+            low, high = marks.watermarks(topic, number, timeout_s=REQUEST_TIMEOUT_SECONDS)
+            if high > max(low, offset or 0):
+                positions[topic, number] = max(low, offset or 0)
+    finally:
+        marks.close()
+    waiting, whole = _count(examination, positions)
+    if waiting == 0 and whole:
+        report.ok("nothing waits")
+        return
+    if waiting == 0:
+        report.skip(f"whether records wait could not be read within {READ_SECONDS_MAX:g} s", action)
+        return
+    records = f"{'' if whole else 'at least '}{waiting} records lie past the group's offsets"
+    report.skip(f"{records}; how long they wait, the lookup alone knows, and it did not tell", action)
+
+
+def _count(examination: Examination, positions: dict[tuple[str, int], int]) -> tuple[int, bool]:
+    """How many records follow on the positions, and whether that is all; markers of transactions are no records."""
+    if not positions:
+        return 0, True
+    count, ended = 0, set[tuple[str, int]]()
+    reader = BulkReader(examination.kafka, positions)
+    deadline = time.monotonic() + READ_SECONDS_MAX
+    try:
+        while len(ended) < len(positions) and count < WAITING_READ_MAX and time.monotonic() < deadline:
+            chunk = reader.read(_READ_SECONDS)
+            count += len(chunk.records)
+            ended |= chunk.ends.keys()
     finally:
         reader.close()
-    if waiting:
-        report.warn(f"about {waiting} records wait (no lookup told how long)", "see whether workers run and progress")
-    else:
-        report.ok("nothing waits")
+    return count, len(ended) == len(positions)
 
 
 def check_topics_secret(examination: Examination, report: Report) -> None:
     """The topics were written with this secret: one identifier of them can be unsealed."""
     catalogue, keyring = examination.catalogue, examination.keyring
+    links = catalogue.name(Topic.LINKS)
+    if not topics_fit(examination, report, {links: catalogue.partitions_of(Topic.LINKS)}):
+        return
     if keyring is None:
-        report.skip("there is no secret to try")
+        marks = (_watermarks(examination, links, number) for number in range(catalogue.partitions_of(Topic.LINKS)))
+        if any(low < high for low, high in marks):
+            report.problem(
+                f"{links} holds identifiers that were sealed with a secret, and there is none here", WHERE_SECRET
+            )
+        else:
+            report.skip("there is no secret to try")
         return
     record = _first_link(examination)
     if record is None or record.key is None or record.value is None:
-        report.ok(f"{catalogue.name(Topic.LINKS)} holds no identifier yet")
+        report.ok(f"{links} holds no identifier yet")
         return
     try:
         keyring.unseal(_LINK_ROW.decode(record.value).sealed, record.key.removeprefix(_LINK_PREFIX).decode())
@@ -120,6 +162,9 @@ def _first_link(examination: Examination) -> Record | None:
 
 def check_broker_clock(examination: Examination, report: Report) -> None:
     """The broker's clock is not ahead: by the newest record that it stamped itself. Behind can't be told from idle."""
+    routed = examination.catalogue.name(Topic.ROUTED)
+    if not topics_fit(examination, report, {routed: examination.catalogue.partitions}):
+        return
     newest_ms = _newest_stamp_ms(examination)
     if newest_ms is None:
         report.skip("the broker has stamped no record yet")
@@ -170,10 +215,12 @@ def check_dead(examination: Examination, report: Report) -> None:
         report.ok("none in the last day")
         return
     shown = ", ".join(f"{code} {count}" for code, count in codes.most_common())
-    more = "" if first == start else f" among the last {LETTERS_READ_MAX}"
-    report.warn(
-        f"{high - start} in the last day{more}: {shown}", "goldenthread dead list shows them with their reasons"
-    )
+    # Letters are counted as `dead list` does; where not all are read, offsets tell how many records there are at most.
+    if first == start:
+        found = f"{codes.total()} in the last day"
+    else:
+        found = f"up to {high - start} records in the last day; among the last {LETTERS_READ_MAX}"
+    report.warn(f"{found}: {shown}", "goldenthread dead list shows them with their reasons")
 
 
 def _watermarks(examination: Examination, topic: str, partition: int = 0) -> tuple[int, int]:

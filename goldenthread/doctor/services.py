@@ -1,6 +1,7 @@
 """Checks of the processes over HTTP: who answers on our ports, whether he is ready, his version and his clock."""
 
 import http.client
+import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -18,8 +19,11 @@ REQUEST_TIMEOUT_SECONDS: Final = 1.5
 ANSWER_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 # A Date header is cut to whole seconds, so less than this is no difference.
 CLOCK_SECONDS_MAX: Final = 2.0
+#: Of any role would do for the version alone; the lag is a metric.
+METRICS_TOKEN: Final = f"give {variable_name('token')} a key of the role metrics (goldenthread access make)"
 #: What our services demand keys with.
 _OURS: Final = 'realm="goldenthread"'
+_REFUSALS: Final = frozenset({http.client.UNAUTHORIZED, http.client.FORBIDDEN})
 
 
 class Service(NamedTuple):
@@ -96,7 +100,7 @@ def check_service(name: str, examination: Examination, report: Report) -> None:
     if reply is not None and _OURS in reply.headers.get("WWW-Authenticate", ""):
         report.warn(
             f"{name} at {at} tells its version only to whoever shows a key",
-            f"set {variable_name('token')} to a token of any role",
+            METRICS_TOKEN,
         )
         _check_ready(host, service, report)
         return
@@ -163,16 +167,24 @@ def clock_difference_seconds(reply: Reply) -> float | None:
     return min(0.0, theirs + 1.0 - reply.asked_at)
 
 
-def sample(settings: Settings, service_name: str, metric: str) -> float | None:
-    """The sum of a metric's samples at one of the services; None where it does not tell."""
+class Sample(NamedTuple):
+    """What a service says of a metric; `value` is None where it says nothing or does not know yet."""
+
+    value: float | None
+    #: The service is there, and wants a key of another role than the settings have.
+    refused: bool = False
+
+
+def sample(settings: Settings, service_name: str, metric: str) -> Sample:
+    """The sum of a metric's samples at one of the services."""
     service = next(one for one in services(settings) if one.name == service_name)
     reply = ask(address(settings), service.port, "/metrics", credential(settings))
     if reply is None or reply.status != http.client.OK:
-        return None
+        return Sample(None, reply is not None and reply.status in _REFUSALS)
     values = [
         found.value
         for family in text_string_to_metric_families(reply.body.decode(errors="replace"))
         for found in family.samples
-        if found.name == metric
+        if found.name == metric and not math.isnan(found.value)
     ]
-    return sum(values) if values else None
+    return Sample(sum(values) if values else None)

@@ -56,6 +56,26 @@ def test_a_wrong_file_is_a_problem(examine: Examine, tmp_path: Path) -> None:
     assert "1 sources" in said(examine(check_files, sources_file=sources), Status.OK)
 
 
+def test_without_a_sources_file_it_is_said_that_this_shell_names_none(examine: Examine) -> None:
+    found = said(examine(check_files), Status.OK)
+    assert "this shell names no sources file (GOLDENTHREAD_SOURCES_FILE)" in found
+    assert "running processes may have another" in found
+
+
+def test_a_wrong_sources_file_is_told_once_and_a_wrong_write_key_where_keys_are(
+    examine: Examine, tmp_path: Path
+) -> None:
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources: {shop: {chanel: web}}\n")
+    assert "chanel" in said(examine(check_files, sources_file=sources), Status.PROBLEM)
+    access = examine(check_access, sources_file=sources)
+    assert not said(access, Status.PROBLEM)
+    assert "see files" in said(access, Status.SKIPPED)
+    sources.write_text("sources: {shop: {channel: web, write_key: 'env:NOT_THERE'}}\n")
+    assert not said(examine(check_files, sources_file=sources), Status.PROBLEM)
+    assert "NOT_THERE" in said(examine(check_access, sources_file=sources), Status.PROBLEM)
+
+
 def test_a_secret_that_anybody_may_read_is_a_problem(examine: Examine, tmp_path: Path) -> None:
     keyring(load_settings(data_dir=tmp_path / "data"))
     assert not said(examine(check_file_modes), Status.PROBLEM)
@@ -82,7 +102,9 @@ def test_sources_are_private_only_if_they_hold_keys(examine: Examine, tmp_path: 
 
 
 def test_the_secret_has_to_be_that_of_the_data(examine: Examine, tmp_path: Path) -> None:
-    assert said(examine(check_secret), Status.WARNING).startswith("there is no secret yet")
+    nothing = said(examine(check_secret), Status.WARNING)
+    assert nothing.startswith("there is no secret in ")
+    assert "GOLDENTHREAD_DATA_DIR" in nothing
     keyring(load_settings(data_dir=tmp_path / "data"))
     assert "back it up" in said(examine(check_secret), Status.OK)
     assert "is not the one" in said(examine(check_secret, secret=LONG_SECRET), Status.PROBLEM)

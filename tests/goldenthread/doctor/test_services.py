@@ -1,14 +1,8 @@
 """Goal: whoever answers on our ports is told apart, with its state and its clock. Method: small servers of our own."""
 
-import json
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
-from typing import Any
 
 import pytest
 
@@ -21,45 +15,9 @@ from streams.fake_registry import FakeRegistry
 from streams.registry import register_public
 from streams.registry_client import RegistryClient, RegistryOptions
 from tests.conftest import FreePorts
-from tests.goldenthread.doctor.conftest import Examine
+from tests.goldenthread.doctor.conftest import Examine, Serve
 
-#: Serves these answers by path, with a clock that is so many seconds ahead; gives the port.
-Serve = Callable[..., int]
 READY = {"/version": (200, {"service": "lookup", "version": version("goldenthread")}), "/readyz": (200, {})}
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers = []
-
-    def start(
-        answers: Mapping[str, tuple[int, Any]], ahead_s: float = 0.0, headers: Mapping[str, str] | None = None
-    ) -> int:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = answers.get(self.path, (404, {}))
-                text = body if isinstance(body, str) else json.dumps(body)
-                self.send_response(status)
-                for name, value in (headers or {}).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the base's signature.
-                return formatdate(time.time() + ahead_s, usegmt=True)
-
-            def log_message(self, *_arguments: Any) -> None:
-                """Nothing."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return server.server_port
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 check_lookup = partial(check_service, "lookup")
@@ -93,7 +51,7 @@ def test_a_service_that_wants_a_key_is_ours_all_the_same(examine: Examine, serve
     port = serve(closed, headers={"WWW-Authenticate": 'Bearer realm="goldenthread"'})
     warning, ready = examine(check_lookup, lookup_port=port)
     assert (warning.status, ready.status) == (Status.WARNING, Status.OK)
-    assert "GOLDENTHREAD_TOKEN" in warning.action
+    assert warning.action.startswith("give GOLDENTHREAD_TOKEN a key of the role metrics")
 
 
 def test_another_version_is_a_problem(examine: Examine, serve: Serve) -> None:

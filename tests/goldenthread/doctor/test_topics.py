@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from goldenthread.doctor import broker as broker_checks
@@ -26,7 +26,7 @@ from schemas.topics import Catalogue, Topic
 from streams.broker_features import REQUIREMENTS, unmet
 from streams.kafka import KafkaOptions
 from streams.topics import create_topics, record_new_partitions
-from tests.goldenthread.doctor.conftest import Examine
+from tests.goldenthread.doctor.conftest import Examine, Serve
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
@@ -163,7 +163,62 @@ def test_offsets_that_are_missing_are_a_problem(examine: Examine, world: World) 
     only(examine(check_group, **world.settings), Status.OK)
     only(examine(check_lag, **world.settings), Status.OK)
     world.write("raw.web", b"{}")
-    assert "about 1 records wait" in only(examine(check_lag, **world.settings), Status.WARNING).found
+    waiting = only(examine(check_lag, **world.settings), Status.SKIPPED)
+    assert waiting.found.startswith("1 records lie past the group's offsets")
+    assert waiting.action.startswith("start the lookup")
+
+
+def test_markers_of_transactions_are_nothing_that_waits(examine: Examine, world: World) -> None:
+    world.make()
+    record_new_partitions(world.kafka, world.group, world.catalogue.read_by_workers())
+    raw = world.catalogue.name("raw.web")
+    producer = Producer(world.kafka.producer() | {"transactional.id": world.group})
+    producer.init_transactions(ADMIN_TIMEOUT_S)
+    producer.begin_transaction()
+    producer.produce(raw, b"{}", partition=0)
+    producer.commit_transaction(ADMIN_TIMEOUT_S)
+    assert "1 records" in only(examine(check_lag, **world.settings), Status.SKIPPED).found
+    committing = Consumer(world.kafka.reader(group_id=world.group))
+    committing.commit(offsets=[TopicPartition(raw, 0, 1)], asynchronous=False)
+    _, end = committing.get_watermark_offsets(TopicPartition(raw, 0), timeout=ADMIN_TIMEOUT_S)
+    committing.close()
+    assert end == 2, "a marker stands behind the record"
+    assert only(examine(check_lag, **world.settings), Status.OK).found == "nothing waits"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_lookup_that_keeps_its_metrics_from_this_token_is_said_to(
+    examine: Examine, world: World, serve: Serve, status: int
+) -> None:
+    world.make()
+    record_new_partitions(world.kafka, world.group, world.catalogue.read_by_workers())
+    world.write("raw.web", b"{}")
+    port = serve({"/metrics": (status, {})})
+    skipped = only(examine(check_lag, lookup_port=port, **world.settings), Status.SKIPPED)
+    assert "a key of the role metrics" in skipped.action
+
+
+def test_another_number_of_partitions_is_one_problem_of_the_setting(examine: Examine, world: World) -> None:
+    world.make()
+    record_new_partitions(world.kafka, world.group, world.catalogue.read_by_workers())
+    for set_ in (1, 4):
+        other = world.settings | {"partitions": set_}
+        problem = only(examine(check_topics, **other), Status.PROBLEM)
+        assert world.catalogue.name(Topic.ROUTED) in problem.found
+        assert world.catalogue.name(Topic.CONTEXT) in problem.found
+        assert problem.action.startswith("set GOLDENTHREAD_PARTITIONS=2")
+        for check in (check_group, check_lag, check_broker_clock):
+            assert "see topics" in only(examine(check, **other), Status.SKIPPED).found
+
+
+def test_sealed_topics_without_a_secret_are_a_problem(examine: Examine, world: World) -> None:
+    world.make()
+    nowhere = {name: value for name, value in world.settings.items() if name != "secret"}
+    only(examine(check_topics_secret, **nowhere), Status.SKIPPED)
+    world.write(Topic.LINKS, b"x", key=b"k")
+    problem = only(examine(check_topics_secret, **nowhere), Status.PROBLEM)
+    assert "start where the data directory is" in problem.action
+    assert "GOLDENTHREAD_SECRET" in problem.action
 
 
 def test_topics_of_another_secret_are_a_problem(examine: Examine, world: World) -> None:
@@ -202,3 +257,12 @@ def test_dead_letters_of_the_last_day_are_counted_by_code(examine: Examine, worl
     warning = only(examine(check_dead, **world.settings), Status.WARNING)
     assert "not_json 2, future_time 1" in warning.found
     assert "ann@example.com" not in str(warning)
+
+
+def test_a_dead_letter_that_a_crash_repeated_is_counted_once(examine: Examine, world: World) -> None:
+    world.make()
+    place = [("gt-topic", b"t"), ("gt-partition", b"0"), ("gt-offset", b"7")]
+    for _ in range(2):
+        world.write(Topic.DEAD, b"x", headers=[("gt-code", b"not_json"), *place])
+    found = only(examine(check_dead, **world.settings), Status.WARNING).found
+    assert found == "1 in the last day: not_json 1"
