@@ -75,7 +75,7 @@ def check_topics(examination: Examination, report: Report) -> None:
         count = next(iter(other.values()))
         name = variable_name("partitions")
         report.problem(
-            f"{name} is {catalogue.partitions}, and {count} partitions have: {', '.join(sorted(other))}",
+            f"{name} is {catalogue.partitions}, but there are {count} partitions in {', '.join(sorted(other))}",
             f"set {name}={count}, which the topics were made with; the number of partitions can't change",
         )
     wrong = 0
