@@ -4,6 +4,7 @@ Restore, followers and freshness read through it. The end of a partition is libr
 end that was captured first, never "the last record": the tail may be a transaction marker.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas.errors import BrokerUnreachable, RestartNeeded, StateError
 from streams.kafka import KafkaOptions
+from streams.logs import logger
 from streams.rights import require_rights
 
 # Records that one call hands over at the most; enough to keep the per-call cost small, few enough to stay in cache.
@@ -21,6 +23,10 @@ REQUEST_TIMEOUT_SECONDS: Final = 10.0
 # How long a restore may see nothing, no record and no end, before it gives up: a dead transactional writer holds
 # committed readers back for its transaction timeout and the broker's scan, never for this long.
 SILENCE_SECONDS_MAX: Final = 60.0
+# A close takes milliseconds; where it takes so long it never ends.
+CLOSE_SECONDS_MAX: Final = 10.0
+
+log = logger(__name__)
 
 _GAP_CODES: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - librdkafka's own codes are only reachable by these names.
 _MOVING_CODES: Final = frozenset(
@@ -127,8 +133,15 @@ class BulkReader:
         return Chunk(records, ends)
 
     def close(self) -> None:
-        """Release the connections."""
-        self._consumer.close()
+        """Release the connections, or leave them to the process's end where librdkafka does not let go of them.
+
+        Its close locks itself up for ever when the reset of an offset that is outside of the log is still queued.
+        """
+        closing = threading.Thread(target=self._consumer.close, name="bulk-reader-close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS_MAX)
+        if closing.is_alive():
+            log.warning("a reader could not be closed and is left behind", seconds=CLOSE_SECONDS_MAX)
 
 
 def read_to_end(

@@ -1,11 +1,13 @@
 """Goal: a bulk read ends at the end, whatever the tail is, and never skips a gap. Method: the real broker."""
 
+import threading
 import time
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+import streams.bulk
 from schemas.errors import BrokerUnreachable, StateError
 from schemas.topics import Catalogue, Topic
 from streams.bulk import RECORDS_PER_READ_MAX, BulkReader, Record, read_all, read_to_end
@@ -112,6 +114,26 @@ def test_silence_is_an_outage(kafka: KafkaOptions, catalogue: Catalogue, monkeyp
     with pytest.raises(BrokerUnreachable, match=f"{topic}/0: nothing came for 1 s"):
         read_to_end(kafka, topic, 0, 0, lambda _records: None, silence_s_max=1)
     assert time.monotonic() - started < 10
+
+
+def test_a_reader_that_never_closes_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck:
+        """Closes when it is told to, and not before."""
+
+        def __init__(self, _options: object) -> None:
+            self.let_go = threading.Event()
+
+        def assign(self, _partitions: object) -> None:
+            """Nothing is read."""
+
+        def close(self) -> None:
+            self.let_go.wait()
+
+    monkeypatch.setattr(streams.bulk, "Consumer", Stuck)
+    monkeypatch.setattr(streams.bulk, "CLOSE_SECONDS_MAX", 0.1)
+    reader = BulkReader(KafkaOptions("nowhere:1"), {})
+    reader.close()
+    reader._consumer.let_go.set()
 
 
 def test_an_absent_broker_is_named() -> None:
