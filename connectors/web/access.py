@@ -242,14 +242,6 @@ class Access:
         if self._files is not None:
             await self._files.watch(self)
 
-    def authenticate(self, credential: str) -> Principal:
-        """Whose key it is.
-
-        Raises:
-            AccessRefused: 401, the key is unknown or has expired.
-        """
-        return _principal(self._known(digest_of(credential)))
-
     def admit(self, credential: str | None, roles: frozenset[Role] | None = None) -> Principal:
         """Who asks, if it may: the key is known, has not asked too often, and has one of the roles.
 

@@ -348,7 +348,7 @@ def test_a_protected_service_is_never_opened_by_a_change() -> None:
         with pytest.raises(SettingError, match="would let everybody in"):
             access.replace(left)
         assert access.enabled
-        assert access.authenticate(token(Role.LOOKUP)) == Principal("lookup", frozenset({Role.LOOKUP}))
+        assert access.admit(token(Role.LOOKUP)) == Principal("lookup", frozenset({Role.LOOKUP}))
 
 
 def test_an_expired_key_still_protects() -> None:
