@@ -8,6 +8,12 @@ from schemas.limits import ID_LENGTH_MAX, SOURCE_LENGTH_MAX, SUMMARY_LENGTH_MAX,
 EVENT_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "channel")
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
+#: Every member of `data` may be null, which is the same as leaving it out.
+_OPTIONAL_TEXT: Final[dict[str, Any]] = {"type": ["string", "null"]}
+#: A number is read as its digits.
+_NAME: Final[dict[str, Any]] = {"type": ["string", "integer"]}
+_OPTIONAL_NAME: Final[dict[str, Any]] = {"type": ["string", "integer", "null"]}
+_NAMES: Final[dict[str, Any]] = {"type": ["string", "integer", "null", "array"], "items": _OPTIONAL_NAME}
 EVENT_DATA_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "description": "What happened. Members not described are the event's own and come back with the interaction.",
@@ -17,20 +23,35 @@ EVENT_DATA_SCHEMA: Final[dict[str, Any]] = {
             "type": "object",
             "description": "Kind to value or list of values, of the subject alone.",
             "minProperties": 1,
-            "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+            "additionalProperties": _NAMES,
         },
-        "traits": {"type": "object", "description": "Facts about the customer; null withdraws one."},
-        "summary": {"type": "string", "description": f"A line for people, cut after {SUMMARY_LENGTH_MAX} characters."},
-        "direction": {"enum": ["in", "out"], "description": "in: the customer to the organisation."},
-        "session": {"type": "string"},
+        "traits": {
+            "type": ["object", "null"],
+            "description": "Facts about the customer; a trait of null withdraws it.",
+        },
+        "summary": _OPTIONAL_TEXT | {"description": f"A line for people, cut after {SUMMARY_LENGTH_MAX} characters."},
+        "direction": {"enum": ["in", "out", "", None], "description": "in: the customer to the organisation."},
+        "session": _OPTIONAL_NAME,
         "refs": {
-            "type": "array",
+            "type": ["array", "null"],
             "description": "What it is about, such as orders and tickets.",
-            "items": {"type": "object", "properties": {"kind": _TEXT, "id": _TEXT, "status": _TEXT}},
+            "items": {
+                "type": "object",
+                "required": ["kind", "id"],
+                "properties": {"kind": _TEXT, "id": _NAME, "status": _OPTIONAL_NAME},
+            },
         },
-        "permissions": {"type": "object", "description": "Channel to purpose to true or false."},
-        "groups": {"type": "object", "description": "Kind of group to its name."},
-        "link": {"type": "boolean", "description": "false: no evidence about who is who."},
+        "permissions": {
+            "type": ["object", "null"],
+            "description": "Channel to purpose to true or false.",
+            "additionalProperties": {"type": ["object", "null"], "additionalProperties": {"type": "boolean"}},
+        },
+        "groups": {
+            "type": ["object", "null"],
+            "description": "Kind of group to its name or names.",
+            "additionalProperties": _NAMES,
+        },
+        "link": {"type": ["boolean", "null"], "description": "false: no evidence about who is who."},
     },
 }
 EVENT_SCHEMA: Final[dict[str, Any]] = {
@@ -42,7 +63,7 @@ EVENT_SCHEMA: Final[dict[str, Any]] = {
         "source": {"type": "string", "minLength": 1, "maxLength": SOURCE_LENGTH_MAX},
         "type": {"type": "string", "minLength": 1, "maxLength": TYPE_LENGTH_MAX},
         "time": {"type": "string", "format": "date-time"},
-        "channel": {"type": "string", "description": "May be left to the source's registration."},
+        "channel": _OPTIONAL_TEXT | {"description": "May be left to the source's registration."},
         "data": EVENT_DATA_SCHEMA,
     },
 }
@@ -51,7 +72,7 @@ EVENT_EXAMPLE: Final[dict[str, Any]] = {
     "id": "e-1",
     "source": "shop-web",
     "type": "page.viewed",
-    "time": "2026-11-22T10:00:00Z",
+    "time": "2026-11-20T10:00:00Z",
     "channel": "web",
     "data": {"identifiers": {"cookie": "c-77"}, "summary": "Viewed running shoes"},
 }
