@@ -144,6 +144,19 @@ class BulkReader:
             log.warning("a reader could not be closed and is left behind", seconds=CLOSE_SECONDS_MAX)
 
 
+def partition_range(kafka: KafkaOptions, topic: str, partition: int) -> tuple[int, int]:
+    """The first offset of a partition and its last stable offset.
+
+    Raises:
+        BrokerUnreachable: no answer in time.
+    """
+    reader = BulkReader(kafka, {})
+    try:
+        return reader.watermarks(topic, partition)
+    finally:
+        reader.close()
+
+
 def read_to_end(
     kafka: KafkaOptions,
     topic: str,
@@ -198,10 +211,6 @@ def read_all(kafka: KafkaOptions, topic: str, partitions: int) -> Iterator[Recor
     """Every committed record of a topic that is there now; for tools and tests, it holds a partition in memory."""
     for partition in range(partitions):
         records: list[Record] = []
-        reader = BulkReader(kafka, {})
-        try:
-            low, _ = reader.watermarks(topic, partition)
-        finally:
-            reader.close()
+        low, _ = partition_range(kafka, topic, partition)
         read_to_end(kafka, topic, partition, low, records.extend)
         yield from records

@@ -6,48 +6,25 @@ and wakes up. The fault points lie between the steps, so that tests and drills c
 
 import threading
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from rocksdict import Cache
-
-from schemas.errors import RestartNeeded, StateError
+from schemas.errors import StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
-from schemas.topics import POSITION_KEY, TOMBSTONE_RETENTION_MS, Catalogue, partition_of
+from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
-from state.store import Store, StoredPosition
-from streams.bulk import BulkReader, Record, read_to_end
-from streams.faults import FaultHook, FaultPoint, no_fault
-from streams.kafka import KafkaOptions
+from state.store import Store
+from streams.bulk import partition_range
+from streams.checkpoint_options import CheckpointOptions
+from streams.faults import FaultPoint
 from streams.logs import logger
-from streams.metrics import Metrics
+from streams.position import require_position
+from streams.restore import Restore
 from streams.topics import topic_ids
 from streams.transaction import TransactionalProducer
-from streams.wire import Wire
 
 log = logger(__name__)
 
 _POSITIONS: Final = RowDecoder(PositionRow)
-
-
-@dataclass(frozen=True)
-class CheckpointOptions:
-    """What all partitions of one stage have in common. Topics are names of the catalogue."""
-
-    kafka: KafkaOptions
-    catalogue: Catalogue
-    application: str
-    stage: str
-    input_topic: str
-    changelog_topic: str
-    data_dir: Path
-    secret_fingerprint: str
-    metrics: Metrics
-    cache: Cache
-    fault: FaultHook = no_fault
-    #: The form in which outputs go out.
-    wire: Wire = field(default_factory=Wire)
 
 
 class Checkpoint:
@@ -56,14 +33,14 @@ class Checkpoint:
     def __init__(self, options: CheckpointOptions, partition: int) -> None:
         self.partition = partition
         self._options = options
-        self._input = options.catalogue.name(options.input_topic)
+        self._input = options.input_name
         self._input_partitions = options.catalogue.partitions_of(options.input_topic)
-        self._changelog = options.catalogue.name(options.changelog_topic)
-        self._store_path = options.data_dir / f"{options.stage}-{partition}"
+        self._changelog = options.changelog_name
         self._busy = threading.Lock()
         self._closing = threading.Event()
         self._producer: TransactionalProducer | None = None
         self._store: Store | None = None
+        self._restore: Restore | None = None
         self._ids: dict[str, str] = {}
         self.next_offset = 0
         self.era = 0
@@ -92,12 +69,13 @@ class Checkpoint:
             options = self._options
             started = time.monotonic()
             # Step 1.
-            transactional_id = f"{options.application}.{options.stage}.{self.partition}"
-            self._producer = TransactionalProducer(options.kafka, transactional_id)
+            self._producer = TransactionalProducer(options.kafka, options.transactional_id(self.partition))
             self._producer.fence()
             # Step 2.
             self._ids = topic_ids(options.kafka, [self._input, self._changelog])
-            restored = self._restore()
+            changelog_id = self._ids[self._changelog]
+            self._restore = Restore(options, self.partition, changelog_id=changelog_id, closing=self._closing)
+            self._store, restored = self._restore.run()
             # Step 3.
             self._take_up_position(group_offset)
             seconds = time.monotonic() - started
@@ -127,7 +105,7 @@ class Checkpoint:
         """
         with self._busy:
             producer = self._producer
-            if producer is None or next_offset < self.next_offset:
+            if producer is None or self._restore is None or next_offset < self.next_offset:
                 raise StateError(f"offsets only grow, from an open checkpoint: {next_offset} after {self.next_offset}")
             fault = self._options.fault
             fault(FaultPoint.BEFORE_TRANSACTION)
@@ -145,7 +123,7 @@ class Checkpoint:
             fault(FaultPoint.AFTER_COMMIT)
             # Step 4. The store is never ahead of the changelog: only acknowledged rows get here.
             changelog_offset = producer.offsets[self._changelog, self.partition]
-            self.store.write(rows, self._changelog_position(changelog_offset + 1))
+            self.store.write(rows, self._restore.position(changelog_offset + 1))
             self.next_offset = next_offset
             fault(FaultPoint.AFTER_STORE)
             for topic, (records, size_bytes) in producer.sizes.items():
@@ -160,7 +138,7 @@ class Checkpoint:
         self._closing.set()
         with self._busy:
             if self._store is not None:
-                self._options.metrics.stores.forget(self._store_path.name)
+                self._options.metrics.stores.forget(self._options.store_path(self.partition).name)
                 self._store.close()
                 self._store = None
             if self._producer is not None:
@@ -184,97 +162,17 @@ class Checkpoint:
         for (topic, partition), records in groups.items():
             producer.produce_batch(catalogue.name(topic), partition, records)
 
-    def _open_store(self) -> Store:
-        fingerprint = self._options.secret_fingerprint
-        store = Store.open(self._store_path, secret_fingerprint=fingerprint, cache=self._options.cache)
-        self._options.metrics.stores.watch(self._store_path.name, store)
-        return store
-
-    def _restore(self) -> int:
-        store = self._store = self._open_store()
-        stored = store.position(self._changelog, self.partition)
-        oldest_ms = time.time() * 1000 - TOMBSTONE_RETENTION_MS / 2
-        if stored is not None and (stored.topic_id != self._ids[self._changelog] or stored.caught_up_ms < oldest_ms):
-            self._refuse_loss(stored.next_offset)
-            log.warning("the local state is foreign or too old, restoring all of it", partition=self.partition)
-            store.close()
-            Store.destroy(self._store_path)
-            store = self._store = self._open_store()
-            stored = None
-        restored = 0
-        metrics = self._options.metrics
-        counted = metrics.restore_records.labels(self._options.stage)
-        remaining = metrics.restore_remaining.labels(self._options.stage, str(self.partition))
-
-        def apply(records: list[Record]) -> None:
-            nonlocal restored
-            if self._closing.is_set():
-                remaining.set(0)
-                raise RestartNeeded(f"{self._changelog}/{self.partition} was closed while it was restored")
-            restored += len(records)
-            counted.inc(len(records))
-            rows = {record.key: record.value for record in records if record.key is not None}
-            store.write(rows, self._changelog_position(records[-1].offset + 1))
-
-        start = 0 if stored is None else stored.next_offset
-        end = read_to_end(self._options.kafka, self._changelog, self.partition, start, apply, on_progress=remaining.set)
-        store.write({}, self._changelog_position(end))
-        return restored
-
-    def _refuse_loss(self, next_offset: int) -> None:
-        """Keep what is here where the broker has nothing: it may be the last copy there is.
-
-        Raises:
-            StateError: the changelog is empty, the local state is not.
-        """
-        end = self._range(self._changelog)[1]
-        if end == 0 and next_offset > 0:
-            raise StateError(
-                f"{self._changelog}/{self.partition} is empty, but {self._store_path} was made from {next_offset} of "
-                "its records: the broker is another one, or lost its data. Bring the data back, or delete the data "
-                "directory's stores to begin anew"
-            )
-
     def _take_up_position(self, group_offset: int | None) -> None:
-        where = f"{self._input}/{self.partition}"
+        options = self._options
         encoded = self.store.get(POSITION_KEY)
-        if encoded is None:
-            if group_offset:
-                raise StateError(
-                    f"{self._changelog}/{self.partition} holds no position, but the group committed offset "
-                    f"{group_offset} of {where}: the state is gone; restore the changelog, or start anew with another "
-                    "GOLDENTHREAD_TOPIC_PREFIX"
-                )
-            return
-        position = _POSITIONS.decode(encoded)
-        problem = None
-        if position.topic_id != self._ids[self._input]:
-            problem = f"{self._input} was made again: offsets of the topic that the state knows mean nothing in it"
-        elif position.partitions != self._input_partitions:
-            problem = (
-                f"the state was made with {position.partitions} partitions, now there are {self._input_partitions}"
-            )
-        elif group_offset is not None and group_offset > position.next_offset:
-            problem = (
-                f"the group committed offset {group_offset} of {where}, the state ends at {position.next_offset}: the "
-                "changelog lost its tail"
-            )
-        else:
-            low, high = self._range(self._input)
-            if not low <= position.next_offset <= high:
-                problem = f"{where} holds offsets {low} to {high}, the state goes on at {position.next_offset}"
-        if problem is not None:
-            raise StateError(problem)
-        self.next_offset = position.next_offset
-        self.era = position.era
-
-    def _range(self, topic: str) -> tuple[int, int]:
-        reader = BulkReader(self._options.kafka, {})
-        try:
-            return reader.watermarks(topic, self.partition)
-        finally:
-            reader.close()
-
-    def _changelog_position(self, next_offset: int) -> dict[tuple[str, int], StoredPosition]:
-        position = StoredPosition(self._ids[self._changelog], next_offset, int(time.time() * 1000))
-        return {(self._changelog, self.partition): position}
+        position = require_position(
+            None if encoded is None else _POSITIONS.decode(encoded),
+            where=f"{self._input}/{self.partition}",
+            topic_id=self._ids[self._input],
+            partitions=self._input_partitions,
+            group_offset=group_offset,
+            log=partition_range(options.kafka, self._input, self.partition),
+        )
+        if position is not None:
+            self.next_offset = position.next_offset
+            self.era = position.era

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from streams.checkpoint import Checkpoint, CheckpointOptions
+from streams.checkpoint import Checkpoint
+from streams.checkpoint_options import CheckpointOptions
 from streams.partition import Batch, CheckpointPolicy, EngineFactory, Fatal, PartitionRunner
 from streams.topics import group_offsets
 

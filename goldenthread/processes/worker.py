@@ -20,7 +20,7 @@ from schemas.errors import RestartNeeded
 from schemas.topics import Topic
 from state.store import Store, shared_cache
 from streams.application import Application, ApplicationOptions, make_app
-from streams.checkpoint import CheckpointOptions
+from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.follower import Follower
 from streams.logs import logger

@@ -13,7 +13,7 @@ from schemas.errors import EXIT_RESTART, GoldenthreadError
 from schemas.topics import Catalogue, Topic
 from state.store import shared_cache
 from streams.application import Application, ApplicationOptions, make_app
-from streams.checkpoint import CheckpointOptions
+from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.kafka import KafkaOptions
 from streams.logs import configure_logs

@@ -12,7 +12,8 @@ from pathlib import Path
 from schemas.topics import Catalogue, Topic
 from state.store import shared_cache
 from streams.bulk import BulkReader
-from streams.checkpoint import Checkpoint, CheckpointOptions
+from streams.checkpoint import Checkpoint
+from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics

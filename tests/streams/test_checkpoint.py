@@ -14,9 +14,10 @@ from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import POSITION_KEY, TOMBSTONE_RETENTION_MS, Catalogue, Topic, partition_of
 from state.engine import Drained, Output
 from state.store import Store, StoredPosition, shared_cache
-from streams import checkpoint as checkpoint_module
+from streams import restore as restore_module
 from streams.bulk import Record, read_all
-from streams.checkpoint import Checkpoint, CheckpointOptions
+from streams.checkpoint import Checkpoint
+from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
@@ -254,7 +255,7 @@ def test_an_input_topic_that_was_made_again_is_refused(stage: _Stage) -> None:
     while create_topics(stage.kafka, stage.catalogue) != [stage.input]:
         assert time.monotonic() < deadline
     stage.feed(20)
-    with pytest.raises(StateError, match=f"{stage.input} was made again"):
+    with pytest.raises(StateError, match=f"the topic of {stage.input}/0 was made again"):
         stage.opened(group_offset=0)
 
 
@@ -266,7 +267,7 @@ def test_another_number_of_partitions_is_refused(stage: _Stage) -> None:
     admin = AdminClient(stage.kafka.admin())
     for future in admin.create_partitions([NewPartitions(stage.input, 3)]).values():
         future.result(20)
-    with pytest.raises(StateError, match="the state was made with 2 partitions, now there are 3"):
+    with pytest.raises(StateError, match="was made with 2 partitions, now there are 3"):
         stage.opened(group_offset=5, catalogue=grown)
 
 
@@ -280,7 +281,7 @@ def test_a_group_that_is_ahead_of_the_state_is_refused(stage: _Stage) -> None:
 
 def test_a_group_without_any_state_is_refused(stage: _Stage) -> None:
     with pytest.raises(
-        StateError, match=rf"{stage.changelog}/0 holds no position.*committed offset 6 of {stage.input}/0"
+        StateError, match=rf"changelog of {stage.input}/0 holds no position.*committed offset 6"
     ):
         stage.opened(group_offset=6)
 
@@ -347,7 +348,7 @@ def test_closing_ends_a_restore_that_is_under_way(stage: _Stage, monkeypatch: py
             restoring.set()
         return start
 
-    monkeypatch.setattr(checkpoint_module, "read_to_end", endless)
+    monkeypatch.setattr(restore_module, "read_to_end", endless)
     checkpoint = stage.checkpoint()
     errors: list[BaseException] = []
 

@@ -1,0 +1,49 @@
+"""What all partitions of one stateful stage have in common."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rocksdict import Cache
+
+from schemas.topics import Catalogue
+from streams.faults import FaultHook, no_fault
+from streams.kafka import KafkaOptions
+from streams.metrics import Metrics
+from streams.wire import Wire
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """One stage. Topics are names of the catalogue."""
+
+    kafka: KafkaOptions
+    catalogue: Catalogue
+    application: str
+    stage: str
+    input_topic: str
+    changelog_topic: str
+    data_dir: Path
+    secret_fingerprint: str
+    metrics: Metrics
+    cache: Cache
+    fault: FaultHook = no_fault
+    #: The form in which outputs go out.
+    wire: Wire = field(default_factory=Wire)
+
+    @property
+    def input_name(self) -> str:
+        """The full name of the topic that is read."""
+        return self.catalogue.name(self.input_topic)
+
+    @property
+    def changelog_name(self) -> str:
+        """The full name of the topic that holds the state."""
+        return self.catalogue.name(self.changelog_topic)
+
+    def store_path(self, partition: int) -> Path:
+        """The folder of a partition's store."""
+        return self.data_dir / f"{self.stage}-{partition}"
+
+    def transactional_id(self, partition: int) -> str:
+        """Whoever initialises a producer of this name fences all others of it."""
+        return f"{self.application}.{self.stage}.{partition}"
