@@ -280,9 +280,7 @@ def test_a_group_that_is_ahead_of_the_state_is_refused(stage: _Stage) -> None:
 
 
 def test_a_group_without_any_state_is_refused(stage: _Stage) -> None:
-    with pytest.raises(
-        StateError, match=rf"changelog of {stage.input}/0 holds no position.*committed offset 6"
-    ):
+    with pytest.raises(StateError, match=rf"changelog of {stage.input}/0 holds no position.*committed offset 6"):
         stage.opened(group_offset=6)
 
 
