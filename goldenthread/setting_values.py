@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode
 from schemas.enrichment.names import NO_ENRICHERS, enricher_names
 from schemas.errors import SettingError
 from schemas.origins import ANY_ORIGIN, NO_ORIGIN, is_origin
-from streams.faults import fault_hook
+from streams.faults import read_plan
 
 _PORT_MAX: Final = 65_535
 _LOCALHOST: Final = "localhost"
@@ -115,7 +115,7 @@ def _can_be_folder(value: Path) -> Path:
 
 def _plan(value: str) -> str:
     try:
-        fault_hook(value)
+        read_plan(value)
     except SettingError as error:
         raise ValueError(str(error).partition("=")[2]) from None
     return value

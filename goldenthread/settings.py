@@ -207,7 +207,11 @@ class Settings(BaseSettings):
     )
     restarts_max: int = Field(15, ge=0, le=100, description="Restarts of one process within restart_window_s.")
     restart_window_s: int = Field(120, ge=1, le=86_400, description="The time in which restarts_max counts, seconds.")
-    fault: FaultPlan | None = Field(None, description="For drills: POINT or POINT:COUNT, kills the worker there.")
+    fault: FaultPlan | None = Field(
+        None,
+        description="For drills: [STAGE/]POINT[:COUNT][=ACTION], several separated by commas. The worker is hit there "
+        "by kill (default), stop, fail or wait-SECONDS.",
+    )
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

@@ -70,14 +70,18 @@ class Checkpoint:
             started = time.monotonic()
             # Step 1.
             self._producer = TransactionalProducer(options.kafka, options.transactional_id(self.partition))
+            options.fault(FaultPoint.OPEN_BEFORE_FENCE)
             self._producer.fence()
+            options.fault(FaultPoint.OPEN_AFTER_FENCE)
             # Step 2.
             self._ids = topic_ids(options.kafka, [self._input, self._changelog])
             changelog_id = self._ids[self._changelog]
             self._restore = Restore(options, self.partition, changelog_id=changelog_id, closing=self._closing)
             self._store, restored = self._restore.run()
+            options.fault(FaultPoint.OPEN_AFTER_RESTORE)
             # Step 3.
             self._take_up_position(group_offset)
+            options.fault(FaultPoint.OPEN_AFTER_POSITION)
             seconds = time.monotonic() - started
             options.metrics.restore_seconds.labels(options.stage).observe(seconds)
             log.info(
@@ -94,7 +98,7 @@ class Checkpoint:
 
         1. Begin the transaction and produce the outputs.
         2. Produce one changelog record per changed row, and the position row.
-        3. Commit the transaction, which waits for every acknowledgement.
+        3. Wait for every acknowledgement, and commit the transaction.
         4. Write rows, position and changelog offset to RocksDB in one batch.
 
         A failure before the end of step 4 stops the worker; it restarts and restores, it never skips.
@@ -111,6 +115,7 @@ class Checkpoint:
             fault(FaultPoint.BEFORE_TRANSACTION)
             # Step 1.
             producer.begin()
+            fault(FaultPoint.AFTER_BEGIN)
             self._produce_outputs(producer, drained.outputs)
             fault(FaultPoint.AFTER_OUTPUTS)
             # Step 2.
@@ -119,6 +124,8 @@ class Checkpoint:
             producer.produce_batch(self._changelog, self.partition, rows.items())
             fault(FaultPoint.AFTER_ROWS)
             # Step 3.
+            producer.flush()
+            fault(FaultPoint.AFTER_FLUSH)
             producer.commit()
             fault(FaultPoint.AFTER_COMMIT)
             # Step 4. The store is never ahead of the changelog: only acknowledged rows get here.

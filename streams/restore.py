@@ -8,6 +8,7 @@ from schemas.topics import TOMBSTONE_RETENTION_MS
 from state.store import Store, StoredPosition
 from streams.bulk import Record, partition_range, read_to_end
 from streams.checkpoint_options import CheckpointOptions
+from streams.faults import FaultPoint
 from streams.logs import logger
 
 log = logger(__name__)
@@ -81,6 +82,7 @@ class Restore:
             counted.inc(len(records))
             rows = {record.key: record.value for record in records if record.key is not None}
             store.write(rows, self.position(records[-1].offset + 1))
+            self._options.fault(FaultPoint.OPEN_DURING_RESTORE)
 
         end = read_to_end(
             self._options.kafka, self._changelog, self._partition, start, apply, on_progress=remaining.set

@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.errors import RestartNeeded
-from schemas.topics import Catalogue
+from schemas.topics import Catalogue, Topic
 from state.engine import Output
 from streams.faults import FaultHook, FaultPoint, no_fault
 from streams.metrics import Metrics
-from streams.partition import QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, count_outcomes
+from streams.partition import QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, Step, count_outcomes
 from streams.producer import Record, RecordProducer
 from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
 
@@ -64,6 +64,7 @@ class StatelessStage:
         self.topics = topics
         self._handler = handler
         self._catalogue = catalogue
+        self._dead = catalogue.name(Topic.DEAD)
         self._producer = producer
         self._acknowledge = acknowledge
         self._metrics = metrics
@@ -76,15 +77,26 @@ class StatelessStage:
         self._task: asyncio.Task[None] | None = None
         # The offset expected next of each partition, in this generation.
         self._expected: dict[tuple[str, int], int] = {}
+        self._assigned: frozenset[tuple[str, int]] = frozenset()
+        self._in_hand: frozenset[tuple[str, int]] = frozenset()
+        self._taken = 0
+        self._is_preparing = False
 
     async def assigned(self, partitions: Iterable[tuple[str, int]], generation: int) -> None:
         """Accept batches of this generation."""
         self._generation = generation
         self._expected.clear()
-        mine = sum(1 for topic, _ in partitions if topic in self.topics)
-        self._metrics.assigned_partitions.labels(self.name).set(mine)
+        self._assigned = frozenset(place for place in partitions if place[0] in self.topics)
+        self._metrics.assigned_partitions.labels(self.name).set(len(self._assigned))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=self.name)
+
+    def steps(self) -> dict[tuple[str, int], Step]:
+        """How far the work on each partition is; nothing while what a batch needs is fetched, which has its bounds."""
+        if self._is_preparing:
+            return {}
+        in_hand, idle = Step(self._taken, in_hand=True), Step(0, in_hand=False)
+        return {place: in_hand if place in self._in_hand else idle for place in self._assigned}
 
     async def offer(self, batch: Batch) -> None:
         """Queue a batch; batches of another generation are fetched again: dropped."""
@@ -120,6 +132,7 @@ class StatelessStage:
                 self._idle.clear()
                 if self._is_current(batch):
                     await self._process(batch)
+                self._in_hand = frozenset()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
@@ -134,6 +147,8 @@ class StatelessStage:
         done: dict[tuple[str, int], int] = {}
         handled = 0
         batch: Batch | None = first
+        self._in_hand = frozenset({(first.topic, first.partition)})
+        self._fault(FaultPoint.INTAKE_BEFORE_PRODUCE)
         # Step 1.
         while batch is not None and await self._is_prepared(batch):
             await self._handle(batch)
@@ -146,27 +161,45 @@ class StatelessStage:
         self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
         # Step 2.
         await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
+        self._taken += 1
         self._fault(FaultPoint.INTAKE_AFTER_FLUSH)
         # Step 3.
         self._handler.acknowledged()
         for (topic, partition), next_offset in done.items():
             self._acknowledge(topic, partition, next_offset)
+        self._fault(FaultPoint.INTAKE_AFTER_ACKNOWLEDGE)
         self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
         count_outcomes(self._metrics, self.name, self._handler.counts)
 
+    def _produce(self, record: Record) -> None:
+        if record.topic != self._dead:
+            self._producer.produce(record)
+            return
+        self._fault(FaultPoint.INTAKE_BEFORE_DEAD)
+        self._producer.produce(record)
+        self._fault(FaultPoint.INTAKE_AFTER_DEAD)
+
     async def _is_prepared(self, batch: Batch) -> bool:
         """Whether the batch can be handled now; one that is not wanted any more is fetched again, by whoever has it."""
-        return self._prepare is None or await self._prepare(batch.records, lambda: self._is_current(batch))
+        if self._prepare is None:
+            return True
+        self._is_preparing = True
+        try:
+            return await self._prepare(batch.records, lambda: self._is_current(batch))
+        finally:
+            self._is_preparing = False
 
     async def _handle(self, batch: Batch) -> None:
         records = batch.records
+        self._in_hand |= {(batch.topic, batch.partition)}
         batch.follow(self._expected.get((batch.topic, batch.partition)))
         self._expected[batch.topic, batch.partition] = records[-1].offset + 1
         name_of = self._catalogue.name
         for start in range(0, len(records), SLICE_RECORDS):
             for record in records[start : start + SLICE_RECORDS]:
                 for output in self._handler.handle(record):
-                    self._producer.produce(Record(name_of(output.topic), output.key, output.value, output.headers))
+                    self._produce(Record(name_of(output.topic), output.key, output.value, output.headers))
+                self._taken += 1
             await asyncio.sleep(0)
         channel = self._catalogue.channel_of(batch.topic)
         self._metrics.events_received.labels(self.name, channel).inc(len(records))

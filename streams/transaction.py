@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -15,6 +15,10 @@ from streams.rights import require_rights
 # `init_transactions` waits for an open transaction of a predecessor to be aborted; more than its timeout is an outage.
 INIT_TIMEOUT_SECONDS: Final = 60.0
 COMMIT_TIMEOUT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000
+# Every record has its answer by then: its delivery times out with the transaction, and librdkafka looks once a second.
+FLUSH_TIMEOUT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000 + 2.0
+# A transaction that failed is aborted, so that readers need not wait for its timeout; the next owner does it otherwise.
+ABORT_TIMEOUT_SECONDS: Final = 2.0
 # A full producer queue is served for this long before it counts as a failed delivery.
 QUEUE_TIMEOUT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
@@ -30,6 +34,8 @@ class TransactionalProducer:
         self._id = transactional_id
         self._producer = Producer(kafka.transactional_producer(transactional_id))
         self._failure: str | None = None
+        # Records of the running transaction that have no acknowledgement yet.
+        self._unacknowledged = 0
         #: The greatest acknowledged offset of each topic and partition in the running transaction.
         self.offsets: dict[tuple[str, int], int] = {}
         #: Records and bytes produced to each topic in the running transaction.
@@ -42,20 +48,17 @@ class TransactionalProducer:
             NotAuthorized: the user may not write under this id.
             DeliveryFailed: the broker did not do it in time.
         """
-        try:
+        with self._translating("init_transactions"):
             self._producer.init_transactions(INIT_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise self._translated(error, "init_transactions") from error
 
     def begin(self) -> None:
         """Open a transaction."""
         self._failure = None
+        self._unacknowledged = 0
         self.offsets = {}
         self.sizes = {}
-        try:
+        with self._translating("begin_transaction"):
             self._producer.begin_transaction()
-        except KafkaException as error:
-            raise self._translated(error, "begin_transaction") from error
 
     def produce(
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Iterable[Header]
@@ -63,15 +66,12 @@ class TransactionalProducer:
         """Add one record with headers."""
         deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
         while True:
-            try:
+            with contextlib.suppress(BufferError), self._translating(f"produce to {topic}"):
                 self._producer.produce(
                     topic, value=value, key=key, partition=partition, headers=list(headers), on_delivery=self._delivered
                 )
                 break
-            except BufferError:
-                self._wait_for_room(deadline)
-            except KafkaException as error:
-                raise self._translated(error, f"produce to {topic}") from error
+            self._wait_for_room(deadline)
         self._count(topic, 1, len(key or b"") + len(value or b""))
 
     def produce_batch(self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
@@ -80,11 +80,8 @@ class TransactionalProducer:
         self._count(topic, len(batch), sum(len(entry["key"] or b"") + len(entry["value"] or b"") for entry in batch))
         deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
         while batch:
-            with contextlib.suppress(BufferError):
-                try:
-                    self._producer.produce_batch(topic, batch, partition=partition, on_delivery=self._delivered)
-                except KafkaException as error:
-                    raise self._translated(error, f"produce to {topic}") from error
+            with contextlib.suppress(BufferError), self._translating(f"produce to {topic}"):
+                self._producer.produce_batch(topic, batch, partition=partition, on_delivery=self._delivered)
             left = [entry for entry in batch if "_error" in entry]
             if len(left) < len(batch):
                 deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
@@ -96,13 +93,30 @@ class TransactionalProducer:
             if batch:
                 self._wait_for_room(deadline)
 
+    def flush(self) -> None:
+        """Wait for the acknowledgement of every record of the transaction.
+
+        Raises:
+            Fenced: another process has the transactional id now.
+            DeliveryFailed: a record was refused, or has no answer in time.
+        """
+        deadline = time.monotonic() + FLUSH_TIMEOUT_SECONDS
+        while self._unacknowledged and self._failure is None and (left_s := deadline - time.monotonic()) > 0:
+            with self._translating("flush"):
+                self._producer.flush(left_s)
+        if self._unacknowledged:
+            self._abort()
+            reason = self._failure or f"{self._unacknowledged} records have no answer in {FLUSH_TIMEOUT_SECONDS:.0f} s"
+            raise DeliveryFailed(f"{self._id}: {reason}")
+
     def commit(self) -> None:
-        """Wait for every acknowledgement and make the transaction visible.
+        """Make the transaction visible, once every record of it is acknowledged.
 
         Raises:
             Fenced: another process has the transactional id now.
             DeliveryFailed: a record was refused, or the broker did not answer in time; nothing is visible.
         """
+        self.flush()
         deadline = time.monotonic() + COMMIT_TIMEOUT_SECONDS
         while True:
             try:
@@ -112,8 +126,6 @@ class TransactionalProducer:
                 # librdkafka says itself whether the very same call may be made again.
                 if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise self._translated(error, "commit_transaction") from error
-        if self._failure is not None:
-            raise DeliveryFailed(f"{self._id}: {self._failure}")
 
     def close(self) -> None:
         """Drop what is queued; a transaction left open is aborted by the next owner, or by the broker in time."""
@@ -124,6 +136,7 @@ class TransactionalProducer:
         if error is not None:
             self._failure = self._failure or f"{message.topic()}/{message.partition()}: {error.str()}"
             return
+        self._unacknowledged -= 1
         partition = (message.topic(), message.partition())
         offset = message.offset()
         if offset > self.offsets.get(partition, -1):
@@ -132,11 +145,34 @@ class TransactionalProducer:
     def _wait_for_room(self, deadline: float) -> None:
         if time.monotonic() > deadline:
             raise DeliveryFailed(f"{self._id}: the producer's queue stayed full for {QUEUE_TIMEOUT_SECONDS:.0f} s")
-        self._producer.poll(_POLL_SECONDS)
+        with self._translating("poll"):
+            self._producer.poll(_POLL_SECONDS)
 
     def _count(self, topic: str, records: int, size_bytes: int) -> None:
         old_records, old_size_bytes = self.sizes.get(topic, (0, 0))
         self.sizes[topic] = (old_records + records, old_size_bytes + size_bytes)
+        self._unacknowledged += records
+
+    def _abort(self) -> None:
+        try:
+            self._producer.abort_transaction(ABORT_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            # What refused the records may be a successor.
+            if error.args[0].code() in _FENCED:
+                raise self._translated(error, "abort_transaction") from error
+
+    @contextlib.contextmanager
+    def _translating(self, what: str) -> Iterator[None]:
+        """Tell what the client raises as errors of ours."""
+        try:
+            yield
+        except KafkaException as error:
+            raise self._translated(error, what) from error
+        except SystemError as error:
+            # A fatal error is raised while delivery reports are served, which then complain that it stands there.
+            if isinstance(error.__cause__, KafkaException):
+                raise self._translated(error.__cause__, what) from error
+            raise
 
     def _translated(self, error: KafkaException, what: str) -> GoldenthreadError:
         cause = error.args[0]

@@ -30,7 +30,7 @@ def check_settings(examination: Examination, report: Report) -> None:
     report.ok(f"{len(given)} settings differ from or repeat a default: {', '.join(given) or 'none'}")
     if settings.fault is not None:
         report.problem(
-            f"{variable_name('fault')} is set: it kills the worker on purpose",
+            f"{variable_name('fault')} is set: it hits the worker on purpose",
             f"unset {variable_name('fault')} but in drills",
         )
     sends_password = settings.kafka_sasl_mechanism is SaslMechanism.PLAIN

@@ -60,7 +60,6 @@ class Worker:
         self._metrics.expect_agents(_OUTCOMES, (identity.STAGE, context.STAGE))
         self._metrics.expect_written(parts.catalogue.name(topic) for topic in Topic)
         self._metrics.expect_enrichments(enricher_names(parts.settings.enrichers))
-        self._fault = fault_hook(parts.settings.fault)
         self._cache = shared_cache(parts.settings.store_cache_size_bytes)
         self._wire = WorkerWire(parts)
         self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
@@ -200,7 +199,7 @@ class Worker:
             acknowledge=application.acknowledge,
             metrics=self._metrics,
             fatal=application.fatal,
-            fault=self._fault,
+            fault=fault_hook(parts.settings.fault, intake.STAGE),
             prepare=self._wire.prepare,
         )
 
@@ -220,7 +219,7 @@ class Worker:
             secret_fingerprint=parts.keyring.fingerprint,
             metrics=self._metrics,
             cache=self._cache,
-            fault=self._fault,
+            fault=fault_hook(settings.fault, stage),
             wire=self._wire.wire,
         )
         # One piece of evidence may change a row for each of its pairs, twice, where an event changes two or three.

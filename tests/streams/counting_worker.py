@@ -34,7 +34,7 @@ async def run(kafka: KafkaOptions, catalogue: Catalogue, folder: Path, plan: str
     stage = StatefulStage(
         CheckpointOptions(
             kafka, catalogue, catalogue.prefix, "counting", Topic.ROUTED, Topic.STATE, folder, "f",
-            metrics, shared_cache(8 * 1024 * 1024), fault_hook(plan),
+            metrics, shared_cache(8 * 1024 * 1024), fault_hook(plan, "counting"),
         ),
         make_counting,
         acknowledge=application.acknowledge,

@@ -29,7 +29,7 @@ async def run(kafka: KafkaOptions, catalogue: Catalogue, paths: tuple[Path, Path
     folder, file = paths
     acknowledged = await asyncio.to_thread(_acknowledged, file)
     metrics = Metrics("test", "1")
-    fault = fault_hook(plan)
+    fault = fault_hook(plan, "counting")
     options = CheckpointOptions(
         kafka, catalogue, catalogue.prefix, "counting", Topic.ROUTED, Topic.STATE, folder, "f", metrics,
         shared_cache(8 * 1024 * 1024), fault,

@@ -103,9 +103,11 @@ async def test_records_are_acknowledged_after_the_flush_of_their_outputs() -> No
     intake.producer.gate.set()
     await until(lambda: intake.of("ack"))
     assert intake.events == [
+        (FaultPoint.INTAKE_BEFORE_PRODUCE, 0),
         (FaultPoint.INTAKE_AFTER_PRODUCE, 0),
         (FaultPoint.INTAKE_AFTER_FLUSH, 1),
         ("ack", (WEB, 0, 10)),
+        (FaultPoint.INTAKE_AFTER_ACKNOWLEDGE, 1),
     ]
     assert intake.handler.acknowledgements == 1
     assert [(record.topic, record.key, record.value, record.headers) for record in intake.producer.records] == [
