@@ -63,6 +63,15 @@ class Batch(NamedTuple):
             raise RestartNeeded(f"{where}: offset {self.previous} was fetched before it, but {taken} was taken in")
 
 
+class Step(NamedTuple):
+    """How far the work on a partition is, as others than its task may see it at any time."""
+
+    #: Grows with every record that is taken in, and with every commit.
+    taken: int
+    #: Whether records are being worked on, or wait in the partition's own queue.
+    in_hand: bool
+
+
 def count_outcomes(metrics: Metrics, stage: str, counts: Counter[str]) -> None:
     """Export what became of events, and start counting anew."""
     for outcome, number in counts.items():
@@ -108,6 +117,8 @@ class PartitionRunner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self._is_open = False
+        self._taken = 0
         self._applied = 0
         self._next_offset = 0
         self._first_applied_s = 0.0
@@ -119,6 +130,11 @@ class PartitionRunner:
         self._draining = False
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"{self._stage}-{self._checkpoint.partition}")
+
+    @property
+    def step(self) -> Step | None:
+        """How far the work is; None while the partition is opened, which has bounds of its own. For any thread."""
+        return Step(self._taken, not (self._idle.is_set() and self._queue.empty())) if self._is_open else None
 
     async def offer(self, batch: Batch) -> None:
         """Queue a batch; waits while the queue is full. Batches of another generation are fetched again: dropped."""
@@ -162,6 +178,7 @@ class PartitionRunner:
             engine = self._make_engine(checkpoint.store, checkpoint.partition, checkpoint.era)
             # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
             self._acknowledge(self._checkpoint.partition, self._next_offset)
+            self._is_open = True
             while True:
                 batch = await self._queue.get()
                 if self._is_current(batch):
@@ -197,6 +214,7 @@ class PartitionRunner:
             piece = records[start : start + SLICE_RECORDS]
             for record in piece:
                 apply(record.value or b"", record.offset)
+                self._taken += 1
             self._next_offset = piece[-1].offset + 1
             self._applied += len(piece)
             await asyncio.sleep(0)
@@ -229,6 +247,7 @@ class PartitionRunner:
         drained = engine.drain()
         await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
         engine.settled()
+        self._taken += 1
         self._applied = 0
         self._last_commit_s = self._first_applied_s = time.monotonic()
         self._acknowledge(self._checkpoint.partition, self._next_offset)

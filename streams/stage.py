@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
-from streams.partition import Batch, CheckpointPolicy, EngineFactory, Fatal, PartitionRunner
+from streams.partition import Batch, CheckpointPolicy, EngineFactory, Fatal, PartitionRunner, Step
 from streams.topics import group_offsets
 
 # Bounded well below the rebalance timeout, so that a partition that can't drain does not stall the whole group.
@@ -27,6 +27,12 @@ class Stage(Protocol):
 
     async def offer(self, batch: Batch) -> None:
         """Take in a batch; waits while the stage is full."""
+
+    def steps(self) -> dict[tuple[str, int], Step]:
+        """How far the work on each partition is, but for those that wait for what has bounds of its own.
+
+        For any thread, at any time: it waits for nothing.
+        """
 
     async def drain(self) -> None:
         """Commit what is applied and acknowledge it; accept nothing until the next assignment."""
@@ -74,6 +80,11 @@ class StatefulStage:
         runner = self._runners.get(batch.partition)
         if runner is not None:
             await runner.offer(batch)
+
+    def steps(self) -> dict[tuple[str, int], Step]:
+        """How far the work on each partition is; those that are opened are left out."""
+        steps = {(self._topic, number): runner.step for number, runner in list(self._runners.items())}
+        return {place: step for place, step in steps.items() if step is not None}
 
     async def drain(self) -> None:
         """Drain all partitions side by side; one that can't ends the process."""
