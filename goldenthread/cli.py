@@ -13,6 +13,7 @@ from goldenthread.commands.doctor import doctor
 from goldenthread.commands.output import ERR
 from goldenthread.commands.schemas import schemas
 from goldenthread.commands.services import collect, init, lookup, worker
+from goldenthread.commands.state import state
 from goldenthread.commands.up import up
 from schemas.errors import GoldenthreadError
 
@@ -33,6 +34,7 @@ application.command()(send)
 application.command()(tail)
 application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
+application.add_typer(state, name="state")
 application.add_typer(schemas, name="schemas")
 application.add_typer(config, name="config")
 application.add_typer(access, name="access")

@@ -14,6 +14,10 @@ GoldenthreadError
 │   ├── DeliveryFailed         the broker did not take a record
 │   ├── Fenced                 another process owns the partition now
 │   ├── RegistryAway           the schema registry did not answer in time
+│   ├── StoreFailed            a store can't be used
+│   │   ├── StoreUnusable      its folder is damaged, foreign or outdated: the next start restores it
+│   │   ├── StoreHeld          another process has it
+│   │   └── DiskRefused        the disk under it is full
 │   └── BrokerUnreachable      the broker did not answer in time
 │       └── NoBroker           it never did, so the address may be wrong; exit 2
 │           └── LoginRefused   it did, and let this client not in; exit 2
@@ -137,6 +141,29 @@ class DeliveryFailed(RestartNeeded):
 
 class Fenced(RestartNeeded):
     """Nothing to do: another worker took the partition over while this one was away."""
+
+
+class StoreFailed(RestartNeeded):
+    """Start the process again: a store was closed, or can't be used as the message says."""
+
+
+class StoreUnusable(StoreFailed):
+    """Nothing to do: the next start restores the store from its topic. Look at the disk where it happens again.
+
+    `reason` is a word for metrics (`state.store_folder.RebuildReason`).
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StoreHeld(StoreFailed):
+    """Stop the process that the message names, or wait for its end: one at a time has a store."""
+
+
+class DiskRefused(StoreFailed):
+    """Make room on the disk, or raise the limit that the message names; nothing that was committed is lost."""
 
 
 class RegistryAway(RestartNeeded):

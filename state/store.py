@@ -2,27 +2,34 @@
 
 There is no write-ahead log: after a crash the folder is at an earlier checkpoint, rows and positions together, and the
 changelog has the rest. Positions are rows of the same write batch, so the store is never ahead of what it read.
+
+A folder that is damaged is told by `StoreUnusable`, when it is opened or when the damage is met; it is then marked, and
+whoever opens it next makes it anew. No scan ends at a damaged block as if nothing came after it.
 """
 
+import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from rocksdict import (
     AccessType,
     BlockBasedOptions,
     Cache,
+    Checkpoint,
     DbClosedError,
     DBCompressionType,
     Options,
     Rdict,
+    RdictIter,
     WriteBatch,
     WriteOptions,
 )
 
-from schemas.errors import StateError
+from schemas.errors import GoldenthreadError, StateError, StoreFailed, StoreUnusable
+from state.store_folder import RebuildReason, failure_of, mark_damaged, remove, require_whole
 from state.store_statistics import StoreStatistics
 
 FORMAT_VERSION: Final = 1
@@ -35,6 +42,8 @@ WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES_MAX: Final = 256
+# What the texts of RocksDB's own errors begin with; another error is one of a program.
+_ROCKSDB_ERRORS: Final = ("Corruption", "IO error")
 # RocksDB's own diary, of which two files are kept.
 _LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 
@@ -80,9 +89,12 @@ def _options(cache: Cache) -> Options:
 class Store:
     """Committed rows and positions of one folder."""
 
-    def __init__(self, database: Rdict, path: Path) -> None:
+    def __init__(self, database: Rdict, path: Path, *, read_only: bool = False) -> None:
         self._database = database
+        self._read_only = read_only
         self.path = path
+        #: What ended the use of this store, once something has; every write raises it again.
+        self.failure: GoldenthreadError | None = None
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True
 
@@ -91,52 +103,85 @@ class Store:
         """Open the folder, or make it.
 
         Raises:
-            StateError: another process holds it, or a newer version or another secret wrote it.
+            StoreUnusable: it is damaged, or an older version wrote it: to be set aside and made anew.
+            StoreHeld: another process has it.
+            DiskRefused: the disk is full.
+            StateError: a newer version or another secret wrote it, or this user may not use it.
         """
-        path.mkdir(parents=True, exist_ok=True)
         try:
-            database = Rdict(str(path), options=_options(cache or shared_cache()), access_type=AccessType.read_write())
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"the store {path} can't be made ({error}): let this user write there") from error
+        return cls._opened(path, secret_fingerprint, cache, read_only=False)
+
+    @classmethod
+    def open_to_read(cls, path: Path, *, secret_fingerprint: str, cache: Cache | None = None) -> "Store":
+        """Open a folder that nobody writes to meanwhile, without changing anything in it.
+
+        Raises:
+            StoreUnusable, StateError: as `open`; a folder without a store is damaged.
+        """
+        return cls._opened(path, secret_fingerprint, cache, read_only=True)
+
+    @classmethod
+    def _opened(cls, path: Path, secret_fingerprint: str, cache: Cache | None, *, read_only: bool) -> "Store":
+        require_whole(path)
+        access = AccessType.read_only(False) if read_only else AccessType.read_write()
+        try:
+            database = Rdict(str(path), options=_options(cache or shared_cache()), access_type=access)
         except Exception as error:
-            raise StateError(
-                f"the store {path} can't be opened ({error}): stop the other process that uses it, or delete the "
-                "folder to restore it from the changelog"
-            ) from error
-        store = cls(database, path)
-        store._verify(secret_fingerprint)
+            raise failure_of(path, error) from error
+        store = cls(database, path, read_only=read_only)
+        try:
+            store._verify(secret_fingerprint)
+        except BaseException:
+            database.close()
+            raise
         return store
 
     @staticmethod
     def destroy(path: Path) -> None:
         """Remove the folder; its content comes back from the changelog."""
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
 
     def _verify(self, secret_fingerprint: str) -> None:
-        encoded = self._database.get(_META_KEY)
+        encoded = self.get(_META_KEY)
         if encoded is None:
-            meta = StoreMeta(FORMAT_VERSION, secret_fingerprint)
-            self._database.put(_META_KEY, msgspec.msgpack.encode(meta), write_opt=self._write_options)
+            if next(self._forward(b""), None) is not None:
+                raise StoreUnusable(f"the store {self.path} does not say what wrote it", RebuildReason.DAMAGED)
+            if not self._read_only:
+                meta = StoreMeta(FORMAT_VERSION, secret_fingerprint)
+                self.write({_META_KEY: msgspec.msgpack.encode(meta)}, {})
             return
-        meta = msgspec.msgpack.decode(encoded, type=StoreMeta)
-        problem = None
+        try:
+            meta = msgspec.msgpack.decode(encoded, type=StoreMeta)
+        except msgspec.MsgspecError as error:
+            raise StoreUnusable(f"the store {self.path} does not say what wrote it", RebuildReason.DAMAGED) from error
         if meta.format_version > FORMAT_VERSION:
-            problem = f"has format {meta.format_version}, this version reads {FORMAT_VERSION}: upgrade"
-        elif meta.secret_fingerprint != secret_fingerprint:
-            problem = "was written with another GOLDENTHREAD_SECRET: start with that one"
-        if problem is not None:
-            self._database.close()
-            raise StateError(f"the store {self.path} {problem}")
+            raise StateError(
+                f"the store {self.path} has format {meta.format_version}, this version reads {FORMAT_VERSION}: "
+                "upgrade; or, to stay with this version, let `goldenthread state rebuild` restore it from its topic"
+            )
+        if meta.secret_fingerprint != secret_fingerprint:
+            raise StateError(f"the store {self.path} was written with another GOLDENTHREAD_SECRET: start with that one")
+        if meta.format_version < FORMAT_VERSION:
+            # The rule: rows in topics carry versions of their own, so a store is made anew and never migrated.
+            raise StoreUnusable(
+                f"the store {self.path} has format {meta.format_version}, this version writes {FORMAT_VERSION}",
+                RebuildReason.OLDER_FORMAT,
+            )
 
     def get(self, key: bytes) -> bytes | None:
         """The row, or None."""
         try:
             value: bytes | None = self._database.get(key)
         except Exception as error:
-            raise self._damaged(error) from error
+            raise self._failed(error) from error
         return value
 
     def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
-        for key, value in self._items(from_key=start or prefix):
+        for key, value in self._forward(start or prefix):
             if not key.startswith(prefix):
                 return
             yield key, value
@@ -145,12 +190,20 @@ class Store:
         """Rows whose key starts with the prefix, greatest key first; only those less than `before`, where given."""
         # No key continues with a byte above 0xff, so this is past every key of the prefix.
         ceiling = before if before is not None else prefix + b"\xff" * 8
-        for key, value in self._items(backwards=True, from_key=ceiling):
+        for key, value in self._backward(ceiling):
             if before is not None and key >= before:
                 continue
             if not key.startswith(prefix):
                 return
             yield key, value
+
+    def positions(self) -> dict[tuple[str, int], StoredPosition]:
+        """How far the store is in each partition that it ever read."""
+        found = {}
+        for key, value in self.scan(_POSITION_PREFIX):
+            topic, _, partition = key.removeprefix(_POSITION_PREFIX).decode().rpartition("/")
+            found[topic, int(partition)] = msgspec.msgpack.decode(value, type=StoredPosition)
+        return found
 
     def position(self, topic: str, partition: int) -> StoredPosition | None:
         """How far the store is in a partition, or None where it never read it."""
@@ -163,6 +216,8 @@ class Store:
         positions: Mapping[tuple[str, int], StoredPosition],
     ) -> None:
         """Commit rows (None deletes) and positions, all or nothing."""
+        if self.failure is not None:
+            raise self.failure
         batch = WriteBatch(raw_mode=True)
         for key, value in changes.items():
             if value is None:
@@ -174,11 +229,11 @@ class Store:
         try:
             self._database.write(batch, write_opt=self._write_options)
         except Exception as error:
-            raise self._damaged(error) from error
+            raise self._failed(error) from error
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Every row of ours, reserved ones left out."""
-        for key, value in self._items():
+        for key, value in self._forward(b""):
             if key.startswith(_RESERVED):
                 return
             yield key, value
@@ -206,30 +261,74 @@ class Store:
 
     def flush(self) -> None:
         """Put what is in memory on disk, so that the next start restores less."""
-        self._database.flush()
+        try:
+            self._database.flush()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def copy_to(self, path: Path) -> None:
+        """Make a folder that holds the store as it is now; its tables are links to the same files where that goes.
+
+        Raises:
+            StoreFailed: the store was closed meanwhile, or the disk is full.
+        """
+        # There is no write-ahead log, so what is in memory only would not be in the copy.
+        self.flush()
+        try:
+            Checkpoint(self._database).create_checkpoint(str(path))
+        except Exception as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
-        """Flush and release the folder."""
-        self._database.flush()
+        """Flush and release the folder. What can't be flushed is restored by the next start."""
+        if not self._read_only:
+            with contextlib.suppress(GoldenthreadError):
+                self.flush()
         self._database.close()
 
     def _figure(self, name: str) -> int:
         figure: int | None = self._database.property_int_value(f"rocksdb.{name}")
         return figure or 0
 
-    def _items(self, **where: Any) -> Iterator[tuple[bytes, bytes]]:
+    def _forward(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         try:
-            yield from self._database.items(**where)
+            iterator = self._database.iter()
+            iterator.seek(start)
+            while iterator.valid():
+                yield _item(iterator)
+                iterator.next()
+            # An iterator is at its end, too, where it met a damaged block: only its status tells.
+            iterator.status()
         except Exception as error:
-            raise self._damaged(error) from error
+            raise self._failed(error) from error
 
-    def _damaged(self, error: Exception) -> StateError:
-        """What RocksDB says of a disk that is full or of files that are not as it left them."""
-        return StateError(
-            f"the store {self.path} can't be read or written ({error}): look at the disk, then delete the folder to "
-            "restore it from the changelog"
-        )
+    def _backward(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            iterator = self._database.iter()
+            iterator.seek_for_prev(start)
+            while iterator.valid():
+                yield _item(iterator)
+                iterator.prev()
+            iterator.status()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Exception:
+        """What RocksDB says of a disk that is full, or of files that are not as it left them; those are marked."""
+        if isinstance(error, DbClosedError):
+            return StoreFailed(f"the store {self.path} was closed")
+        if not str(error).startswith(_ROCKSDB_ERRORS):
+            return error
+        failure = failure_of(self.path, error)
+        self.failure = self.failure or failure
+        if isinstance(failure, StoreUnusable) and not self._read_only:
+            mark_damaged(self.path, str(error))
+        return failure
 
     @staticmethod
     def _position_key(topic: str, partition: int) -> bytes:
         return _POSITION_PREFIX + f"{topic}/{partition}".encode()
+
+
+def _item(iterator: RdictIter) -> tuple[bytes, bytes]:
+    return iterator.key(), iterator.value()
