@@ -24,7 +24,7 @@ def identity_engines(*, catalogue: Catalogue, keyring: Keyring, policy: Policy, 
     """What makes the engine of the one partition of `identity.evidence`."""
     decided = {change: metrics.identity_changes.labels(change.value) for change in ChangeName}
 
-    def make(rows: Rows, partition: int, _era: int) -> Engine:
+    def make(rows: Rows, partition: int, era: int) -> Engine:
         return IdentityEngine(
             rows,
             keyring.unseal,
@@ -32,6 +32,7 @@ def identity_engines(*, catalogue: Catalogue, keyring: Keyring, policy: Policy, 
             on_decision=lambda change: decided[change].inc(),
             origin_topic=catalogue.name(INPUT),
             partition=partition,
+            era=era,
         )
 
     return make

@@ -61,6 +61,12 @@ def member_key(owner: str, fragment: str) -> bytes:
     return member_prefix(owner) + fragment.encode()
 
 
+def split_member_key(key: bytes) -> tuple[str, str] | None:
+    """Owner and fragment of a member row's key; None for the key of another row."""
+    owner, found, fragment = key.partition(_MEMBER)
+    return (owner.decode(), fragment.decode()) if found else None
+
+
 def fragment_of(key: bytes) -> str:
     """The fragment that a row of `context.state` belongs to."""
     return key.split(b"/", 1)[0].decode()
@@ -71,6 +77,10 @@ _FRAGMENT: Final = b"f/"
 _LINK: Final = b"e/"
 # One digit, so that grades 1 to 3 sort as bytes, the best first.
 _GRADE_ORDER: Final = 9
+
+
+#: What the keys of all link rows start with.
+LINK_ROW_PREFIX: Final = _FRAGMENT
 
 
 def link_row_key(fragment: str) -> bytes:
@@ -141,6 +151,38 @@ class PositionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     topic_id: str
     partitions: int
+    era: int
+    next_offset: int
+
+
+#: Accepted gaps that a changelog's partition remembers.
+ACCEPTED_GAPS_MAX: Final = 20
+#: What the keys of their rows start with; reserved, as `POSITION_KEY` is.
+ACCEPTED_GAP_PREFIX: Final = b"\x00gap/"
+
+
+def accepted_gap_key(era: int) -> bytes:
+    """The row of the gap whose acceptance began an era; the newest take the places of the oldest."""
+    return ACCEPTED_GAP_PREFIX + b"%02d" % (era % ACCEPTED_GAPS_MAX)
+
+
+def accepted_raw_gap_key(topic: str, partition: int) -> bytes:
+    """The row, in `identity.links`, of the newest accepted gap of a partition that has no changelog of its own."""
+    return ACCEPTED_GAP_PREFIX + f"{topic}/{partition}".encode()
+
+
+class AcceptedGap(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an operator gave up, written in the transaction that moves the position."""
+
+    time_ms: int
+    #: User and machine.
+    accepted_by: str
+    reason: str
+    topic: str
+    partition: int
+    #: What was gone, in words.
+    gone: str
+    #: The era that it began; 0 where there is none.
     era: int
     next_offset: int
 

@@ -83,7 +83,9 @@ class MemberRow(msgspec.Struct, array_like=True, gc=False):
 
         One that stays, in another role or grade, shows what it held before until it speaks again.
         """
-        if message.epoch < self.epoch or (message.epoch == self.epoch and self.wanted):
+        # A snapshot of this epoch may have come first, where the `add` before it was lost: the place is still the old.
+        known = message.epoch == self.epoch and self.wanted and (message.role, message.grade) == (self.role, self.grade)
+        if message.epoch < self.epoch or known:
             return False
         self.epoch, self.wanted = message.epoch, True
         self.kind, self.sealed = message.kind, message.sealed

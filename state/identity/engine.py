@@ -19,6 +19,7 @@ from schemas.topics import Topic
 from state.engine import Drained, Output, Rows
 from state.identity.attaching import Attaching
 from state.identity.changes import Transition, changes_of, veto_change
+from state.identity.eras import FORMED_ERA_BITS, epoch_floor
 from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, Joining, Veto
 from state.identity.kinds import KindOrder
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
@@ -30,7 +31,8 @@ class IdentityEngine:
     """The partition of `identity.evidence` and its rows of `identity.links`.
 
     Deterministic: the same evidence in the same order gives the same rows and outputs, and evidence that is applied
-    again gives none. `on_decision` is told each decision, for those who count them.
+    again gives none. `on_decision` is told each decision, for those who count them. `era` is how many gaps of this log
+    were accepted (`state.identity.eras`).
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class IdentityEngine:
         bounds: CacheBounds | None = None,
         origin_topic: str = Topic.EVIDENCE,
         partition: int = 0,
+        era: int = 0,
     ) -> None:
         #: Evidence by what became of it: `applied`, `duplicate`, or a code of dead letters.
         self.counts: Counter[str] = Counter()
@@ -53,6 +56,8 @@ class IdentityEngine:
         self._attaching = Attaching(self._links, self._kinds, cluster_limit)
         self._origin_topic = origin_topic
         self._partition = partition
+        self._epoch_floor = epoch_floor(era)
+        self._formed_floor = era << FORMED_ERA_BITS
         self._outputs: list[Output] = []
         self._on_decision = on_decision
 
@@ -181,7 +186,10 @@ class IdentityEngine:
         row = self._links.row(fragment)
         if row is None:
             self._links.found(
-                fragment, LinkRow(identifier.kind, identifier.sealed, "", fragment, 0, 0, offset, time, bucket)
+                fragment,
+                LinkRow(
+                    identifier.kind, identifier.sealed, "", fragment, 0, 0, self._formed_floor + offset, time, bucket
+                ),
             )
             return True
         if row.first <= time and bucket <= row.last:
@@ -227,7 +235,7 @@ class IdentityEngine:
             state=place.state,
             owner=place.owner,
             grade=int(place.grade),
-            epoch=row.epoch + transition.moved,
+            epoch=max(row.epoch, self._epoch_floor) + 1 if transition.moved else row.epoch,
             candidates=place.candidates,
             stage=int(place.stage),
         )

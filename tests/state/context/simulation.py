@@ -2,7 +2,8 @@
 
 Workers read their partition's log, apply, and commit outputs, rows and position at once, as one Kafka transaction
 does. They crash before the commit (all since the last one is lost), after it, or come back with a position that lies
-further back. Identity regroups the identifiers at random, with rising epochs, and repeats itself.
+further back. Identity regroups the identifiers at random, with rising epochs, and repeats itself. A log may lose what
+nobody has read: then the owners are announced again, and the reader goes on in a new era.
 """
 
 import random
@@ -15,8 +16,10 @@ import msgspec
 from schemas.document import ContextChange
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY
-from schemas.messages import Add, Drop, Own, Ref, RoutedEvent, encode
+from schemas.messages import Add, Drop, Own, Ref, RoutedEvent, decode_routed, encode
+from schemas.rows import LinkRow, encode_row, link_row_key
 from schemas.topics import Topic, partition_of
+from state.announcement import Announcement
 from state.context.engine import ContextEngine
 from state.dedupe import Dedupe
 from state.engine import MemoryRows, Output
@@ -40,6 +43,8 @@ IDENTIFIERS: Final = tuple(
 #: Two entries fill a row of this size.
 DEDUPE_ROW_SIZE_BYTES: Final = 30
 _HOUR: Final = 60 * MINUTE
+#: Values by offset; None where the log lost one.
+Log = list[bytes | None]
 _CHANGE = msgspec.json.Decoder(ContextChange)
 
 
@@ -50,21 +55,36 @@ class Worker:
         self.rows = MemoryRows()
         self.committed = 0
         self.position = 0
+        self.era = 0
+        #: The events that were folded, by source and id; of several the first.
+        self.folded: dict[tuple[str, str], RoutedEvent] = {}
+        #: Every message that was ever applied and committed.
+        self.heard: set[bytes] = set()
+        self._applied: list[bytes] = []
         self.engine = self._engine()
 
     def _engine(self) -> ContextEngine:
         dedupe = Dedupe(self.rows, row_size_bytes_max=DEDUPE_ROW_SIZE_BYTES)
         # The smallest cache there is, so that rows are read back all the time.
-        return ContextEngine(self.rows, RING.unseal, JoinRules(DEFAULT_POLICY), cached_rows_max=1, dedupe=dedupe)
+        rules = JoinRules(DEFAULT_POLICY)
+        return ContextEngine(self.rows, RING.unseal, rules, cached_rows_max=1, dedupe=dedupe, era=self.era)
 
-    def apply(self, log: list[bytes], records: int) -> None:
+    def apply(self, log: Log, records: int) -> None:
         """Read on."""
         for offset in range(self.position, min(self.position + records, len(log))):
-            self.engine.apply(log[offset], offset)
+            value = log[offset]
+            if value is not None:
+                self.engine.apply(value, offset)
+                self._applied.append(value)
             self.position = offset + 1
 
     def commit(self) -> list[Output]:
         """Drain, and write rows and position; the outputs are the caller's to write in the same breath."""
+        for message in map(decode_routed, self._applied):
+            if isinstance(message, RoutedEvent):
+                self.folded.setdefault((message.source, message.id), message)
+        self.heard.update(self._applied)
+        self._applied.clear()
         drained = self.engine.drain()
         self.rows.write(drained.rows)
         self.committed = self.position
@@ -74,7 +94,14 @@ class Worker:
     def crash(self, rewound: int = 0) -> None:
         """Lose the engine; go on from the committed position, or from before it."""
         self.committed = self.position = max(0, self.committed - rewound)
+        self._applied.clear()
         self.engine = self._engine()
+
+    def begin_era(self, position: int) -> None:
+        """Go on elsewhere, by an operator's word: offsets from now on mean other records."""
+        self.era += 1
+        self.committed = self.position = position
+        self.crash()
 
 
 class World:
@@ -82,7 +109,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.logs: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+        self.logs: list[Log] = [[] for _ in range(PARTITIONS)]
         self.workers = [Worker() for _ in range(PARTITIONS)]
         self.places: dict[Identifier, Place] = {}
         self.events: dict[Identifier, list[RoutedEvent]] = defaultdict(list)
@@ -96,14 +123,14 @@ class World:
         #: What identity and fragments said, to be repeated at any time.
         self._spoken: list[tuple[str, bytes]] = []
 
-    def run(self, steps: int) -> None:
-        """Let anything happen, then let everything come to rest."""
-        for _ in range(steps):
-            action = self.random.choices(
-                (self.receive, self.receive_again, self.regroup, self.speak_again, self.see_again, self.work),
-                (5, 1, 2, 4, 1, 12),
-            )[0]
-            action()
+    def run(self, steps: int, *, losses: int = 0) -> None:
+        """Let anything happen, then let everything come to rest; `losses` is how often logs lose something."""
+        actions = (self.receive, self.receive_again, self.regroup, self.speak_again, self.see_again, self.work)
+        losing = set(self.random.sample(range(steps), losses))
+        for step in range(steps):
+            if step in losing:
+                self.lose()
+            self.random.choices(actions, (5, 1, 2, 4, 1, 12))[0]()
         self.settle()
 
     def settle(self) -> None:
@@ -175,6 +202,71 @@ class World:
             identifier = self.random.choice(list(self.places))
             place = self.places[identifier]
             self._append(self._own(identifier, place.owner, place.state, place.grade))
+
+    def lose(self) -> None:
+        """Some logs lose something; an operator goes on, and everybody hears of the owners again.
+
+        As with a real gap, the owners are announced at the ends of the logs before any reader moves.
+        """
+        going_on = {}
+        for partition, worker in enumerate(self.workers):
+            worker.crash()
+            if self.random.random() < 0.6:
+                going_on[partition] = self._lose_of(partition)
+        # What nobody heard and no log has is not said again by anybody: repeats come from logs that are read again.
+        known = {value for log in self.logs for value in log}.union(*(worker.heard for worker in self.workers))
+        self._spoken = [spoken for spoken in self._spoken if spoken[1] in known]
+        self._announce()
+        for partition, position in going_on.items():
+            self.workers[partition].begin_era(position)
+
+    def _lose_of(self, partition: int) -> int:
+        """What one log loses: what was to be read next, ranges of it, or all there was; where it goes on."""
+        log, position = self.logs[partition], self.workers[partition].position
+        unread = len(log) - position
+        fate = self.random.choice(("overtaken", "ranges", "made again", "shorter"))
+        if fate == "overtaken":
+            end = position + self.random.randint(0, unread)
+            log[:end] = [None] * end
+            return end
+        if fate == "ranges":
+            for _ in range(self.random.randrange(1, 4)):
+                start = position + self.random.randint(0, unread)
+                end = min(len(log), start + self.random.randint(1, 6))
+                log[start:end] = [None] * (end - start)
+            return position
+        if fate == "made again":
+            log.clear()
+        else:
+            del log[self.random.randint(0, position) :]
+        return 0
+
+    def _announce(self) -> None:
+        announcement = Announcement(MemoryRows(dict(map(self._link_row, self.places.values()))))
+        told = list(announcement.owners())
+        for worker in self.workers:
+            told += announcement.corrections(worker.rows.rows.items())
+        unread = [decode_routed(value) for log in self.logs for value in log if value is not None]
+        objections = [announcement.objection(message) for message in unread]
+        for message in (*(message for each in told for message in each.messages), *objections):
+            if message is not None:
+                self._append(message)
+
+    def _link_row(self, place: Place) -> tuple[bytes, bytes]:
+        """Where an identifier is, as identity's rows have it."""
+        identifier, owner, state, grade, first, last = place
+        epoch, secret = self._epochs[identifier], sealed(identifier)
+        row = LinkRow(identifier.kind, secret, state, fragment_of(owner), grade, epoch, 0, first, last)
+        return link_row_key(fragment_of(identifier)), encode_row(row)
+
+    def folded(self) -> dict[Identifier, list[RoutedEvent]]:
+        """The events that reached a fragment: all but those that logs lost."""
+        names = {fragment_of(identifier): identifier for identifier in IDENTIFIERS}
+        events: dict[Identifier, list[RoutedEvent]] = defaultdict(list)
+        for worker in self.workers:
+            for event in worker.folded.values():
+                events[names[event.target]].append(event)
+        return events
 
     def members_of(self, owner: Identifier) -> list[Place]:
         """Where identity put those that are the owner's."""
