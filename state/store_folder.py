@@ -86,8 +86,13 @@ def require_whole(path: Path) -> None:
     if mark.exists():
         why = mark.read_text(errors="replace")[:_MARK_SIZE_BYTES_MAX] or "no more is known"
         raise StoreUnusable(f"the store {path} was found damaged before: {why}", RebuildReason.DAMAGED)
-    if not (path / "CURRENT").exists() and any(path.glob("*.sst")):
+    if not (path / "CURRENT").exists() and holds_tables(path):
         raise StoreUnusable(f"the store {path} is damaged: its file CURRENT is missing", RebuildReason.DAMAGED)
+
+
+def holds_tables(path: Path) -> bool:
+    """Whether anything was ever put on disk there."""
+    return any(path.glob("*.sst"))
 
 
 def set_aside(path: Path, reason: str) -> Path:

@@ -135,9 +135,16 @@ class Metrics:
             "restore_duration_seconds", "Time to restore one partition.", "stage",
             buckets=(*_DURATION_BUCKETS, 60.0, 300.0, 1800.0),
         )  # fmt: skip
+        self.store_rebuilds = self._counter(
+            "store_rebuilds_total", "Times that a store was made anew from its topic, by reason.", "store", "reason"
+        )
         self.assigned_partitions = self._gauge(
             "assigned_partitions", "Partitions that this process runs, by stage.", "stage"
         )
+        self.standstill_seconds = self._gauge(
+            "standstill_seconds", "How long the oldest position has stood still though committed records wait.",
+            only=WORKER_SERVICE,
+        )  # fmt: skip
         self.rebalances = self._counter(
             "rebalances_total", "Times that the consumer group gave this worker its partitions.", only=WORKER_SERVICE
         )

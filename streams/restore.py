@@ -1,15 +1,23 @@
-"""Restore: a partition's store, brought to the end of its changelog before the first record is applied."""
+"""Restore: a partition's store, brought to the end of its changelog before the first record is applied.
+
+A store that can't be gone on with is made anew from its changelog, with a warning and a count: one that is damaged,
+foreign (another topic's, partition's or stage's), of an older format, or that slept past the tombstones. Not where
+that would lose what only this disk has: an operator decides then.
+"""
 
 import threading
 import time
+from collections.abc import Callable
 
-from schemas.errors import RestartNeeded, StateError
-from schemas.topics import TOMBSTONE_RETENTION_MS
+from schemas.errors import RestartNeeded, StateError, StoreUnusable
 from state.store import Store, StoredPosition
+from state.store_folder import RebuildReason, holds_tables
 from streams.bulk import Record, partition_range, read_to_end
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
 from streams.logs import logger
+from streams.restore_progress import RestoreProgress
+from streams.store_state import make_way, rebuild_reason
 
 log = logger(__name__)
 
@@ -17,11 +25,18 @@ log = logger(__name__)
 class Restore:
     """Opens the store of one partition and brings it up to date. Blocks; belongs to one thread.
 
-    `closing` is set by whoever no longer wants the partition: the restore then ends at its next batch.
+    `closing` is set by whoever no longer wants the partition: the restore then ends at its next batch. `on_progress` is
+    told now and then how many offsets are left.
     """
 
     def __init__(
-        self, options: CheckpointOptions, partition: int, *, changelog_id: str, closing: threading.Event
+        self,
+        options: CheckpointOptions,
+        partition: int,
+        *,
+        changelog_id: str,
+        closing: threading.Event,
+        on_progress: Callable[[int], None] | None = None,
     ) -> None:
         self._options = options
         self._partition = partition
@@ -29,28 +44,46 @@ class Restore:
         self._changelog_id = changelog_id
         self._path = options.store_path(partition)
         self._closing = closing
+        self._on_progress = on_progress
 
     def run(self) -> tuple[Store, int]:
         """The store, and how many records were read into it.
 
+        1. Open it; where it can't be gone on with, make it anew. 2. Read the changelog from where it is to the end.
+
         Raises:
-            StateError: the changelog lost what the store was made from.
+            StateError: the changelog lost what the store was made from, or a newer version or another secret wrote it.
             RestartNeeded: the partition is not wanted any more.
         """
-        store = self._open()
+        # Step 1.
         try:
+            store = self._open()
+        except StoreUnusable as error:
+            self._refuse_loss(None)
+            store = self._anew(error.reason, str(error))
+        else:
+            store = self._usable(store)
+        # Step 2.
+        return store, self._read(store)
+
+    def rebuild(self, *, discard: bool = False) -> tuple[Store, int]:
+        """Make the store anew because an operator says so; `discard` also where the changelog has less than it.
+
+        Raises:
+            StateError: the changelog has less than the store.
+        """
+        stored, readable = None, True
+        try:
+            store = self._open()
+        except (StoreUnusable, StateError):
+            readable = False
+        else:
             stored = store.position(self._changelog, self._partition)
-            if stored is not None and not self._is_fresh(stored):
-                self._refuse_loss(stored.next_offset)
-                log.warning("the local state is foreign or too old, restoring all of it", partition=self._partition)
-                store.close()
-                Store.destroy(self._path)
-                store, stored = self._open(), None
-            return store, self._read(store, 0 if stored is None else stored.next_offset)
-        except BaseException:
-            self._options.metrics.stores.forget(self._path.name)
-            store.close()
-            raise
+            self._release(store)
+        if not discard and (stored is not None or not readable):
+            self._refuse_loss(None if stored is None else stored.next_offset)
+        store = self._anew(RebuildReason.ASKED, "an operator asked for it", keep=discard or not readable)
+        return store, self._read(store)
 
     def position(self, next_offset: int) -> dict[tuple[str, int], StoredPosition]:
         """What a store that holds the changelog below an offset says of itself."""
@@ -59,19 +92,61 @@ class Restore:
 
     def _open(self) -> Store:
         options = self._options
+        for reason in RebuildReason:
+            options.metrics.store_rebuilds.labels(self._path.name, reason)
         store = Store.open(self._path, secret_fingerprint=options.secret_fingerprint, cache=options.cache)
         options.metrics.stores.watch(self._path.name, store)
         return store
 
-    def _is_fresh(self, stored: StoredPosition) -> bool:
-        oldest_ms = time.time() * 1000 - TOMBSTONE_RETENTION_MS / 2
-        return stored.topic_id == self._changelog_id and stored.caught_up_ms >= oldest_ms
+    def _release(self, store: Store) -> None:
+        self._options.metrics.stores.forget(self._path.name)
+        store.close()
 
-    def _read(self, store: Store, start: int) -> int:
+    def _usable(self, store: Store) -> Store:
+        """The store, or one made anew where this one can't be gone on with."""
+        try:
+            place = (self._changelog, self._partition)
+            reason = rebuild_reason(store, {place: self._changelog_id}, time.time() * 1000)
+            if reason is None:
+                return store
+            stored = store.position(*place)
+            if stored is not None:
+                self._refuse_loss(stored.next_offset)
+            detail = "it is not the one of this changelog" if reason is RebuildReason.FOREIGN else "it slept too long"
+        except StoreUnusable as error:
+            self._release(store)
+            self._refuse_loss(None)
+            return self._anew(error.reason, str(error))
+        except BaseException:
+            self._release(store)
+            raise
+        self._release(store)
+        return self._anew(reason, detail)
+
+    def _anew(self, reason: str, detail: str, *, keep: bool | None = None) -> Store:
+        make_way(self._path, reason, detail, self._options.metrics, self._path.name, keep=keep)
+        return self._open()
+
+    def _read(self, store: Store) -> int:
+        try:
+            stored = store.position(self._changelog, self._partition)
+            return self._read_from(store, 0 if stored is None else stored.next_offset)
+        except BaseException:
+            self._release(store)
+            raise
+
+    def _read_from(self, store: Store, start: int) -> int:
         restored = 0
         metrics, stage = self._options.metrics, self._options.stage
         counted = metrics.restore_records.labels(stage)
         remaining = metrics.restore_remaining.labels(stage, str(self._partition))
+        progress = RestoreProgress(self._path.name)
+
+        def tell(left: int) -> None:
+            remaining.set(left)
+            progress.tell(left, restored)
+            if self._on_progress is not None:
+                self._on_progress(left)
 
         def apply(records: list[Record]) -> None:
             nonlocal restored
@@ -84,22 +159,36 @@ class Restore:
             store.write(rows, self.position(records[-1].offset + 1))
             self._options.fault(FaultPoint.OPEN_DURING_RESTORE)
 
-        end = read_to_end(
-            self._options.kafka, self._changelog, self._partition, start, apply, on_progress=remaining.set
-        )
+        try:
+            end = read_to_end(self._options.kafka, self._changelog, self._partition, start, apply, on_progress=tell)
+        except StateError as error:
+            raise StateError(f"{error}. {self._what_to_do()}") from error
         store.write({}, self.position(end))
         return restored
 
-    def _refuse_loss(self, next_offset: int) -> None:
-        """Keep what is here where the broker has nothing: it may be the last copy there is.
+    def _refuse_loss(self, next_offset: int | None) -> None:
+        """Keep what is here where the broker has less: it may be the last copy there is.
+
+        Args:
+            next_offset: How far the store had read the changelog; None where it can't be asked.
 
         Raises:
-            StateError: the changelog is empty, the local state is not.
+            StateError: the changelog is shorter than what the store was made from; empty, where that is not known.
         """
         end = partition_range(self._options.kafka, self._changelog, self._partition)[1]
-        if end == 0 and next_offset > 0:
+        if next_offset is None:
+            lost, made = end == 0 and holds_tables(self._path), "some"
+        else:
+            lost, made = end < next_offset, str(next_offset)
+        if lost:
+            has = "is empty" if end == 0 else f"ends at {end}"
             raise StateError(
-                f"{self._changelog}/{self._partition} is empty, but {self._path} was made from {next_offset} of "
-                "its records: the broker is another one, or lost its data. Bring the data back, or delete the data "
-                "directory's stores to begin anew"
+                f"{self._changelog}/{self._partition} {has}, but {self._path} was made from {made} of its records: the "
+                f"broker is another one, or lost its data. {self._what_to_do()}"
             )
+
+    def _what_to_do(self) -> str:
+        return (
+            f"Bring the topic's data back; or, to go on with what it has, stop the worker and let `goldenthread state "
+            f"rebuild {self._path.name} --discard` make the store anew (docs/state.md)"
+        )

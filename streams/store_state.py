@@ -1,13 +1,24 @@
-"""What a store says of itself, held against the topics that it was made from: whether it can be gone on with."""
+"""Whether a store can be gone on with, and what becomes of the folder of one that can't."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
+
+from schemas.errors import StateError, StoreUnusable
 from schemas.topics import TOMBSTONE_RETENTION_MS
+from state.store_cache import StoreCache
 from state.store import Store
-from state.store_folder import RebuildReason
+from state.store_folder import RebuildReason, remove, set_aside
+from streams.logs import logger
+from streams.metrics import Metrics
+
+log = logger(__name__)
 
 #: A topic by its full name, and the number of one of its partitions.
 Partition = tuple[str, int]
+# Of these nobody knows what they hold; the others hold what their topics hold, or once held.
+_KEPT: Final = frozenset({RebuildReason.DAMAGED, RebuildReason.FOREIGN})
 
 
 def rebuild_reason(store: Store, topic_ids: Mapping[Partition, str], now_ms: float) -> RebuildReason | None:
@@ -33,3 +44,54 @@ def rebuild_reason(store: Store, topic_ids: Mapping[Partition, str], now_ms: flo
     if any(position.caught_up_ms < oldest_ms for position in positions.values()):
         return RebuildReason.STALE
     return None
+
+
+def make_way(
+    path: Path, reason: str, detail: str, metrics: Metrics, name: str, *, keep: bool | None = None
+) -> None:
+    """Move the folder of a store that is made anew out of the way, and tell of it.
+
+    A damaged or foreign one is set aside, in the place of the one that was set aside before; others are removed.
+
+    Args:
+        path: The store's folder, which nobody has open.
+        reason: A `RebuildReason`.
+        detail: What was found, for people.
+        metrics: Where it is counted.
+        name: The store's name in metrics.
+        keep: Whether it is set aside; None: as the reason says.
+
+    Raises:
+        StateError: the system lets nobody move it.
+    """
+    kept = None
+    try:
+        if reason in _KEPT if keep is None else keep:
+            kept = set_aside(path, f"{reason}: {detail}")
+        else:
+            remove(path)
+    except OSError as error:
+        raise StateError(f"the store {path} can't be made anew, its folder can't be moved ({error})") from error
+    metrics.store_rebuilds.labels(name, reason).inc()
+    log.warning(
+        "the store is made anew",
+        store=str(path),
+        reason=str(reason),
+        detail=detail,
+        kept=None if kept is None else str(kept),
+    )
+
+
+def open_copy(path: Path, *, name: str, secret_fingerprint: str, cache: StoreCache, metrics: Metrics) -> Store:
+    """The store of a follower, made anew where it is damaged or of an older format; the follower then reads it all.
+
+    Raises:
+        StoreHeld, DiskRefused, StateError: as `Store.open`.
+    """
+    for reason in RebuildReason:
+        metrics.store_rebuilds.labels(name, reason)
+    try:
+        return Store.open(path, secret_fingerprint=secret_fingerprint, cache=cache)
+    except StoreUnusable as error:
+        make_way(path, error.reason, str(error), metrics, name)
+        return Store.open(path, secret_fingerprint=secret_fingerprint, cache=cache)
