@@ -5,11 +5,10 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
-import aiohttp
 import typer
 from pydantic import SecretStr
 from rich.console import Console
@@ -28,6 +27,7 @@ from goldenthread.settings import PREFIX, Settings, load_settings, revealed, var
 from goldenthread.supervisor.broker_child import BROKER, broker_child
 from goldenthread.supervisor.child_spec import ChildEvent, ChildSpec, ChildState, RestartPolicy
 from goldenthread.supervisor.fetch_reporter import FetchReporter
+from goldenthread.supervisor.ready import answers
 from goldenthread.supervisor.supervisor import Supervisor
 from schemas.clock import SystemClock
 from schemas.errors import EXIT_USAGE, GoldenthreadError
@@ -42,7 +42,6 @@ READY_DEADLINE_SECONDS: Final = 600.0
 STOP_DEADLINE_SECONDS: Final = 30.0
 OWN_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 DEMO_EVENTS_PER_SECOND: Final = 150.0
-_PROBE_TIMEOUT_SECONDS: Final = 2.0
 #: Settings that no other command has use for.
 _OWN_SETTINGS: Final = frozenset({"fault", "supervisor_token"})
 
@@ -142,7 +141,7 @@ def _children(settings: Settings, demo: bool, broker: LocalBroker | None) -> lis
             name=name,
             command=(*program, name, *arguments),
             needs=("init",),
-            ready=_answers(f"http://{settings.local_host}:{port}/readyz"),
+            ready=answers(f"http://{settings.local_host}:{port}/readyz"),
             environment=environment,
             ready_deadline_s=READY_DEADLINE_SECONDS,
             stop_deadline_s=STOP_DEADLINE_SECONDS,
@@ -174,18 +173,6 @@ def _environment(settings: Settings, demo: bool) -> dict[str, str]:
     if demo and settings.sources_file is None:
         environment[variable_name("sources_file")] = str(SOURCES_FILE)
     return environment
-
-
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_SECONDS)
-        try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-                return answer.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-
-    return ready
 
 
 def _told() -> Console:
