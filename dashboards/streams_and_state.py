@@ -103,6 +103,8 @@ _RESTORE: Final = Row(
               stacked=True),
         Panel("Rebalances", "Times that a worker got its partitions anew, within five minutes.", "short",
               (Query(increase("rebalances_total", "5m", by="instance"), "{{instance}}"),)),
+        _each("Standstill", "How long the oldest position of a worker has stood still though events wait; at "
+              "GOLDENTHREAD_STANDSTILL_TIMEOUT_S the watchdog ends it.", "s", "standstill_seconds", "instance"),
     ),
 )  # fmt: skip
 

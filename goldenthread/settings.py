@@ -169,6 +169,12 @@ class Settings(BaseSettings):
     session_timeout_s: float = Field(
         10.0, ge=1.0, le=300.0, description="After this long without a sign the group takes a worker for dead, seconds."
     )
+    standstill_timeout_s: float = Field(
+        20.0,
+        ge=1.0,
+        le=3_600.0,
+        description="A worker that does nothing for so long though events wait ends and is started again, seconds.",
+    )
     checkpoint_interval_ms: int = Field(
         200, ge=1, le=60_000, description="Longest time between checkpoints while events keep coming, ms."
     )

@@ -17,6 +17,7 @@ from streams.metrics import Metrics
 from streams.partition import Batch
 from streams.stage import Stage
 from streams.transport import BatchConsumer, BatchSchema, BatchTransport
+from streams.watchdog import Sight
 
 log = logger(__name__)
 
@@ -25,6 +26,8 @@ COMMIT_INTERVAL_SECONDS: Final = 0.5
 # Batches that wait in a Faust stream before its agent takes them.
 STREAM_BUFFER_BATCHES: Final = 16
 COMMIT_ON_REVOKE_TIMEOUT_SECONDS: Final = 5.0
+# How long the group waits for a member at a rebalance; each drains what it has within less.
+REBALANCE_TIMEOUT_SECONDS: Final = 60.0
 _CRASH_POLL_SECONDS: Final = 0.2
 
 
@@ -55,7 +58,7 @@ def make_app(options: ApplicationOptions) -> faust.App:
         broker_session_timeout=options.session_timeout_s,
         broker_heartbeat_interval=options.session_timeout_s / 5,
         broker_request_timeout=max(90.0, options.session_timeout_s),
-        broker_rebalance_timeout=60.0,
+        broker_rebalance_timeout=REBALANCE_TIMEOUT_SECONDS,
         consumer_group_instance_id=options.instance_id,
         consumer_max_fetch_size=FETCH_SIZE_BYTES_MAX,
         # A missing offset is an error, never a reason to begin elsewhere.
@@ -90,12 +93,27 @@ class Application:
         self.joined = asyncio.Event()
         # Set while every stage knows which partitions are this worker's.
         self._assignment_known = asyncio.Event()
+        self._assigned_now: frozenset[tuple[str, int]] = frozenset()
+        # What was acknowledged in this generation; others may have gone on meanwhile from what was before.
+        self._positions: dict[tuple[str, int], int] = {}
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def acknowledge(self, topic: str, partition: int, next_offset: int) -> None:
         """All records of the partition below the offset are done."""
         consumer: BatchConsumer = self.app.consumer
         consumer.acknowledge(TP(topic, partition), next_offset)
+        self._positions[topic, partition] = next_offset
+
+    def look(self) -> Sight:
+        """What can be seen of the work from any thread, whatever the event loop does."""
+        steps = {place: step for stage in self._stages for place, step in stage.steps().items()}
+        return Sight(
+            is_member=self._assignment_known.is_set() and _is_heard(self.app),
+            generation=self.app.consumer_generation_id,
+            is_held_up=not self._assigned_now <= steps.keys(),
+            steps=steps,
+            positions=dict(self._positions),
+        )
 
     def fatal(self, error: BaseException) -> None:
         """End the application with this error, the first one counts."""
@@ -174,6 +192,7 @@ class Application:
         generation = self.app.consumer_generation_id
         log.info("partitions assigned", partitions=len(partitions), generation=generation)
         await asyncio.gather(*(stage.assigned(partitions, generation) for stage in self._stages))
+        self._assigned_now = frozenset(partitions)
         self._metrics.rebalances.inc()
         self.joined.set()
         self._assignment_known.set()
@@ -182,6 +201,7 @@ class Application:
         self._assignment_known.clear()
         log.info("partitions revoked", partitions=len(set(revoked)))
         await self._drain_and_commit()
+        self._positions.clear()
 
     async def _drain_and_commit(self) -> None:
         """Drain every stage, then commit what they acknowledged; a failed commit means repeats, which are skipped."""
@@ -197,6 +217,17 @@ def _reason(error: BaseException) -> BaseException:
     if isinstance(error, OffsetOutOfRangeError | NoOffsetForPartitionError):
         return StateError(f"the group's position is not in the log: {error}; see docs/operations.md")
     return error
+
+
+def _is_heard(app: faust.App) -> bool:
+    """Whether the tasks run that keep this member in its group; aiokafka's coordinator shows nothing in public."""
+    try:
+        coordinator = app.consumer._thread._consumer._coordinator  # noqa: SLF001 - see above.
+    except AttributeError:
+        # It starts, or stops.
+        return False
+    tasks = (coordinator._coordination_task, coordinator._heartbeat_task)  # noqa: SLF001 - see above.
+    return all(task is not None and not task.done() for task in tasks)
 
 
 def _batch(event: Any) -> Batch:

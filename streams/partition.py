@@ -203,6 +203,9 @@ class PartitionRunner:
             batch = await self._next_before_due()
         if self._applied:
             await self._commit(engine)
+        else:
+            # All of it was applied before the group was told: it is told now.
+            self._acknowledge(self._checkpoint.partition, self._checkpoint.next_offset)
 
     async def _apply(self, engine: Engine, batch: Batch) -> None:
         started = time.monotonic()

@@ -5,6 +5,8 @@ import gc
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
@@ -15,6 +17,9 @@ log = logger(__name__)
 
 # An orderly end takes this long at the most; then the process goes as it is, which loses nothing.
 STOP_TIMEOUT_SECONDS: Final = 25.0
+# Who is told to end and does not even notice, since its event loop is blocked, is ended so much later.
+FORCE_GRACE_SECONDS: Final = 2.0
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 # Most objects of a process live as long as it does; fewer collections of the young ones then cost less.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 
@@ -30,9 +35,7 @@ def run_process(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> 
 
 async def _supervised(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> NoReturn:
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    _listen(name, stopping)
     gc.set_threshold(*_GC_THRESHOLDS)
     gc.freeze()
     running = asyncio.ensure_future(main(stopping))
@@ -46,6 +49,43 @@ async def _supervised(name: str, main: Callable[[asyncio.Event], Awaitable[None]
         # What was not committed is read again; but whoever waits should know that it was no clean end.
         _leave(name, EXIT_RESTART, "the end took too long")
     _leave(name, *_verdict(name, running.exception()))
+
+
+def _listen(name: str, stopping: asyncio.Event) -> None:
+    """Take SIGTERM and SIGINT in a thread of its own, which bounds the end even where the event loop is blocked.
+
+    Python runs handlers of signals in the main thread only, between two steps of its own; the number of a signal is
+    written to the wake-up descriptor at once.
+    """
+    loop = asyncio.get_running_loop()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def wait_for_signal() -> None:
+        while os.read(reading, 1)[0] not in _STOP_SIGNALS:
+            continue
+        loop.call_soon_threadsafe(stopping.set)
+        end_within(STOP_TIMEOUT_SECONDS + FORCE_GRACE_SECONDS, f"{name} was told to stop and did not")
+
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in _STOP_SIGNALS:
+        # Whatever the handler does: that there is one keeps the signal from doing what it does by default.
+        signal.signal(number, _do_nothing)
+    threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
+
+
+def _do_nothing(_number: int, _frame: object) -> None:
+    """See `_listen`."""
+
+
+def end_within(seconds: float, reason: str) -> None:
+    """Wait for so long in this thread, then end the process, if it is still there, with the code for a restart.
+
+    It touches neither logs nor streams, whose locks may be held by whoever is stuck.
+    """
+    time.sleep(seconds)
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"RestartNeeded: {reason}\n".encode())
+    os._exit(EXIT_RESTART)
 
 
 def _leave(name: str, code: int, reason: str) -> NoReturn:

@@ -1,6 +1,9 @@
 """The worker process: all agents in one Faust application, a follower of identity's links, and metrics over HTTP."""
 
 import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Final
 
@@ -12,13 +15,16 @@ from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from goldenthread.access import make_access
 from goldenthread.parts import Parts
+from goldenthread.processes.running import end_within
 from goldenthread.processes.worker_wire import WAITING, WorkerWire
 from goldenthread.secret import installation_name
+from goldenthread.stores import LINKS
 from schemas.enrichment.enrichment import Enrichment
 from schemas.enrichment.names import enricher_names, with_derived
-from schemas.errors import RestartNeeded
+from schemas.errors import BrokerUnreachable, RestartNeeded
 from schemas.topics import Topic
-from state.store import Store, shared_cache
+from state.store import Store
+from state.store_cache import shared_cache
 from streams.application import Application, ApplicationOptions, make_app
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
@@ -29,7 +35,9 @@ from streams.partition import CheckpointPolicy, EngineFactory
 from streams.producer import DeliveringProducer
 from streams.stage import StatefulStage
 from streams.stateless import StatelessStage
+from streams.store_state import open_copy
 from streams.topics import verify_group_offsets, verify_topics, wait_for_broker
+from streams.watchdog import KafkaBroker, Watchdog, WatchdogOptions
 
 log = logger(__name__)
 
@@ -40,6 +48,12 @@ FOLLOWER_WAIT_SECONDS: Final = 1800.0
 INTAKE_LINGER_MS: Final = 5
 PRODUCER_CLOSE_SECONDS: Final = 5.0
 _FOLLOWER_POLL_SECONDS: Final = 0.1
+# A broker that answers one question and not the next is asked again after this long.
+_ASK_AGAIN_SECONDS: Final = 1.0
+# What the watchdog ends has this long for an orderly end; a blocked event loop has none.
+_WATCHDOG_GRACE_SECONDS: Final = 10.0
+# Threads beside those that each partition may keep busy with its restore or its commit.
+_SPARE_THREADS: Final = 16
 EVIDENCE_ROWS_RATIO: Final = 20
 _OUTCOMES: Final = {
     intake.STAGE: intake.OUTCOMES,
@@ -85,6 +99,9 @@ class Worker:
             access=self._access,
         )
         port = settings.worker_port + settings.worker_index
+        # A restore takes a thread for minutes: no commit of another partition waits for it.
+        threads = ThreadPoolExecutor(_SPARE_THREADS + 2 * settings.partitions, thread_name_prefix="worker")
+        asyncio.get_running_loop().set_default_executor(threads)
         async with listening(service, settings.host, port, setting_name="GOLDENTHREAD_WORKER_PORT"):
             # Step 2.
             if not await _unless(stopping, asyncio.create_task(asyncio.to_thread(self._verify))):
@@ -106,19 +123,37 @@ class Worker:
                 store.close()
 
     def _verify(self) -> None:
+        """Wait for the broker, and then until it answers all that is asked: it may be about to come up, or to go."""
+        deadline = time.monotonic() + BROKER_WAIT_SECONDS
+        while True:
+            wait_for_broker(self._parts.kafka, BROKER_WAIT_SECONDS)
+            try:
+                self._verify_once()
+            except BrokerUnreachable as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("the broker answers, but not all that is asked; it is asked again", reason=str(error))
+                time.sleep(_ASK_AGAIN_SECONDS)
+            else:
+                return
+
+    def _verify_once(self) -> None:
         parts = self._parts
-        wait_for_broker(parts.kafka, BROKER_WAIT_SECONDS)
         verify_topics(parts.kafka, parts.catalogue)
         raw = parts.catalogue.raw_topics()
         verify_group_offsets(parts.kafka, parts.settings.application, parts.catalogue.read_by_workers(), raw)
 
     def _follow(self) -> tuple[Store, Follower]:
         parts = self._parts
-        store = Store.open(
-            parts.settings.worker_dir / "links", secret_fingerprint=parts.keyring.fingerprint, cache=self._cache
+        store = open_copy(
+            parts.settings.worker_dir / LINKS,
+            name=LINKS,
+            secret_fingerprint=parts.keyring.fingerprint,
+            cache=self._cache,
+            metrics=self._metrics,
         )
         follower = Follower(
-            "links",
+            LINKS,
             kafka=parts.kafka,
             topics={parts.catalogue.name(Topic.LINKS): 1},
             store=store,
@@ -160,6 +195,8 @@ class Worker:
             self._stateful_stage(application, context.STAGE, context.INPUT, context.CHANGELOG, context_factory)
         )
         self._reasons = ("the worker takes its place in the group",)
+        watchdog = self._watchdog(application)
+        watchdog.start()
         beside = [
             asyncio.create_task(self._ready_when_joined(application)),
             asyncio.create_task(_watch(follower, application)),
@@ -168,9 +205,25 @@ class Worker:
         try:
             await application.run(stopping)
         finally:
+            watchdog.stop()
             for task in beside:
                 task.cancel()
             producer.close(PRODUCER_CLOSE_SECONDS)
+
+    def _watchdog(self, application: Application) -> Watchdog:
+        parts, loop = self._parts, asyncio.get_running_loop()
+
+        def bark(error: RestartNeeded) -> None:
+            loop.call_soon_threadsafe(application.fatal, error)
+            threading.Thread(target=end_within, args=(_WATCHDOG_GRACE_SECONDS, str(error)), daemon=True).start()
+
+        return Watchdog(
+            WatchdogOptions(parts.settings.standstill_timeout_s),
+            look=application.look,
+            broker=KafkaBroker(parts.kafka, parts.settings.application, (parts.catalogue.name(Topic.ROUTED), 0)),
+            bark=bark,
+            metrics=self._metrics,
+        )
 
     async def _ready_when_joined(self, application: Application) -> None:
         await application.joined.wait()

@@ -69,3 +69,16 @@ def test_a_thread_that_hangs_does_not_keep_a_process_that_was_told_to_stop() -> 
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert time.monotonic() - time_s < 20
+
+
+def test_an_event_loop_that_is_blocked_does_not_keep_a_process_that_was_told_to_stop() -> None:
+    body = 'from goldenthread.processes import running; running.STOP_TIMEOUT_SECONDS = 1.0; print("ready", flush=True); '
+    process = _start(body + "time.sleep(600)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    began_s = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert errors.strip().splitlines()[-1] == "RestartNeeded: test was told to stop and did not"
+    assert 1 < time.monotonic() - began_s < 30
