@@ -21,16 +21,17 @@ from agents.known_evidence import KnownEvidence
 from schemas.avro.event_headers import declares_avro, headers_of_json
 from schemas.avro.framing import is_framed
 from schemas.cleaning import Cleaned, Cleaner
-from schemas.dead_letters import dead_letter
+from schemas.dead_letters import dead_letter, number_in
 from schemas.enrichment.enrichment import Enrichment
 from schemas.errors import DeadCode, EventError, GoldenthreadError
 from schemas.event import CONTENT_TYPE_HEADER, CloudEvent, is_cloud_event, parse_structured, read_record
+from schemas.limits import ROUTED_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping, MappingSet
 from schemas.mapping_records import BodyRecord
 from schemas.messages import encode
 from schemas.sources import SourceRegistry
 from schemas.strict_json import read_json
-from schemas.topics import PICKED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
+from schemas.topics import PICKED_HEADER, RECEIVED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
 from state.engine import Output
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -99,18 +100,21 @@ class Intake:
                 # Steps 1 to 3.
                 with _foreseen(record):
                     judged = self._judge(part)
+                if judged is None:
+                    self.counts["skipped"] += 1
+                else:
+                    outputs += self._outputs(*judged)
             except EventError as error:
                 outputs.append(self._dead(part, error))
-                continue
-            if judged is None:
-                self.counts["skipped"] += 1
-            else:
-                outputs += self._outputs(*judged)
         return outputs
 
     def _outputs(self, event: CloudEvent, cleaned: Cleaned) -> list[Output]:
-        routed = cleaned.routed
-        outputs = [Output(Topic.ROUTED, routed.target.encode(), encode(routed))]
+        """What becomes of a good event; raises EventError where no record could carry it."""
+        routed = encode(cleaned.routed)
+        if len(routed) > ROUTED_SIZE_BYTES_MAX:
+            message = f"{len(routed)} bytes once it is cleaned, at most {ROUTED_SIZE_BYTES_MAX} are taken"
+            raise EventError(DeadCode.RECORD_TOO_LARGE, message)
+        outputs = [Output(Topic.ROUTED, cleaned.routed.target.encode(), routed)]
         self.counts["routed"] += 1
         # Step 4.
         if cleaned.identifiers:
@@ -152,8 +156,8 @@ class Intake:
             return read_record(content.value, content.headers or ())
         if found.error is not None:
             raise found.error
-        # The broker's time is the record's for ever, so a replay assigns the same.
-        arrival = Arrival(record.timestamp * 1000, _request(record) if mapping.reads_request else None)
+        # The broker's time is the record's for ever, so a replay assigns the same; and so does a letter sent again.
+        arrival = Arrival(_received_ms(record) * 1000, _request(record) if mapping.reads_request else None)
         if not mapping.takes(found.fields, arrival):
             return None
         return parse_structured(mapping.encode(found.fields, arrival))
@@ -230,6 +234,13 @@ def _foreseen(record: Any) -> Iterator[None]:
 def _header(headers: Sequence[tuple[str, bytes | None]], wanted: str) -> str | None:
     # A header may have no value at all.
     return next(((content or b"").decode(errors="replace") for name, content in headers if name == wanted), None)
+
+
+def _received_ms(record: Any) -> int:
+    """When the record came, or the one that it repeats; nothing comes after it was sent again."""
+    noted = _header(record.headers or (), RECEIVED_HEADER)
+    given = None if noted is None else number_in(noted)
+    return record.timestamp if given is None else min(given, record.timestamp)  # type: ignore[no-any-return]
 
 
 def _request(record: Any) -> dict[str, Any] | None:

@@ -15,6 +15,8 @@ from schemas.origins import ANY_ORIGIN, NO_ORIGIN, is_origin
 from streams.faults import read_plan
 
 _PORT_MAX: Final = 65_535
+# Each has a topic, and a place in every day that a fragment counts.
+CHANNELS_MAX: Final = 128
 _LOCALHOST: Final = "localhost"
 
 
@@ -43,6 +45,8 @@ def _channel_names(value: tuple[str, ...]) -> tuple[str, ...]:
     wrong = [name for name in value if not name.isascii() or not name.replace("_", "a").isalnum() or len(name) > 32]
     if wrong or not value or len(set(value)) != len(value):
         raise ValueError("channels are distinct names of ASCII letters, digits and underscores")
+    if len(value) > CHANNELS_MAX:
+        raise ValueError(f"{len(value)} channels, {CHANNELS_MAX} are the most")
     return value
 
 

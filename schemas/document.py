@@ -195,7 +195,10 @@ class FieldChange(msgspec.Struct, omit_defaults=True):
 
 
 class ContextChange(msgspec.Struct):
-    """What one published version of a context changed, counters and recent interactions aside."""
+    """What one published version of a context changed, counters and recent interactions aside.
+
+    What would be too large for a record comes in several of the same version, each with other fields.
+    """
 
     customer: str
     version: int

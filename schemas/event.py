@@ -18,6 +18,7 @@ from schemas.event_data import EventData, read_data
 from schemas.limits import (
     EVENT_SIZE_BYTES_MAX,
     ID_LENGTH_MAX,
+    NAME_SIZE_BYTES_MAX,
     NESTING_DEPTH_MAX,
     SOURCE_LENGTH_MAX,
     TIME_LENGTH_MAX,
@@ -192,6 +193,8 @@ def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
         raise EventError(DeadCode.WRONG_ATTRIBUTE, f"specversion is not {SPEC_VERSION!r}", "/specversion")
     event_id = _text(envelope, "id", ID_LENGTH_MAX, DeadCode.ID_TOO_LONG)
     source = _text(envelope, "source", SOURCE_LENGTH_MAX)
+    _reject_long_name("id", event_id, DeadCode.ID_TOO_LONG)
+    _reject_long_name("source", source, DeadCode.WRONG_ATTRIBUTE)
     event_type = _text(envelope, "type", TYPE_LENGTH_MAX)
     time_text = _text(envelope, "time", TIME_LENGTH_MAX, DeadCode.INVALID_TIME)
     time = parse_time(time_text)
@@ -263,6 +266,11 @@ def _text(
     if not value:
         raise EventError(DeadCode.WRONG_ATTRIBUTE, f"{name} is empty", f"/{name}")
     raise EventError(too_long, f"{name} is longer than {length_max} characters", f"/{name}")
+
+
+def _reject_long_name(name: str, value: str, code: DeadCode) -> None:
+    if not value.isascii() and len(value.encode()) > NAME_SIZE_BYTES_MAX:
+        raise EventError(code, f"{name} is longer than {NAME_SIZE_BYTES_MAX} bytes", f"/{name}")
 
 
 def _extension(name: str, value: Any) -> str:

@@ -6,6 +6,8 @@ from typing import Final
 EVENT_SIZE_BYTES_MAX: Final = 256 * 1024
 ID_LENGTH_MAX: Final = 256
 SOURCE_LENGTH_MAX: Final = 256
+# Id and source each, as UTF-8: every register of a fragment keeps both, and a fragment has to fit into a record.
+NAME_SIZE_BYTES_MAX: Final = 512
 TYPE_LENGTH_MAX: Final = 128
 # The longest RFC 3339 time has 35 characters: nine digits of the second and an offset.
 TIME_LENGTH_MAX: Final = 64
@@ -25,6 +27,9 @@ SUMMARY_LENGTH_MAX: Final = 280
 SESSION_LENGTH_MAX: Final = 256
 # What enrichers found out. Without what `data` has anyhow (the originals) it stays below, whatever is sent.
 ENRICHED_SIZE_BYTES_MAX: Final = 8 * 1024
+# A cleaned event on its way. Numbers may be written longer than they came (1e15), and what is said twice takes its room
+# twice. The rest of what a record takes is for attributes, which an interaction's JSON may write longer.
+ROUTED_SIZE_BYTES_MAX: Final = 1_000_000
 # Clocks of producers run ahead by seconds or minutes; by more, the time is wrong and would win every register.
 FUTURE_TOLERANCE_SECONDS: Final = 300
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.document import ContextChange, encode_document
+from schemas.document import ContextChange, FieldChange, encode_document
 from schemas.identifiers import Identifier
 from schemas.messages import Snapshot, encode
 from schemas.topics import Topic
@@ -75,9 +75,18 @@ class Publication:
         record.version, record.published = version, True
         key = entry.fragment.encode()
         if changes:
-            change = ContextChange(entry.fragment, version, changes)
-            self.changes.append(Output(Topic.CONTEXT_CHANGES, key, _JSON.encode(change)))
+            self._tell(entry.fragment, version, changes)
         self.contexts.append(Output(Topic.CONTEXT, key, document))
+
+    def _tell(self, customer: str, version: int, changes: list[FieldChange]) -> None:
+        """Say what changed, in one record, or in as many as it takes where one could not carry it."""
+        encoded = _JSON.encode(ContextChange(customer, version, changes))
+        if len(encoded) > self._document_size_bytes_max and len(changes) > 1:
+            half = len(changes) // 2
+            self._tell(customer, version, changes[:half])
+            self._tell(customer, version, changes[half:])
+        else:
+            self.changes.append(Output(Topic.CONTEXT_CHANGES, customer.encode(), encoded))
 
     def _write(self, entry: Entry, version: int) -> tuple[Joined, bytes] | None:
         """The joined customer and the encoded document; None for one without events.

@@ -15,6 +15,7 @@ from schemas.enrichment.enrichment import Enrichment
 from schemas.errors import DeadCode
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
+from schemas.limits import EVENT_SIZE_BYTES_MAX, IDENTIFIER_LENGTH_MAX, ROUTED_SIZE_BYTES_MAX
 from schemas.mapping import load_mappings
 from schemas.messages import RoutedEvent, decode_identity, decode_routed
 from schemas.sources import Source, SourceRegistry, load_sources
@@ -209,6 +210,50 @@ def test_a_huge_record_is_cut_and_its_size_told() -> None:
     outputs = _intake().handle(_Raw(b"x" * 3_000_000))
     assert _headers(outputs)["gt-cut-from-bytes"] == b"3000000"
     assert 500_000 < len(outputs[0].value or b"") < RECORD_SIZE_BYTES_MAX
+
+
+def _growing(numbers: int) -> _Raw:
+    """An event whose numbers take 19 bytes each once they are written out, where 5 came."""
+    data = '{"identifiers":{"email":"ann@example.com"},"a":[1e15' + ",1e15" * numbers + "]}"
+    return _Raw(json.dumps(_event(data={})).replace("{}", data).encode())
+
+
+def test_an_event_that_grows_past_a_record_is_a_dead_letter_with_its_original() -> None:
+    traits = {f"trait-{number:02d}": [1e15] * 53 for number in range(64)}
+    text = json.dumps(traits).replace("1000000000000000.0", "1e15").replace(" ", "")
+    record = _growing((EVENT_SIZE_BYTES_MAX - len(text) - 300) // 5)
+    record = record._replace(value=(record.value or b"")[:-2] + b',"traits":' + text.encode() + b"}}")
+    assert len(record.value or b"") <= EVENT_SIZE_BYTES_MAX
+    intake = _intake()
+    (letter,) = intake.handle(record)
+    assert (letter.topic, _headers([letter])["gt-code"]) == (Topic.DEAD, b"record_too_large")
+    assert b"at most 1000000 are taken" in _headers([letter])["gt-message"]
+    assert letter.value == record.value
+    assert intake.counts == {"record_too_large": 1}
+
+
+def test_a_large_event_just_below_the_limit_is_routed() -> None:
+    (routed,) = _intake().handle(_growing(50_000))
+    assert routed.topic == Topic.ROUTED
+    assert 900_000 < len(routed.value or b"") <= ROUTED_SIZE_BYTES_MAX
+
+
+def test_the_largest_evidence_fits_into_a_record() -> None:
+    identifiers = {f"kind{number:02d}".ljust(32, "x"): chr(0x1F9F5) * IDENTIFIER_LENGTH_MAX for number in range(16)}
+    record = _raw(id=chr(0x1F9F5) * 128, source=chr(0x1F9F5) * 128, data={"identifiers": identifiers})
+    routed, evidence = _intake().handle(record)
+    assert evidence.topic == Topic.EVIDENCE
+    assert len(decode_identity(evidence.value or b"").pairs) == 120
+    assert len(evidence.value or b"") < RECORD_SIZE_BYTES_MAX // 10
+    assert len(routed.value or b"") < ROUTED_SIZE_BYTES_MAX
+
+
+@pytest.mark.parametrize(("name", "code"), [("id", "id_too_long"), ("source", "wrong_attribute")])
+def test_a_name_of_few_characters_but_many_bytes_is_refused(name: str, code: str) -> None:
+    assert _routed(_intake().handle(_raw(**{name: chr(0x1F9F5) * 128})))
+    (letter,) = _intake().handle(_raw(**{name: chr(0x1F9F5) * 129}))
+    assert _headers([letter])["gt-code"] == code.encode()
+    assert _headers([letter])["gt-pointer"] == f"/{name}".encode()
 
 
 @settings(max_examples=60, deadline=None)
