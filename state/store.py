@@ -17,7 +17,6 @@ import msgspec
 from rocksdict import (
     AccessType,
     BlockBasedOptions,
-    Cache,
     Checkpoint,
     DbClosedError,
     DBCompressionType,
@@ -29,6 +28,7 @@ from rocksdict import (
 )
 
 from schemas.errors import GoldenthreadError, StateError, StoreFailed, StoreUnusable
+from state.store_cache import StoreCache, shared_cache
 from state.store_folder import RebuildReason, failure_of, mark_damaged, remove, require_whole
 from state.store_statistics import StoreStatistics
 
@@ -37,7 +37,7 @@ FORMAT_VERSION: Final = 1
 _POSITION_PREFIX: Final = b"\xff\x00position/"
 _META_KEY: Final = b"\xff\x00meta"
 _RESERVED: Final = b"\xff"
-CACHE_SIZE_BYTES: Final = 128 * 1024 * 1024
+# One store's share at the most; `state.store_cache` bounds those of all stores together.
 WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
@@ -63,14 +63,9 @@ class StoreMeta(msgspec.Struct, frozen=True, array_like=True):
     secret_fingerprint: str
 
 
-def shared_cache(size_bytes: int = CACHE_SIZE_BYTES) -> Cache:
-    """One block cache for all stores of a process, so that its memory has one bound."""
-    return Cache(size_bytes)
-
-
-def _options(cache: Cache) -> Options:
+def _options(cache: StoreCache) -> Options:
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    table.set_block_cache(cache.blocks)
     table.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
@@ -78,6 +73,7 @@ def _options(cache: Cache) -> Options:
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(WRITE_BUFFER_SIZE_BYTES)
+    options.set_write_buffer_manager(cache.write_buffers)
     options.set_max_open_files(_OPEN_FILES_MAX)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_keep_log_file_num(2)
@@ -99,7 +95,7 @@ class Store:
         self._write_options.disable_wal = True
 
     @classmethod
-    def open(cls, path: Path, *, secret_fingerprint: str, cache: Cache | None = None) -> "Store":
+    def open(cls, path: Path, *, secret_fingerprint: str, cache: StoreCache | None = None) -> "Store":
         """Open the folder, or make it.
 
         Raises:
@@ -115,7 +111,7 @@ class Store:
         return cls._opened(path, secret_fingerprint, cache, read_only=False)
 
     @classmethod
-    def open_to_read(cls, path: Path, *, secret_fingerprint: str, cache: Cache | None = None) -> "Store":
+    def open_to_read(cls, path: Path, *, secret_fingerprint: str, cache: StoreCache | None = None) -> "Store":
         """Open a folder that nobody writes to meanwhile, without changing anything in it.
 
         Raises:
@@ -124,7 +120,7 @@ class Store:
         return cls._opened(path, secret_fingerprint, cache, read_only=True)
 
     @classmethod
-    def _opened(cls, path: Path, secret_fingerprint: str, cache: Cache | None, *, read_only: bool) -> "Store":
+    def _opened(cls, path: Path, secret_fingerprint: str, cache: StoreCache | None, *, read_only: bool) -> "Store":
         require_whole(path)
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
         try:
@@ -213,11 +209,10 @@ class Store:
     def write(
         self,
         changes: Mapping[bytes, bytes | None],
-        positions: Mapping[tuple[str, int], StoredPosition],
+        positions: Mapping[tuple[str, int], StoredPosition | None],
     ) -> None:
-        """Commit rows (None deletes) and positions, all or nothing."""
-        if self.failure is not None:
-            raise self.failure
+        """Commit rows and positions (None deletes), all or nothing."""
+        self.require_sound()
         batch = WriteBatch(raw_mode=True)
         for key, value in changes.items():
             if value is None:
@@ -225,7 +220,10 @@ class Store:
             else:
                 batch.put(key, value)
         for (topic, partition), position in positions.items():
-            batch.put(self._position_key(topic, partition), msgspec.msgpack.encode(position))
+            if position is None:
+                batch.delete(self._position_key(topic, partition))
+            else:
+                batch.put(self._position_key(topic, partition), msgspec.msgpack.encode(position))
         try:
             self._database.write(batch, write_opt=self._write_options)
         except Exception as error:
@@ -258,6 +256,15 @@ class Store:
             )
         except (DbClosedError, FileNotFoundError):
             return None
+
+    def require_sound(self) -> None:
+        """Say again what ended the use of this store; for those who watch over readers in other threads.
+
+        Raises:
+            GoldenthreadError: what it was.
+        """
+        if self.failure is not None:
+            raise self.failure
 
     def flush(self) -> None:
         """Put what is in memory on disk, so that the next start restores less."""

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rocksdict import Cache
-
 from schemas.topics import Catalogue
+from state.store_cache import StoreCache
 from streams.faults import FaultHook, no_fault
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
@@ -25,7 +24,7 @@ class CheckpointOptions:
     data_dir: Path
     secret_fingerprint: str
     metrics: Metrics
-    cache: Cache
+    cache: StoreCache
     fault: FaultHook = no_fault
     #: The form in which outputs go out.
     wire: Wire = field(default_factory=Wire)

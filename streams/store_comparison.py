@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rocksdict import Cache
-
 from state.store import Store
+from state.store_cache import StoreCache
 from streams.bulk import Record, partition_range, read_to_end
 from streams.kafka import KafkaOptions
 from streams.store_state import Partition
@@ -35,7 +34,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    kafka: KafkaOptions, place: Partition, next_offset: int, store: Store, *, scratch: Path, cache: Cache
+    kafka: KafkaOptions, place: Partition, next_offset: int, store: Store, *, scratch: Path, cache: StoreCache
 ) -> Comparison:
     """Compare the store, which holds the partition below an offset, with the partition.
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-
 from schemas.errors import StateError, StoreUnusable
 from schemas.topics import TOMBSTONE_RETENTION_MS
-from state.store_cache import StoreCache
 from state.store import Store
+from state.store_cache import StoreCache
 from state.store_folder import RebuildReason, remove, set_aside
 from streams.logs import logger
 from streams.metrics import Metrics

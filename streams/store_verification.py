@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from rocksdict import Cache
 
 from schemas.errors import StateError, StoreUnusable
 from state.store import Store, StoredPosition
+from state.store_cache import StoreCache
 from state.store_folder import RebuildReason
 from streams.bulk import BulkReader
 from streams.kafka import KafkaOptions
@@ -91,7 +91,7 @@ class Verification:
     kafka: KafkaOptions
     topic_ids: Mapping[str, str]
     secret_fingerprint: str
-    cache: Cache
+    cache: StoreCache
     scratch: Path | None = None
 
     def verify(self, expected: ExpectedStore, path: Path | None = None) -> StoreVerdict:

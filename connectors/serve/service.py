@@ -35,12 +35,14 @@ from schemas.keys import Keyring
 from schemas.rows import LinkRow, PositionRow, RowDecoder
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from state.join import JoinRules
-from state.store import Store, shared_cache
+from state.store import Store
+from state.store_cache import shared_cache
 from streams.follower import Follower
 from streams.freshness import INTERVAL_SECONDS, Freshness, FreshnessOptions, Positions
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
+from streams.store_state import open_copy
 from streams.topics import verify_topics, wait_for_broker
 from streams.wire_reader import WireReader, reading_wire
 
@@ -129,7 +131,14 @@ async def run_lookup(
     """
     # 1. Open the copy.
     cache = shared_cache(options.cache_size_bytes)
-    store = await asyncio.to_thread(Store.open, options.store_path, secret_fingerprint=keyring.fingerprint, cache=cache)
+    store = await asyncio.to_thread(
+        open_copy,
+        options.store_path,
+        name=NAME,
+        secret_fingerprint=keyring.fingerprint,
+        cache=cache,
+        metrics=metrics,
+    )
     try:
         lookup = Lookup(options, keyring, metrics, store, clock or SystemClock())
         # 2. Listen; what follows runs beside it, and whatever ends first ends both.

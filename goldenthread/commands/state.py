@@ -37,7 +37,7 @@ def verify(
     """Verify the stores of this data directory: files, checksums, format, secret, and their topics. Changes nothing."""
     # RocksDB is loaded where stores are worked with, and by no other command.
     from goldenthread.stores import named, stores_in, worker_folders
-    from state.store import shared_cache
+    from state.store_cache import shared_cache
     from state.store_folder import held
     from streams.store_verification import Verification
     from streams.topics import topic_ids, wait_for_broker

@@ -29,7 +29,8 @@ from schemas.sources import Source, SourceRegistry
 from schemas.times import parse_time
 from schemas.topics import Catalogue
 from state.join import JoinRules
-from state.store import Store, shared_cache
+from state.store import Store
+from state.store_cache import shared_cache
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.recording_producer import RecordingProducer

@@ -10,7 +10,8 @@ import pytest
 
 from schemas.errors import StateError, StoreHeld
 from state import store as store_module
-from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta, shared_cache
+from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
+from state.store_cache import shared_cache
 
 FINGERPRINT = "fingerprint"
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schemas.errors import EXIT_RESTART, GoldenthreadError
 from schemas.topics import Catalogue, Topic
-from state.store import shared_cache
+from state.store_cache import shared_cache
 from streams.application import Application, ApplicationOptions, make_app
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from schemas.topics import Catalogue, Topic
-from state.store import shared_cache
+from state.store_cache import shared_cache
 from streams.bulk import BulkReader
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions

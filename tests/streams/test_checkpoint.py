@@ -13,7 +13,8 @@ from schemas.errors import DeliveryFailed, Fenced, RestartNeeded, StateError
 from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import POSITION_KEY, TOMBSTONE_RETENTION_MS, Catalogue, Topic, partition_of
 from state.engine import Drained, Output
-from state.store import Store, StoredPosition, shared_cache
+from state.store import Store, StoredPosition
+from state.store_cache import shared_cache
 from streams import restore as restore_module
 from streams.bulk import Record, read_all
 from streams.checkpoint import Checkpoint

@@ -5,7 +5,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from state.store import Store, shared_cache
+from state.store import Store
+from state.store_cache import shared_cache
 from streams.store_metrics import StoreMetrics
 
 FINGERPRINT = "f"
