@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
 from streams.partition import Batch, CheckpointPolicy, EngineFactory, Fatal, PartitionRunner, Step
+from streams.retrying_engine import retrying
 from streams.topics import group_offsets
 
 # Bounded well below the rebalance timeout, so that a partition that can't drain does not stall the whole group.
@@ -57,7 +58,7 @@ class StatefulStage:
         self._topic = options.catalogue.name(options.input_topic)
         self.topics: tuple[str, ...] = (self._topic,)
         self._options = options
-        self._make_engine = make_engine
+        self._make_engine = retrying(make_engine, stage=self.name, topic=self._topic)
         self._acknowledge = acknowledge
         self._policy = policy
         self._fatal = fatal
