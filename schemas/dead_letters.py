@@ -29,6 +29,8 @@ HEADER_MEANINGS: Final = {
     DeadHeader.HEADERS_DROPPED: "How many headers the original had, where they are left out.",
 }
 
+# A partition, an offset or a time has at most 64 bits; more digits are no number of ours.
+_DIGITS_MAX: Final = 19
 _OUR_NAMES: Final = frozenset(str(header) for header in DeadHeader)
 
 
@@ -83,3 +85,10 @@ def dead_letter(
         None if value is None else value[:VALUE_SIZE_BYTES_MAX],
         (*((str(name), content) for name, content in own), *kept),
     )
+
+
+def number_in(text: str | None) -> int | None:
+    """The number that a header says, None where it says none: anybody may write to a topic."""
+    if text is None or not (text.isascii() and text.isdecimal()) or len(text) > _DIGITS_MAX:
+        return None
+    return int(text)

@@ -28,6 +28,8 @@ RAW: Final = "raw."
 EVENT_RETENTION_MS: Final = 7 * 86_400_000
 INTERACTIONS_RETENTION_MS: Final = 400 * 86_400_000
 DEAD_RETENTION_MS: Final = 90 * 86_400_000
+# As long as letters: what is noted of one is younger than it, and outlives it.
+RETRIES_RETENTION_MS: Final = DEAD_RETENTION_MS
 # A follower older than half of this rebuilds from the start, since tombstones may be gone.
 TOMBSTONE_RETENTION_MS: Final = 7 * 86_400_000
 
@@ -47,6 +49,7 @@ class Topic(StrEnum):
     INTERACTIONS = "interactions"
     CONTEXT_CHANGES = "context.changes"
     DEAD = "dead"
+    RETRIES = "dead.retries"
 
 
 PUBLIC_TOPICS: Final = (Topic.CONTEXT, Topic.INTERACTIONS, Topic.CONTEXT_CHANGES, Topic.IDENTITY_CHANGES)
@@ -88,6 +91,15 @@ SOURCE_HEADER: Final = "gt-source"
 PICKED_HEADER: Final = "gt-picked"
 #: Header that holds, as JSON, what its mapping reads of the HTTP request that brought a record.
 REQUEST_HEADER: Final = "gt-request"
+#: Header of a raw record that is a dead letter sent again: the letter's offset. A letter that it ends in has it too.
+RETRY_OF_HEADER: Final = "gt-retry-of"
+#: Header of a raw record that is sent again: when the original came, in milliseconds since 1970. A mapping that takes
+#: an event's time from its arrival gives the same one each time, by which copies are known.
+RECEIVED_HEADER: Final = "gt-received-ms"
+#: Header of a letter of the Segment API, as JSON: the call, and what its batch says of all its messages.
+SEGMENT_HEADER: Final = "gt-segment"
+#: Header of a letter of an import, as JSON: how the row is to be read, and the channel that was given.
+IMPORT_HEADER: Final = "gt-import"
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
@@ -137,7 +149,7 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions the topic (without prefix) has."""
-        return 1 if topic in (Topic.EVIDENCE, Topic.LINKS, Topic.DEAD) else self.partitions
+        return 1 if topic in (Topic.EVIDENCE, Topic.LINKS, Topic.DEAD, Topic.RETRIES) else self.partitions
 
     def read_by_workers(self) -> dict[str, int]:
         """Full names of the topics that the workers' group reads, with their numbers of partitions."""
@@ -160,6 +172,7 @@ class Catalogue(msgspec.Struct, frozen=True):
             Topic.INTERACTIONS: INTERACTIONS_RETENTION_MS,
             Topic.CONTEXT_CHANGES: INTERACTIONS_RETENTION_MS,
             Topic.DEAD: DEAD_RETENTION_MS,
+            Topic.RETRIES: RETRIES_RETENTION_MS,
         }
         return raws + tuple(
             TopicSpec(

@@ -5,16 +5,22 @@ import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+import msgspec
+
+from schemas.dead_letters import number_in
 from schemas.errors import BrokerUnreachable
-from schemas.topics import Catalogue, DeadHeader, Topic
+from schemas.strict_json import UNREADABLE
+from schemas.topics import RECEIVED_HEADER, RETRY_OF_HEADER, SOURCE_HEADER, Catalogue, DeadHeader, Topic
 from streams.bulk import SILENCE_SECONDS_MAX, BulkReader, Record
 from streams.kafka import KafkaOptions
 
 _READ_SECONDS: Final = 1.0
 _OWN_HEADERS: Final = frozenset(str(header) for header in DeadHeader)
 _DIGEST_SIZE_BYTES: Final = 16
-# A partition or an offset has at most 64 bits; more digits are no number of ours.
-_DIGITS_MAX: Final = 19
+#: Ways in that name their source.
+SOURCE_DOORS: Final = ("hook", "segment")
+#: The source of a CloudEvent in binary mode.
+BINARY_SOURCE_HEADER: Final = "ce_source"
 
 
 class DeadLetterRecord(NamedTuple):
@@ -35,6 +41,54 @@ class DeadLetterRecord(NamedTuple):
     value: bytes | None
     #: The original's own headers.
     headers: tuple[tuple[str, bytes], ...]
+    #: The size of the original value in bytes, where not all of it is here.
+    cut_from_bytes: int | None = None
+    #: How many headers the original had, where they are left out.
+    headers_dropped: int | None = None
+    #: The broker's time of the record that it is about, where there was one.
+    origin_timestamp_ms: int | None = None
+
+    def header(self, name: str) -> str | None:
+        """The content of the original's first header of this name."""
+        return next((content.decode(errors="replace") for each, content in self.headers if each == name), None)
+
+    @property
+    def retry_of(self) -> int | None:
+        """The letter that was sent again and became this one."""
+        return number_in(self.header(RETRY_OF_HEADER))
+
+    @property
+    def received_ms(self) -> int:
+        """When the event came for the first time, in milliseconds since 1970, as far as the letter tells."""
+        first = number_in(self.header(RECEIVED_HEADER))
+        known = self.origin_timestamp_ms if first is None else first
+        return self.timestamp_ms if known is None else known
+
+    @property
+    def door(self) -> tuple[str, str] | None:
+        """The way in and its source or file, of what came otherwise than by Kafka: `("hook", "chat")`."""
+        if self.origin is None:
+            return None
+        way, colon, name = self.origin[0].partition(":")
+        return (way, name) if colon else None
+
+    @property
+    def source(self) -> str | None:
+        """The source of the event, as far as the letter tells: its headers, its door, or the event itself."""
+        if (named := self.header(SOURCE_HEADER)) is not None:
+            return named
+        if self.door is not None and self.door[0] in SOURCE_DOORS:
+            return self.door[1]
+        if (attribute := self.header(BINARY_SOURCE_HEADER)) is not None:
+            return attribute
+        try:
+            return msgspec.json.decode(self.value or b"", type=_Sourced).source
+        except UNREADABLE:
+            return None
+
+
+class _Sourced(msgspec.Struct):
+    source: str
 
 
 def read_dead(
@@ -63,7 +117,7 @@ def read_dead(
             chunk = reader.read(_READ_SECONDS)
             for record in chunk.records:
                 position = record.offset + 1
-                letter = _letter(record)
+                letter = letter_of(record)
                 digest = _digest(letter)
                 if digest not in seen:
                     yield letter
@@ -90,7 +144,8 @@ def _digest(letter: DeadLetterRecord) -> bytes | None:
     return hashed.digest()
 
 
-def _letter(record: Record) -> DeadLetterRecord:
+def letter_of(record: Record) -> DeadLetterRecord:
+    """The letter of a record of `dead`, which was read with its headers."""
     own: dict[str, str] = {}
     for name, value in record.headers:
         if name in _OWN_HEADERS:
@@ -107,6 +162,9 @@ def _letter(record: Record) -> DeadLetterRecord:
         key=record.key,
         value=record.value,
         headers=tuple((name, value) for name, value in record.headers if name not in _OWN_HEADERS),
+        cut_from_bytes=number_in(own.get(DeadHeader.CUT_FROM)),
+        headers_dropped=number_in(own.get(DeadHeader.HEADERS_DROPPED)),
+        origin_timestamp_ms=number_in(own.get(DeadHeader.TIMESTAMP)),
     )
 
 
@@ -117,12 +175,5 @@ def _origin(own: dict[str, str]) -> tuple[str, int | None, int | None] | None:
         return None
     if DeadHeader.PARTITION not in own and DeadHeader.OFFSET not in own:
         return topic, None, None
-    partition, offset = _number(own.get(DeadHeader.PARTITION)), _number(own.get(DeadHeader.OFFSET))
+    partition, offset = number_in(own.get(DeadHeader.PARTITION)), number_in(own.get(DeadHeader.OFFSET))
     return None if partition is None or offset is None else (topic, partition, offset)
-
-
-def _number(text: str | None) -> int | None:
-    """The number that a header says, None where it says none: anybody may write to a topic."""
-    if text is None or not (text.isascii() and text.isdecimal()) or len(text) > _DIGITS_MAX:
-        return None
-    return int(text)

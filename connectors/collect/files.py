@@ -16,17 +16,16 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.collect.files_events import EVENT_LINES, RowEvents, kept_headers
 from connectors.collect.files_progress import Progress, ProgressFile
 from connectors.collect.files_rows import FileRow, FileRows
 from connectors.collect.setting_aside import set_aside
 from schemas.cleaning import Cleaner
 from schemas.clock import Clock
 from schemas.errors import DeadCode, EventError, SettingError, UsageError
-from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE, CloudEvent, parse_structured, raw_key
-from schemas.mapping import InputFormat, Mapping
-from schemas.strict_json import canonical_json
+from schemas.mapping import Mapping
 from schemas.topics import Catalogue
-from streams.producer import Record, RecordProducer
+from streams.producer import RecordProducer
 
 STAGE: Final = "import"
 # A batch is what a broken run repeats, and how often the progress bar moves.
@@ -36,8 +35,6 @@ BATCH_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
 #: The rows that the result names; `dead` has them all.
 PROBLEMS_SHOWN_MAX: Final = 100
-
-_EVENT_HEADERS: Final = ((CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE.encode()),)
 
 
 class BadRow(msgspec.Struct, frozen=True):
@@ -146,6 +143,14 @@ class _Import:
         self._mapping = mapping
         self._to = destination
         self._file = file
+        self._events = RowEvents(
+            mapping,
+            catalogue=destination.catalogue,
+            cleaner=destination.cleaner,
+            clock=destination.clock,
+            channel=destination.channel,
+        )
+        self._rows = FileRows(path, EVENT_LINES)
         self.progress = Progress()
         self.resumed_rows = 0
         self.problems: list[BadRow] = []
@@ -162,12 +167,13 @@ class _Import:
         self.progress = self._file.read()
         self.resumed_rows = self.progress.rows
         total_bytes = self._path.stat().st_size
-        layout = self._mapping.input if self._mapping else InputFormat(format="jsonl")
+        layout = self._mapping.input if self._mapping else EVENT_LINES
         required = self._mapping.columns if self._mapping else frozenset()
         on_progress(self._shown(total_bytes))
         size_bytes = 0
         row: FileRow | None = None
-        for row in FileRows(self._path, layout, self.progress.place).read(required):
+        self._rows = FileRows(self._path, layout, self.progress.place)
+        for row in self._rows.read(required):
             self._take(row)
             size_bytes += len(row.raw)
             if (
@@ -183,53 +189,38 @@ class _Import:
         self._file.remove()
 
     def _take(self, row: FileRow) -> None:
-        if row.error is not None:
-            self._set_aside(row, row.error)
-            return
-        pick = None if self._mapping is None else self._mapping.pick
         try:
-            records = [row.fields] if pick is None else pick(row.fields)
+            parts = self._events.parts(row)
         except EventError as error:
             self._set_aside(row, error)
             return
-        for record in records:
-            self._take_record(row, record)
+        for part in parts:
+            self._take_part(row, part)
 
-    def _take_record(self, row: FileRow, record: Any) -> None:
+    def _take_part(self, row: FileRow, part: Any) -> None:
         # 1. Map and check.
         try:
-            if not isinstance(record, dict):
-                raise EventError(DeadCode.NOT_AN_OBJECT, "a record to be mapped is a JSON object")
-            if self._mapping is not None and not self._mapping.takes(record):
-                self._skipped += 1
-                return
-            body = self._mapping.encode(record) if self._mapping else canonical_json(record)
-            event = parse_structured(body)
-            channel = self._channel(event)
+            record = self._events.event(part)
         except EventError as error:
             self._set_aside(row, error)
             return
+        if record is None:
+            self._skipped += 1
+            return
         # 2. The event to its channel's raw topic ...
-        self._to.producer.produce(Record(self._to.catalogue.raw(channel), raw_key(event), body, _EVENT_HEADERS))
+        self._to.producer.produce(record)
         self._accepted += 1
 
     def _set_aside(self, row: FileRow, error: EventError) -> None:
         # ... the bad row to `dead`.
         self._bad_rows.append(BadRow(row.line, error.code, error.message, error.pointer))
+        headers = kept_headers(self._rows.head, self._to.channel, self._mapping)
         origin = f"{STAGE}:{self._path.name}"
         self._to.producer.produce(
-            set_aside(self._to.catalogue, error, stage=STAGE, original=row.raw, origin=origin, line=row.line)
+            set_aside(
+                self._to.catalogue, error, stage=STAGE, original=row.raw, origin=origin, line=row.line, headers=headers
+            )
         )
-
-    def _channel(self, event: CloudEvent) -> str:
-        """The channel whose topic the event belongs on; the same checks as intake's."""
-        try:
-            cleaned = self._to.cleaner.clean(event, topic_channel=None, now_us=self._to.clock.now_us())
-        except EventError as error:
-            if error.code is not DeadCode.UNKNOWN_CHANNEL or event.channel is not None or self._to.channel is None:
-                raise
-            cleaned = self._to.cleaner.clean(event, topic_channel=self._to.channel, now_us=self._to.clock.now_us())
-        return cleaned.routed.channel
 
     def _commit(self, last: FileRow, on_bad_row: Callable[[BadRow], None]) -> None:
         # 3. Acknowledged.

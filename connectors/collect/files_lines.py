@@ -39,6 +39,11 @@ class LineReader:
         self._place = Place()
         self.go_to(Place(mark_length, 0))
 
+    @property
+    def place(self) -> Place:
+        """Behind the last line that was read, whether given back or not."""
+        return self._place
+
     def go_to(self, place: Place) -> None:
         """Read on from a place that was behind a line."""
         self._given_back.clear()

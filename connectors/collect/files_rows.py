@@ -7,7 +7,7 @@ that nobody closes costs its own line, not the rest of the file. Memory holds on
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from connectors.collect.files_lines import Line, LineReader, Place
 from schemas.errors import DeadCode, EventError, SettingError
@@ -34,10 +34,12 @@ class FileRow(NamedTuple):
 class FileRows:
     """The rows of one file from a place on, in their order."""
 
-    def __init__(self, path: Path, layout: InputFormat, start: Place | None = None) -> None:
+    def __init__(self, path: Path | str, layout: InputFormat, start: Place | None = None) -> None:
         self._path = path
         self._layout = layout
         self._start = start
+        #: The bytes before the first row: a byte order mark, the names of the columns.
+        self.head = b""
 
     def read(self, required: frozenset[str] = frozenset()) -> Iterator[FileRow]:
         """Read the file once. Empty lines are no rows.
@@ -46,21 +48,27 @@ class FileRows:
             SettingError: the header of a CSV file can't be read, names a column twice or lacks a required one.
             OSError: the file can't be read.
         """
-        with self._path.open("rb") as file:
-            lines = LineReader(file, self._layout.encoding, EVENT_SIZE_BYTES_MAX)
-            columns: tuple[str, ...] = ()
+        with Path(self._path).open("rb") as file:
+            yield from self.read_from(file, required)
+
+    def read_from(self, file: BinaryIO, required: frozenset[str] = frozenset()) -> Iterator[FileRow]:
+        """As `read`, of an open file."""
+        lines = LineReader(file, self._layout.encoding, EVENT_SIZE_BYTES_MAX)
+        columns: tuple[str, ...] = ()
+        if self._layout.format == "csv":
+            columns = self._layout.columns or self._read_header(lines)
+            self._require(required, columns)
+        first = lines.place
+        file.seek(0)
+        self.head = file.read(first.offset)
+        lines.go_to(self._start if self._start is not None and self._start.offset > 0 else first)
+        while (line := lines.next()) is not None:
             if self._layout.format == "csv":
-                columns = self._layout.columns or self._read_header(lines)
-                self._require(required, columns)
-            if self._start is not None and self._start.offset > 0:
-                lines.go_to(self._start)
-            while (line := lines.next()) is not None:
-                if self._layout.format == "csv":
-                    row = self._read_csv(line, lines, columns)
-                else:
-                    row = _read_json(line, lines.encoding)
-                if row is not None:
-                    yield row
+                row = self._read_csv(line, lines, columns)
+            else:
+                row = _read_json(line, lines.encoding)
+            if row is not None:
+                yield row
 
     def _read_header(self, lines: LineReader) -> tuple[str, ...]:
         first = lines.next()

@@ -21,6 +21,7 @@ from aiohttp import hdrs, web
 from connectors.collect.delivery import DELIVERY_KINDS, Delivery
 from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.event_problems import BATCH_TOO_LONG, EVENT_KINDS, event_problem
+from connectors.collect.mapped_events import mapped_event
 from connectors.collect.sorting import SetAside, Sorted, sort
 from connectors.collect.webhook_request import described_request, header_texts, kept_request
 from connectors.web.access import (
@@ -272,11 +273,7 @@ class WebhookDoor:
         noted = kept_request(described, mapping.request_reads)
 
         def judge(record: BodyRecord) -> AcceptedEvent | None:
-            if record.error is not None:
-                raise record.error
-            if not mapping.takes(record.fields, arrival):
-                return None
-            return self._gate.structured(mapping.encode(record.fields, arrival))
+            return mapped_event(self._gate, mapping, record, arrival)
 
         def set_aside(record: BodyRecord, error: EventError) -> SetAside:
             return SetAside(error, record.original, f"hook:{source}", _headers(source, record, noted))

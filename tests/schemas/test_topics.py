@@ -18,7 +18,7 @@ def test_raw_topics_and_channels_name_each_other() -> None:
     assert [CATALOGUE.channel_of(name) for name in CATALOGUE.raw_topics()] == ["web", "crm"]
 
 
-@pytest.mark.parametrize("topic", [Topic.EVIDENCE, Topic.LINKS, Topic.DEAD])
+@pytest.mark.parametrize("topic", [Topic.EVIDENCE, Topic.LINKS, Topic.DEAD, Topic.RETRIES])
 def test_some_topics_have_one_partition(topic: Topic) -> None:
     assert CATALOGUE.partitions_of(topic) == 1
     assert SPECS[f"gt.{topic}"].partitions == 1

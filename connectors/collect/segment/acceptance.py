@@ -9,6 +9,7 @@ from connectors.collect.event_gate import AcceptedEvent, EventGate
 from connectors.collect.segment.body import SegmentBody
 from connectors.collect.segment.calls import CALLS
 from connectors.collect.sorting import SetAside, Sorted, sort
+from connectors.collect.webhook_request import KEPT_SIZE_BYTES_MAX
 from schemas.errors import DeadCode, EventError
 from schemas.event import CONTENT_TYPE_HEADER
 from schemas.limits import EVENT_SIZE_BYTES_MAX
@@ -16,7 +17,7 @@ from schemas.mapping import Arrival, Mapping, MappingSet
 from schemas.media_types import JSON_TYPE
 from schemas.sources import SourceRegistry
 from schemas.strict_json import UNREADABLE, read_json
-from schemas.topics import SOURCE_HEADER
+from schemas.topics import SEGMENT_HEADER, SOURCE_HEADER, Header
 
 #: The source of messages that come with no key, or with a key that speaks for any source.
 DEFAULT_SOURCE: Final = "segment"
@@ -24,6 +25,13 @@ MAPPING_FILE: Final = Path(__file__).parents[1] / "mappings" / "segment.yaml"
 #: How the message travelled and by which key. No mapping sees it: copies differ in it, and a key is nobody's to keep.
 _KEY: Final = "writeKey"
 _TRANSPORT: Final = frozenset({_KEY, "sentAt", "receivedAt", "_metadata"})
+
+
+class _Around(msgspec.Struct, omit_defaults=True):
+    """What makes a message whole and stands around it: the path of a single one, the context of a batch."""
+
+    call: str | None = None
+    context: dict[str, Any] = {}
 
 
 class Acceptance:
@@ -53,12 +61,37 @@ class Acceptance:
             source: Whose messages they are.
             arrival: When they came.
         """
-        headers = ((SOURCE_HEADER, source.encode()), (CONTENT_TYPE_HEADER, JSON_TYPE.encode()))
+        headers: tuple[Header, ...] = (
+            (SOURCE_HEADER, source.encode()),
+            (CONTENT_TYPE_HEADER, JSON_TYPE.encode()),
+        )
+        if (around := _around(call, body.context)) is not None:
+            headers = (*headers, (SEGMENT_HEADER, around))
         return await sort(
             body.messages,
             lambda original: self._event(_message(original, call, body.context), source, arrival),
             lambda original, error: SetAside(error, without_key(original), f"segment:{source}", headers),
         )
+
+    def event_of_letter(
+        self, original: bytes, around: bytes | None, source: str, arrival: Arrival
+    ) -> AcceptedEvent | None:
+        """The event of a message that was set aside; None where the mapping leaves it out.
+
+        Args:
+            original: The message.
+            around: What was noted of its request, in the letter's header SEGMENT_HEADER.
+            source: Whose message it is.
+            arrival: When it came.
+
+        Raises:
+            EventError: it is still none.
+        """
+        try:
+            noted = _Around() if around is None else msgspec.json.decode(around, type=_Around)
+        except UNREADABLE:
+            noted = _Around()
+        return self._event(_message(original, noted.call, noted.context), source, arrival)
 
     def _event(self, message: dict[str, Any], source: str, arrival: Arrival) -> AcceptedEvent | None:
         mapping = self._mappings.for_source(source) or self._default
@@ -78,6 +111,14 @@ def without_key(original: bytes) -> bytes:
     if members.pop(_KEY, None) is None:
         return original
     return msgspec.json.encode(members)
+
+
+def _around(call: str | None, context: dict[str, Any]) -> bytes | None:
+    """What is kept beside a message that is set aside; a context that is too large to be kept is left out."""
+    noted = msgspec.json.encode(_Around(call, context))
+    if len(noted) > KEPT_SIZE_BYTES_MAX:
+        noted = msgspec.json.encode(_Around(call))
+    return None if noted == b"{}" else noted
 
 
 def _message(original: bytes, call: str | None, context: dict[str, Any]) -> dict[str, Any]:
