@@ -7,7 +7,6 @@ A folder that is damaged is told by `StoreUnusable`, when it is opened or when t
 whoever opens it next makes it anew. No scan ends at a damaged block as if nothing came after it.
 """
 
-import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -287,11 +286,13 @@ class Store:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Flush and release the folder. What can't be flushed is restored by the next start."""
-        if not self._read_only:
-            with contextlib.suppress(GoldenthreadError):
-                self.flush()
-        self._database.close()
+        """Flush and release the folder. What can't be flushed is restored by the next start, so it ends nothing here."""
+        steps = [self._database.close] if self._read_only else [self._database.flush, self._database.close]
+        for step in steps:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - RocksDB's own, of which the kind is in the text.
+                self._failed(error)
 
     def _figure(self, name: str) -> int:
         figure: int | None = self._database.property_int_value(f"rocksdb.{name}")
