@@ -6,6 +6,7 @@ from schemas.identity_policy import Policy
 from schemas.keys import Keyring
 from schemas.topics import Catalogue, Topic
 from state.context.engine import ContextEngine
+from state.context.entries import CACHED_SIZE_BYTES_MAX
 from state.engine import Engine, Rows
 from state.join import JoinRules
 from streams.partition import EngineFactory
@@ -25,6 +26,7 @@ def context_engines(
     trusted_traits: frozenset[str],
     horizon_days: int | None,
     cached_rows_max: int,
+    cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
 ) -> EngineFactory:
     """What makes the engine of each partition of `routed`."""
     rules = JoinRules(policy, trusted_traits)
@@ -39,6 +41,7 @@ def context_engines(
             origin_topic=catalogue.name(INPUT),
             partition=partition,
             cached_rows_max=cached_rows_max,
+            cached_size_bytes_max=cached_size_bytes_max,
         )
 
     return make

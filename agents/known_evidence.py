@@ -11,7 +11,8 @@ from schemas.times import sight_bucket
 from state.engine import Rows
 from streams.bulk import Record
 
-CACHED_PAIRS_MAX: Final = 200_000
+#: A pair takes about 430 bytes in memory.
+CACHED_PAIRS_MAX: Final = 50_000
 
 _ROWS: Final = RowDecoder(EvidenceRow)
 #: Least (time, id) of a pair from one source in one grade, and the newest 30-day bucket of sight.

@@ -187,8 +187,14 @@ class Settings(BaseSettings):
     cached_fragments_max: int = Field(
         20_000, ge=100, description="Fragments that a partition keeps decoded between checkpoints."
     )
+    cached_fragments_mb: int = Field(
+        48, ge=1, le=65_536, description="What these may take in memory, for each partition, MiB (docs/performance.md)."
+    )
     store_cache_mb: int = Field(
-        128, ge=8, le=1_048_576, description="Block cache that all stores of a process share, MiB."
+        192,
+        ge=8,
+        le=1_048_576,
+        description="Blocks, indexes and write buffers that all stores of a process share, MiB (docs/performance.md).",
     )
 
     collect_body_size_bytes_max: int = Field(
@@ -277,6 +283,11 @@ class Settings(BaseSettings):
     def store_cache_size_bytes(self) -> int:
         """What the block cache of a process may hold."""
         return self.store_cache_mb * 1024 * 1024
+
+    @property
+    def cached_fragments_size_bytes_max(self) -> int:
+        """What a partition's decoded fragments may take between checkpoints."""
+        return self.cached_fragments_mb * 1024 * 1024
 
     @property
     def local_host(self) -> str:

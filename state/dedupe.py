@@ -9,7 +9,6 @@ moved entries are written in one transaction like all rows, so no crash comes be
 
 import hashlib
 from enum import Enum, auto
-from itertools import islice
 from typing import Final
 
 from schemas.limits import ASSIGNED_TIME_HORIZON_DAYS, DEDUPE_ROW_SIZE_BYTES_MAX
@@ -21,8 +20,10 @@ from state.engine import Rows
 NAME_SIZE_BYTES: Final = 8
 CONTENT_SIZE_BYTES: Final = 4
 ENTRY_SIZE_BYTES: Final = NAME_SIZE_BYTES + CONTENT_SIZE_BYTES
-#: Rows that stay in memory between checkpoints; most hold a few entries.
-CACHED_ROWS_MAX: Final = 200_000
+#: What the rows that stay in memory between checkpoints may take; most hold a few entries.
+CACHED_SIZE_BYTES_MAX: Final = 12 * 1024 * 1024
+# What a row takes in memory beside its key and its entries, as measured.
+_CACHED_ROW_BYTES: Final = 180
 
 # What encoding adds to the entries: the format byte and the header of the bytes.
 _ROW_OVERHEAD_BYTES: Final = 4
@@ -48,14 +49,15 @@ class Dedupe:
         *,
         row_size_bytes_max: int = DEDUPE_ROW_SIZE_BYTES_MAX,
         assigned_horizon_days: int = ASSIGNED_TIME_HORIZON_DAYS,
-        cached_rows_max: int = CACHED_ROWS_MAX,
+        cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
     ) -> None:
         self._rows = rows
         self._decoder: RowDecoder[bytes | None] = RowDecoder(bytes | None)  # type: ignore[arg-type]  # a union is a shape
         self._size_bytes_max = row_size_bytes_max - _ROW_OVERHEAD_BYTES
         self._assigned_horizon_days = assigned_horizon_days
-        self._cached_rows_max = cached_rows_max
+        self._cached_size_bytes_max = cached_size_bytes_max
         self._cache: dict[bytes, bytes | None] = {}
+        self._cached_size_bytes = 0
         self._changed: dict[bytes, None] = {}
         self._horizons: dict[str, int] = {}
 
@@ -74,7 +76,8 @@ class Dedupe:
             held = self._find_near(event.target, day, name)
             if held:
                 return _compare(held, content)
-        self._cache[key] = entries = entries[:place] + name + content + entries[place:]
+        entries = entries[:place] + name + content + entries[place:]
+        self._keep(key, entries)
         self._changed[key] = None
         if len(entries) > self._size_bytes_max:
             self._split(key, len(key) - len(prefix), entries)
@@ -111,11 +114,21 @@ class Dedupe:
             return self._cache[key]
         except KeyError:
             value = self._rows.get(key)
-            entries = self._cache[key] = b"" if value is None else self._decoder.decode(value)
+            entries = b"" if value is None else self._decoder.decode(value)
+            self._keep(key, entries)
             return entries
 
+    def _keep(self, key: bytes, entries: bytes | None) -> None:
+        self._drop(key)
+        self._cache[key] = entries
+        self._cached_size_bytes += _cached_bytes(key, entries)
+
+    def _drop(self, key: bytes) -> None:
+        if key in self._cache:
+            self._cached_size_bytes -= _cached_bytes(key, self._cache.pop(key))
+
     def _split(self, key: bytes, depth: int, entries: bytes) -> None:
-        self._cache[key] = _SPLIT
+        self._keep(key, _SPLIT)
         parts: dict[bytes, list[bytes]] = {}
         for start in range(0, len(entries), ENTRY_SIZE_BYTES):
             entry = entries[start : start + ENTRY_SIZE_BYTES]
@@ -123,7 +136,7 @@ class Dedupe:
             parts.setdefault(digit, []).append(entry)
         for digit, part in parts.items():
             child = key + digit
-            self._cache[child] = b"".join(part)
+            self._keep(child, b"".join(part))
             self._changed[child] = None
             if len(part) * ENTRY_SIZE_BYTES > self._size_bytes_max and len(part) > 1:
                 self._split(child, depth + 1, self._cache[child] or b"")
@@ -142,12 +155,12 @@ class Dedupe:
                 if day_of_key(key) >= horizon_day:
                     break
                 drained[key] = None
-                self._cache.pop(key, None)
+                self._drop(key)
         for key in self._changed:
             if day_of_key(key) >= self._horizons.get(fragment_of(key), 0):
                 drained[key] = encode_row(self._cache[key])
             else:
-                self._cache.pop(key, None)
+                self._drop(key)
         return drained
 
     def settled(self) -> None:
@@ -158,8 +171,19 @@ class Dedupe:
             if key in cache:
                 cache[key] = cache.pop(key)
         self._changed.clear()
-        for key in list(islice(cache, max(0, len(cache) - self._cached_rows_max))):
-            del cache[key]
+        excess = self._cached_size_bytes - self._cached_size_bytes_max
+        leaving: list[bytes] = []
+        for key, entries in cache.items():
+            if excess <= 0:
+                break
+            leaving.append(key)
+            excess -= _cached_bytes(key, entries)
+        for key in leaving:
+            self._drop(key)
+
+
+def _cached_bytes(key: bytes, entries: bytes | None) -> int:
+    return _CACHED_ROW_BYTES + len(key) + len(entries or b"")
 
 
 def name_of(source: str, event: str) -> bytes:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
+from goldenthread.processes.native_memory import bound_native_memory
 from schemas.errors import EXIT_DONE, EXIT_OPERATOR, EXIT_RESTART, GoldenthreadError
 from streams.logs import logger
 
@@ -29,6 +30,7 @@ def run_process(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> 
 
     The process goes by `_exit`, once its logs are out: threads of libraries that hang can't keep it.
     """
+    bound_native_memory()
     asyncio.run(_supervised(name, main))
     raise AssertionError("the process has ended by itself")
 

@@ -10,7 +10,7 @@ from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_DAY, format_day
 from schemas.topics import Topic
 from state.context.document import DOCUMENT_SIZE_BYTES_MAX
-from state.context.entries import CACHED_ROWS_MAX, Entries, Entry
+from state.context.entries import CACHED_ROWS_MAX, CACHED_SIZE_BYTES_MAX, Entries, Entry
 from state.context.letters import Origin, dead_event, dead_record, interaction
 from state.context.publication import Publication, Unseal
 from state.dedupe import Dedupe, Verdict
@@ -20,7 +20,7 @@ from state.fragment import Fragment, Limits, decode_fragment
 from state.join import JoinRules
 
 #: Unsealed identifiers that stay in memory: deciphering one costs as much as folding an event.
-CACHED_IDENTIFIERS_MAX: Final = 100_000
+CACHED_IDENTIFIERS_MAX: Final = 20_000
 
 
 class ContextEngine:
@@ -42,6 +42,7 @@ class ContextEngine:
         origin_topic: str = Topic.ROUTED,
         partition: int = 0,
         cached_rows_max: int = CACHED_ROWS_MAX,
+        cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
         cached_identifiers_max: int = CACHED_IDENTIFIERS_MAX,
         document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
         dedupe: Dedupe | None = None,
@@ -55,7 +56,7 @@ class ContextEngine:
         self._origin_topic = origin_topic
         self._partition = partition
         self._document_size_bytes_max = document_size_bytes_max
-        self._entries = Entries(rows, cached_rows_max)
+        self._entries = Entries(rows, cached_rows_max, cached_size_bytes_max)
         self._dedupe = dedupe or Dedupe(rows)
         self._interactions: list[Output] = []
         self._dead: list[Output] = []

@@ -36,14 +36,16 @@ Unseal: TypeAlias = Callable[[bytes, str], Identifier]
 
 @dataclass(frozen=True)
 class CacheBounds:
-    """How much of the rows stays decoded. The defaults take about 200 MB when full."""
+    """How much of the rows stays decoded. The defaults take about 100 MB when full."""
 
-    placements_max: int = 100_000
-    identifiers_max: int = 50_000
-    #: Identifiers whose neighbours are kept.
-    neighbourhoods_max: int = 50_000
-    #: Identifiers known to have very many neighbours; what few of their own kind they have is kept.
-    crowds_max: int = 10_000
+    #: About 500 bytes each.
+    placements_max: int = 50_000
+    #: About 600 bytes each.
+    identifiers_max: int = 30_000
+    #: Identifiers whose neighbours are kept, and their neighbours, counted together: about 300 bytes each.
+    neighbourhoods_max: int = 120_000
+    #: Identifiers known to have very many neighbours; what few of their own kind they have is kept, and counts too.
+    crowds_max: int = 20_000
     #: Of an identifier with more neighbours than this, rows are read each time, as few as a decision needs.
     neighbours_max: int = 64
 
@@ -63,9 +65,9 @@ class LinkRows:
         # Keys of fresh evidence of each fragment, sorted, to be merged with committed ones.
         self._fresh_keys: dict[str, list[bytes]] = {}
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
-        self._neighbourhoods: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.neighbourhoods_max)
+        self._neighbourhoods: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.neighbourhoods_max, _weight)
         self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
-        self._peers: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.crowds_max)
+        self._peers: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.crowds_max, _weight)
 
     # Rows
 
@@ -118,6 +120,8 @@ class LinkRows:
             links[link.neighbour] = link
         if len(links) > self._neighbours_max:
             cache.discard(fragment)
+        elif held is None:
+            cache.put(fragment, links)
 
     def drained(self) -> dict[bytes, bytes]:
         """All fresh rows, encoded."""
@@ -237,6 +241,10 @@ class LinkRows:
 
 def _link(neighbour: str, grade: int, source: str, row: EvidenceRow) -> Link:
     return Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
+
+
+def _weight(links: dict[str, Link]) -> int:
+    return 1 + len(links)
 
 
 def _reading_order(link: Link) -> tuple[int, str]:

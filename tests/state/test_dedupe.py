@@ -31,7 +31,7 @@ def test_each_event_is_new_once_in_any_order_and_batching_with_equal_rows(
     tables = []
     for _ in range(2):
         rows = MemoryRows()
-        dedupe = Dedupe(rows, row_size_bytes_max=ROW_SIZE_BYTES, cached_rows_max=2)
+        dedupe = Dedupe(rows, row_size_bytes_max=ROW_SIZE_BYTES, cached_size_bytes_max=500)
         verdicts = []
         for count, event in enumerate(visits(numbers)):
             verdicts.append(dedupe.judge(event))
