@@ -286,7 +286,7 @@ class Store:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Flush and release the folder. What can't be flushed is restored by the next start, so it ends nothing here."""
+        """Flush and release the folder; what can't be flushed is restored by the next start."""
         steps = [self._database.close] if self._read_only else [self._database.flush, self._database.close]
         for step in steps:
             try:

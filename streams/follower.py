@@ -7,18 +7,18 @@ differs), or one that slept past half of the tombstones' retention, is thrown aw
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from schemas.clock import Clock, SystemClock
-from schemas.errors import BrokerUnreachable, GoldenthreadError, RestartNeeded, StateError
-from schemas.topics import TOMBSTONE_RETENTION_MS
+from schemas.errors import BrokerUnreachable, GoldenthreadError, RestartNeeded, StateError, StoreFailed
 from state.engine import Rows
 from state.store import Store, StoredPosition
 from streams.bulk import BulkReader, Chunk, Record
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
+from streams.store_state import rebuild_reason
 from streams.topics import topic_ids
 
 log = logger(__name__)
@@ -68,6 +68,7 @@ class Follower:
         self._ready_gauge = metrics.follower_ready.labels(name)
         self._remaining = metrics.follower_remaining.labels(name)
         self._on_visible = on_visible
+        self._rebuilds = metrics.store_rebuilds
         metrics.stores.watch(name, store)
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -115,6 +116,11 @@ class Follower:
         while not self._stopping.is_set():
             try:
                 self._follow()
+            except StoreFailed as error:
+                # The broker's coming back would not mend a disk; the next start makes a damaged copy anew.
+                self.failure = error
+                log.error("follower stopped", follower=self.name, reason=str(error))
+                return
             except RestartNeeded as error:
                 self._ends_seen.clear()
                 log.warning("follower waits for the broker", follower=self.name, reason=str(error))
@@ -142,6 +148,7 @@ class Follower:
             last_write = time.monotonic()
             while not self._stopping.is_set():
                 chunk = reader.read(READ_TIMEOUT_SECONDS)
+                self._store.require_sound()
                 idle = time.monotonic() - last_write > IDLE_WRITE_SECONDS
                 if idle:
                     self._confirm_ends(reader)
@@ -201,27 +208,21 @@ class Follower:
         # A copy that was never complete is as fresh as its beginning, or a start cut short would begin again for ever.
         self._began_us = self._clock.now_us()
         self._topic_ids = topic_ids(self._kafka, list(self._topics))
-        oldest_ms = self._clock.now_us() // 1000 - TOMBSTONE_RETENTION_MS // 2
-        positions: dict[Partition, int] = {}
-        foreign = False
-        had_records = False
-        for topic, partitions in self._topics.items():
-            for number in range(partitions):
-                stored = self._store.position(topic, number)
-                positions[topic, number] = 0 if stored is None else stored.next_offset
-                if stored is not None:
-                    slept = stored.caught_up_ms < oldest_ms
-                    foreign = foreign or stored.topic_id != self._topic_ids[topic] or slept
-                    self._at_end_us[topic, number] = stored.caught_up_ms * 1000
-                    had_records = had_records or stored.next_offset > 0
-        if foreign:
-            if had_records:
+        stored = self._store.positions()
+        places = [(topic, number) for topic, partitions in self._topics.items() for number in range(partitions)]
+        positions = {place: stored[place].next_offset if place in stored else 0 for place in places}
+        self._at_end_us.update({place: stored[place].caught_up_ms * 1000 for place in positions.keys() & stored.keys()})
+        ids = {place: self._topic_ids[place[0]] for place in places}
+        reason = rebuild_reason(self._store, ids, self._clock.now_us() / 1000)
+        if reason is not None:
+            if any(positions.values()):
                 self._refuse_loss()
-            log.warning("follower builds its copy anew", follower=self.name)
+            log.warning("follower builds its copy anew", follower=self.name, reason=str(reason))
+            self._rebuilds.labels(self.name, reason).inc()
             self._ready.clear()
             self._ready_gauge.set(0)
             positions = dict.fromkeys(positions, 0)
-            self._forget(positions)
+            self._forget(positions, stored.keys() - positions.keys())
         return positions
 
     def _refuse_loss(self) -> None:
@@ -242,7 +243,7 @@ class Follower:
             "lost its data. Bring the data back, or delete the folder to begin anew"
         )
 
-    def _forget(self, positions: Mapping[Partition, int]) -> None:
+    def _forget(self, positions: Mapping[Partition, int], foreign: Collection[Partition]) -> None:
         """Delete every row, in bounded batches; the new positions come last, so that a crash begins this again."""
         batch: dict[bytes, bytes | None] = {}
         for key, _ in self._store.rows():
@@ -251,10 +252,9 @@ class Follower:
                 self._store.write(batch, {})
                 batch = {}
         self._at_end_us.clear()
-        stored = {
-            (topic, number): StoredPosition(self._topic_ids[topic], offset, self._clock.now_us() // 1000)
-            for (topic, number), offset in positions.items()
-        }
+        stored: dict[Partition, StoredPosition | None] = dict.fromkeys(foreign)
+        for (topic, number), offset in positions.items():
+            stored[topic, number] = StoredPosition(self._topic_ids[topic], offset, self._clock.now_us() // 1000)
         self._store.write(batch, stored)
 
     def _within_log(self, reader: BulkReader, positions: Mapping[Partition, int]) -> dict[Partition, int]:

@@ -45,9 +45,7 @@ def rebuild_reason(store: Store, topic_ids: Mapping[Partition, str], now_ms: flo
     return None
 
 
-def make_way(
-    path: Path, reason: str, detail: str, metrics: Metrics, name: str, *, keep: bool | None = None
-) -> None:
+def make_way(path: Path, reason: str, detail: str, metrics: Metrics, name: str, *, keep: bool | None = None) -> None:
     """Move the folder of a store that is made anew out of the way, and tell of it.
 
     A damaged or foreign one is set aside, in the place of the one that was set aside before; others are removed.
