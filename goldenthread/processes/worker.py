@@ -25,6 +25,7 @@ from schemas.errors import BrokerUnreachable, RestartNeeded
 from schemas.topics import Topic
 from state.store import Store
 from state.store_cache import shared_cache
+from state.store_folder import held
 from streams.application import Application, ApplicationOptions, make_app
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
@@ -81,8 +82,9 @@ class Worker:
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until `stopping` is set.
 
-        1. Answer probes and metrics. 2. Wait for the broker and verify topics and offsets. 3. Wait for the schema
-        registry, where there is one. 4. Catch up with identity's links. 5. Run the agents.
+        1. Answer probes and metrics, and have the worker's folder for this process alone. 2. Wait for the broker and
+        verify topics and offsets. 3. Wait for the schema registry, where there is one. 4. Catch up with identity's
+        links. 5. Run the agents.
 
         Raises:
             GoldenthreadError: what ended it; its exit code says whether a restart may help.
@@ -103,24 +105,28 @@ class Worker:
         threads = ThreadPoolExecutor(_SPARE_THREADS + 2 * settings.partitions, thread_name_prefix="worker")
         asyncio.get_running_loop().set_default_executor(threads)
         async with listening(service, settings.host, port, setting_name="GOLDENTHREAD_WORKER_PORT"):
-            # Step 2.
-            if not await _unless(stopping, asyncio.create_task(asyncio.to_thread(self._verify))):
-                return
-            # Step 3.
-            self._reasons = (WAITING,)
-            if not await _unless(stopping, asyncio.create_task(self._wire.settle())):
-                return
-            # Step 4.
-            store, follower = self._follow()
-            try:
-                self._reasons = ("the worker catches up with identity's links",)
-                if await _unless(stopping, asyncio.create_task(_caught_up(follower))):
-                    # Step 5.
-                    await self._run_agents(follower, KnownEvidence(store), stopping)
-            finally:
-                self._wire.close()
-                await asyncio.to_thread(follower.stop)
-                store.close()
+            with held(settings.worker_dir):
+                await self._run_in_folder(stopping)
+
+    async def _run_in_folder(self, stopping: asyncio.Event) -> None:
+        # Step 2.
+        if not await _unless(stopping, asyncio.create_task(asyncio.to_thread(self._verify))):
+            return
+        # Step 3.
+        self._reasons = (WAITING,)
+        if not await _unless(stopping, asyncio.create_task(self._wire.settle())):
+            return
+        # Step 4.
+        store, follower = self._follow()
+        try:
+            self._reasons = ("the worker catches up with identity's links",)
+            if await _unless(stopping, asyncio.create_task(_caught_up(follower))):
+                # Step 5.
+                await self._run_agents(follower, KnownEvidence(store), stopping)
+        finally:
+            self._wire.close()
+            await asyncio.to_thread(follower.stop)
+            store.close()
 
     def _verify(self) -> None:
         """Wait for the broker, and then until it answers all that is asked: it may be about to come up, or to go."""
@@ -190,6 +196,7 @@ class Worker:
             trusted_traits=with_derived(settings.trusted_traits),
             horizon_days=settings.dedupe_horizon_days,
             cached_rows_max=settings.cached_fragments_max,
+            cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
         )
         application.add(
             self._stateful_stage(application, context.STAGE, context.INPUT, context.CHANGELOG, context_factory)
