@@ -45,4 +45,9 @@ class CheckpointOptions:
 
     def transactional_id(self, partition: int) -> str:
         """Whoever initialises a producer of this name fences all others of it."""
-        return f"{self.application}.{self.stage}.{partition}"
+        return transactional_id(self.application, self.stage, partition)
+
+
+def transactional_id(application: str, stage: str, partition: int) -> str:
+    """Under which a stage's partition is written, by a worker or by an operator's command."""
+    return f"{application}.{stage}.{partition}"
