@@ -10,7 +10,6 @@ import os
 import shutil
 import struct
 import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -24,8 +23,8 @@ SET_ASIDE_SUFFIX: Final = ".set-aside"
 REASON_FILE: Final = "REASON"
 # Beside a store's folder while it is removed: a kill then leaves no half of a store under its name.
 _REMOVED_SUFFIX: Final = ".removed"
-#: Held by whoever works with the folder of a worker.
-LOCK_FILE: Final = "LOCK"
+# RocksDB's own.
+_LOCK_FILE: Final = "LOCK"
 _MARK_SIZE_BYTES_MAX: Final = 4096
 # What the system says of a disk or a limit that is full, and of a folder that is closed to us: no damage.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -55,7 +54,7 @@ def failure_of(path: Path, error: Exception) -> GoldenthreadError:
     """What an error of RocksDB, or of the system, says of the store in a folder."""
     text = " ".join(str(error).split())
     if _LOCKED_BY_THIS in text or _LOCKED_BY_OTHER in text:
-        holder = os.getpid() if _LOCKED_BY_THIS in text else _holder(path / LOCK_FILE)
+        holder = os.getpid() if _LOCKED_BY_THIS in text else _holder(path / _LOCK_FILE)
         who = "another process" if holder is None else f"process {holder}"
         return StoreHeld(f"the store {path} is held by {who}: stop the other process that uses it, or let it end")
     if _says(text, _FULL):
@@ -112,35 +111,6 @@ def remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.rename(going)
     shutil.rmtree(going, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Have a worker's folder for this process alone, until the context or the process ends.
-
-    Raises:
-        StoreHeld: another process has it.
-        StateError: the folder can't be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise failure_of(folder, error) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            who = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
-            raise StoreHeld(
-                f"{folder} is held by process {who or 'unknown'}: stop it, or let it end, before another works there"
-            ) from error
-        with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _says(text: str, numbers: tuple[int, ...]) -> bool:

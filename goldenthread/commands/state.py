@@ -13,8 +13,9 @@ from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json
 from goldenthread.commands.tables import shown, table
 from goldenthread.parts import catalogue_of, kafka_of
 from goldenthread.secret import keyring
-from goldenthread.settings import Settings, load_settings
+from goldenthread.settings import Settings, load_settings, variable_name
 from schemas.errors import EXIT_PROBLEMS_FOUND
+from streams.broker.directory_lock import DirectoryLock
 from streams.logs import configure_logs
 
 BROKER_WAIT_SECONDS: Final = 10.0
@@ -38,7 +39,6 @@ def verify(
     # RocksDB is loaded where stores are worked with, and by no other command.
     from goldenthread.stores import named, stores_in, worker_folders
     from state.store_cache import shared_cache
-    from state.store_folder import held
     from streams.store_verification import Verification
     from streams.topics import topic_ids, wait_for_broker
 
@@ -51,7 +51,7 @@ def verify(
     wait_for_broker(kafka, BROKER_WAIT_SECONDS)
     with contextlib.ExitStack() as stack:
         for folder in folders:
-            stack.enter_context(held(folder))
+            stack.enter_context(DirectoryLock(folder, setting=variable_name("data_dir")))
         verification = Verification(
             kafka,
             topic_ids(kafka, sorted({topic for store in wanted for topic, _ in store.topics})),

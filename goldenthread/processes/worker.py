@@ -18,6 +18,7 @@ from goldenthread.parts import Parts
 from goldenthread.processes.running import end_within
 from goldenthread.processes.worker_wire import WAITING, WorkerWire
 from goldenthread.secret import installation_name
+from goldenthread.settings import variable_name
 from goldenthread.stores import LINKS
 from schemas.enrichment.enrichment import Enrichment
 from schemas.enrichment.names import enricher_names, with_derived
@@ -25,8 +26,8 @@ from schemas.errors import BrokerUnreachable, RestartNeeded
 from schemas.topics import Topic
 from state.store import Store
 from state.store_cache import shared_cache
-from state.store_folder import held
 from streams.application import Application, ApplicationOptions, make_app
+from streams.broker.directory_lock import DirectoryLock
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.follower import Follower
@@ -46,6 +47,7 @@ log = logger(__name__)
 BROKER_WAIT_SECONDS: Final = 3600.0
 # Intake waits for its follower, or it would tell identity everything once more.
 FOLLOWER_WAIT_SECONDS: Final = 1800.0
+FOLDER_WAIT_SECONDS: Final = 5.0
 INTAKE_LINGER_MS: Final = 5
 PRODUCER_CLOSE_SECONDS: Final = 5.0
 _FOLLOWER_POLL_SECONDS: Final = 0.1
@@ -105,7 +107,9 @@ class Worker:
         threads = ThreadPoolExecutor(_SPARE_THREADS + 2 * settings.partitions, thread_name_prefix="worker")
         asyncio.get_running_loop().set_default_executor(threads)
         async with listening(service, settings.host, port, setting_name="GOLDENTHREAD_WORKER_PORT"):
-            with held(settings.worker_dir):
+            # The one before it, if it was killed, may take a moment to be gone.
+            folder = DirectoryLock(settings.worker_dir, setting=variable_name("data_dir"), wait_s=FOLDER_WAIT_SECONDS)
+            with folder:
                 await self._run_in_folder(stopping)
 
     async def _run_in_folder(self, stopping: asyncio.Event) -> None:

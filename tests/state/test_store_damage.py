@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.errors import DiskRefused, StateError, StoreFailed, StoreHeld, StoreUnusable
+from schemas.errors import DiskRefused, StateError, StoreFailed, StoreUnusable
 from state import store as store_module
 from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
-from state.store_folder import RebuildReason, held, remove, set_aside
+from state.store_folder import RebuildReason, remove, set_aside
 
 FINGERPRINT = "fingerprint"
 ROOT = Path(__file__).parents[2]
@@ -264,17 +264,6 @@ def test_removing_what_a_kill_left_half_removed(tmp_path: Path) -> None:
     (tmp_path / "s.removed" / "file").touch()
     remove(tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_workers_folder_is_one_process_s(tmp_path: Path) -> None:
-    with (
-        held(tmp_path / "worker-0"),
-        pytest.raises(StoreHeld, match=f"held by process {os.getpid()}"),
-        held(tmp_path / "worker-0"),
-    ):
-        pytest.fail("two have it")
-    with held(tmp_path / "worker-0"):
-        pass
 
 
 def test_a_full_disk_at_the_opening_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
