@@ -17,6 +17,7 @@ from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load
 from bench.oracle import Expectation, expect
 from bench.oracle.reading import read_time
 from bench.play import play, play_to_kafka
+from bench.soak import RATIO_MAX, WARM_EVENTS, soak
 from schemas.errors import EXIT_PROBLEMS_FOUND, GoldenthreadError, UsageError
 
 program = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
@@ -216,6 +217,26 @@ def enrichment_command(customers: Customers = 2_000, events: Events = 20_000, se
     """Say what enrichment costs, in microseconds an event."""
     for cost in measure(Plan(customers=customers, events=events, seed=seed)):
         print(f"{cost.step:40} {cost.microseconds:8.2f} us")
+
+
+@program.command("soak")
+def soak_command(
+    *,
+    events: Annotated[int, typer.Option(min=1, help="How many events, copies among them.")] = 5_000_000,
+    warm: Annotated[
+        int, typer.Option(min=1, help="After so many events memory is taken for comparison.")
+    ] = WARM_EVENTS,
+    seed: Seed = _DEFAULTS.seed,
+    out: Annotated[Path | None, typer.Option(help="File for all samples, as JSON.")] = None,
+) -> None:
+    """Send millions of events through a worker of its own; exit 1 where its memory grew by more than 10 %."""
+    report = soak(events, warm_events=warm, seed=seed, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    for line in report.lines():
+        print(line)
+    if out is not None:
+        out.write_text(json.dumps(report.to_json(), indent=1))
+    if report.ratio > RATIO_MAX:
+        raise typer.Exit(EXIT_PROBLEMS_FOUND)
 
 
 def main() -> None:

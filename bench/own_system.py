@@ -1,0 +1,179 @@
+"""A broker, workers and a lookup of a benchmark's own: free ports, a folder of their own, gone with the benchmark."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.generator import SOURCES_FILE
+from schemas.errors import RestartNeeded
+from streams.broker.local_broker import LocalBroker
+from streams.broker.options import LOOPBACK, BrokerOptions, default_cache_dir
+from streams.lifeline import lifeline
+
+#: Channels of the events that benchmarks send.
+CHANNELS: Final = "web,app,chat,email,voice,store,iot,crm,billing,service,sms,social"
+READY_SECONDS_MAX: Final = 120.0
+STOP_SECONDS_MAX: Final = 40.0
+_REQUEST_SECONDS_MAX: Final = 10.0
+_POLL_SECONDS: Final = 0.1
+# Below the range from which systems take the ports of outgoing connections.
+_PORTS: Final = (15_000, 30_000)
+_LOG_SHOWN_BYTES: Final = 4_000
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of 127.0.0.1 that nobody listens on at the moment."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.SystemRandom().randint(*_PORTS)
+        with socket.socket() as probe:
+            if port not in found and probe.connect_ex((LOOPBACK, port)) != 0:
+                found.append(port)
+    return found
+
+
+class OwnSystem:
+    """One broker, and processes of the project beside it; a context manager."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        port, controller, self._worker_port, self._lookup_port = free_ports(4)
+        options = BrokerOptions(
+            data_dir=folder / "broker",
+            cache_dir=Path(os.environ.get("GOLDENTHREAD_CACHE_DIR") or default_cache_dir()),
+            port=port,
+            controller_port=controller,
+        )
+        options.data_dir.mkdir(parents=True)
+        self._broker = LocalBroker(options)
+        ours = ("GOLDENTHREAD_", "KAFKA_")
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
+            "KAFKA_BOOTSTRAP_SERVERS": self._broker.bootstrap_servers,
+            "GOLDENTHREAD_DATA_DIR": str(folder / "data"),
+            "GOLDENTHREAD_SECRET": "a secret for benchmarks only",
+            "GOLDENTHREAD_SOURCES_FILE": str(SOURCES_FILE),
+            "GOLDENTHREAD_CHANNELS": CHANNELS,
+            "GOLDENTHREAD_WORKER_PORT": str(self._worker_port),
+            "GOLDENTHREAD_LOOKUP_PORT": str(self._lookup_port),
+            **(settings or {}),
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where the broker is."""
+        return self._broker.bootstrap_servers
+
+    @property
+    def worker_url(self) -> str:
+        """Where the worker answers."""
+        return f"http://{LOOPBACK}:{self._worker_port}"
+
+    @property
+    def lookup_url(self) -> str:
+        """Where the lookup answers."""
+        return f"http://{LOOPBACK}:{self._lookup_port}"
+
+    def __enter__(self) -> Self:
+        """Start the broker and make the topics."""
+        self._broker.__enter__()
+        try:
+            self._run("init").wait(READY_SECONDS_MAX)
+            if self._running.pop("init").returncode != 0:
+                raise RestartNeeded(f"`goldenthread init` failed:\n{self.log('init')}")
+        except BaseException:
+            self._broker.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the processes, then the broker."""
+        for name in list(self._running):
+            self.stop(name)
+        self._broker.__exit__(kind, error, trace)
+
+    def start(self, name: str, settings: Mapping[str, str] | None = None) -> int:
+        """Start `worker` or `lookup` and wait until it is ready; returns its process id.
+
+        Raises:
+            RestartNeeded: it ended, or was not ready in time; the message has the end of its log.
+        """
+        process = self._run(name, settings)
+        url = (self.worker_url if name == "worker" else self.lookup_url) + "/readyz"
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RestartNeeded(f"the {name} did not become ready:\n{self.log(name)}")
+            time.sleep(_POLL_SECONDS)
+        return process.pid
+
+    def stop(self, name: str) -> int:
+        """Stop a process in good order; returns its exit code."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def verify_running(self, name: str) -> None:
+        """Raise `RestartNeeded` when a started process has ended."""
+        code = self._running[name].poll()
+        if code is not None:
+            raise RestartNeeded(f"the {name} ended with code {code}:\n{self.log(name)}")
+
+    def log(self, name: str) -> str:
+        """The end of what a process has written."""
+        return (self._folder / f"{name}.log").read_bytes()[-_LOG_SHOWN_BYTES:].decode(errors="replace")
+
+    def metrics(self, url: str) -> Callable[..., float]:
+        """The present metrics of a process: a function of a name and labels that adds up their samples.
+
+        Raises:
+            OSError: the process does not answer.
+        """
+        with urllib.request.urlopen(f"{url}/metrics", timeout=_REQUEST_SECONDS_MAX) as answer:  # noqa: S310 - our own.
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = [sample for family in families for sample in family.samples]
+
+        def total(name: str, **labels: str) -> float:
+            return sum(
+                sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()
+            )
+
+        return total
+
+    def _run(self, name: str, settings: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+        with (self._folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own command.
+                lifeline([sys.executable, "-m", "goldenthread", name]),
+                env=self._environment | dict(settings or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._running[name] = process
+        return process
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=_REQUEST_SECONDS_MAX) as answer:  # noqa: S310 - our own.
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
