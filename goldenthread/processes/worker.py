@@ -109,8 +109,11 @@ class Worker:
         async with listening(service, settings.host, port, setting_name="GOLDENTHREAD_WORKER_PORT"):
             # The one before it, if it was killed, may take a moment to be gone.
             folder = DirectoryLock(settings.worker_dir, setting=variable_name("data_dir"), wait_s=FOLDER_WAIT_SECONDS)
-            with folder:
+            await asyncio.to_thread(folder.acquire)
+            try:
                 await self._run_in_folder(stopping)
+            finally:
+                folder.release()
 
     async def _run_in_folder(self, stopping: asyncio.Event) -> None:
         # Step 2.
