@@ -10,10 +10,12 @@ from goldenthread.commands.config import config, version
 from goldenthread.commands.data import customer, import_, send, tail
 from goldenthread.commands.dead import dead
 from goldenthread.commands.doctor import doctor
+from goldenthread.commands.drill import drill
 from goldenthread.commands.output import ERR
 from goldenthread.commands.schemas import schemas
 from goldenthread.commands.services import collect, init, lookup, worker
 from goldenthread.commands.state import state
+from goldenthread.commands.state_gap import accept_gap, gaps
 from goldenthread.commands.up import up
 from schemas.errors import GoldenthreadError
 
@@ -35,11 +37,14 @@ application.command()(tail)
 application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
 application.add_typer(state, name="state")
+state.command("accept-gap")(accept_gap)
+state.command("gaps")(gaps)
 application.add_typer(schemas, name="schemas")
 application.add_typer(config, name="config")
 application.add_typer(access, name="access")
 application.command()(asyncapi)
 application.command()(doctor)
+application.command()(drill)
 application.command()(version)
 
 
