@@ -8,12 +8,12 @@ import threading
 import time
 from typing import Final
 
-from schemas.errors import StateError
+from schemas.errors import RestartNeeded, StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
 from state.store import Store
-from streams.bulk import partition_range
+from streams.bulk import BulkReader, partition_range
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
 from streams.logs import logger
@@ -24,6 +24,9 @@ from streams.transaction import TransactionalProducer
 
 log = logger(__name__)
 
+# A look at the end of an idle partition takes milliseconds; without an answer by then the next look does it.
+IDLE_LOOK_SECONDS: Final = 5.0
+_IDLE_POLL_SECONDS: Final = 0.5
 _POSITIONS: Final = RowDecoder(PositionRow)
 
 
@@ -42,6 +45,8 @@ class Checkpoint:
         self._store: Store | None = None
         self._restore: Restore | None = None
         self._ids: dict[str, str] = {}
+        # The greatest changelog offset that the store holds.
+        self._stored_offset = -1
         self.next_offset = 0
         self.era = 0
 
@@ -78,6 +83,8 @@ class Checkpoint:
             changelog_id = self._ids[self._changelog]
             self._restore = Restore(options, self.partition, changelog_id=changelog_id, closing=self._closing)
             self._store, restored = self._restore.run()
+            stored = self._store.position(self._changelog, self.partition)
+            self._stored_offset = -1 if stored is None else stored.next_offset - 1
             options.fault(FaultPoint.OPEN_AFTER_RESTORE)
             # Step 3.
             self._take_up_position(group_offset)
@@ -130,12 +137,43 @@ class Checkpoint:
             fault(FaultPoint.AFTER_COMMIT)
             # Step 4. The store is never ahead of the changelog: only acknowledged rows get here.
             changelog_offset = producer.offsets[self._changelog, self.partition]
+            if changelog_offset <= self._stored_offset:
+                raise StateError(
+                    f"{self._changelog}/{self.partition} took rows at {changelog_offset} after {self._stored_offset}: "
+                    "it lost its tail or was made again; stop all workers and see what the broker holds"
+                )
+            self._stored_offset = changelog_offset
             self.store.write(rows, self._restore.position(changelog_offset + 1))
             self.next_offset = next_offset
             fault(FaultPoint.AFTER_STORE)
             for topic, (records, size_bytes) in producer.sizes.items():
                 self._options.metrics.records_written.labels(topic).inc(records)
                 self._options.metrics.bytes_written.labels(topic).inc(size_bytes)
+
+    def idle_end(self) -> int:
+        """Where the input goes on if nothing but transaction markers lies between the position and its end.
+
+        Never past a record, nor past a transaction that is still open: then it is the position itself.
+
+        Raises:
+            StateError: the position is no longer in the log.
+        """
+        place = (self._input, self.partition)
+        reader = BulkReader(self._options.kafka, {place: self.next_offset})
+        deadline = time.monotonic() + IDLE_LOOK_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                chunk = reader.read(_IDLE_POLL_SECONDS)
+                if chunk.records:
+                    break
+                if place in chunk.ends:
+                    return max(self.next_offset, chunk.ends[place])
+        except RestartNeeded as error:
+            # Whatever it is, the next record meets it too; nothing hangs on this look.
+            log.warning("the end of the input can't be seen", partition=self.partition, reason=str(error))
+        finally:
+            reader.close()
+        return self.next_offset
 
     def close(self) -> None:
         """Release store and producer; an open transaction is left to the next owner, who aborts it.

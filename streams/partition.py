@@ -2,6 +2,7 @@
 
 The task applies batches to the engine and decides when a checkpoint is due: at most every `interval_ms` or `events_max`
 while records keep coming; once caught up, after draining what is queued, and not sooner than `pause_ms` after the last.
+A partition that has been idle for `idle_s` takes its position past what lies at the end of its input and is no record.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from schemas.errors import DeadCode, RestartNeeded
+from schemas.errors import DeadCode, RestartNeeded, StateError
 from state.engine import Drained, Engine, Rows
 from streams.checkpoint import Checkpoint
 from streams.faults import FaultHook, FaultPoint, no_fault
@@ -39,6 +40,10 @@ class CheckpointPolicy:
     interval_ms: int = 200
     events_max: int = 20_000
     pause_ms: int = 15
+    #: What was applied may have so many bytes: what it gives has to be acknowledged within a transaction's time.
+    size_bytes_max: int = 32 * 1024 * 1024
+    #: Far shorter than records are kept, far longer than a look at the end of the input takes.
+    idle_s: float = 600.0
 
 
 class Batch(NamedTuple):
@@ -120,7 +125,9 @@ class PartitionRunner:
         self._is_open = False
         self._taken = 0
         self._applied = 0
+        self._applied_bytes = 0
         self._next_offset = 0
+        self._acknowledged = 0
         self._first_applied_s = 0.0
         self._last_commit_s = 0.0
 
@@ -177,11 +184,13 @@ class PartitionRunner:
             checkpoint = self._checkpoint
             engine = self._make_engine(checkpoint.store, checkpoint.partition, checkpoint.era)
             # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
-            self._acknowledge(self._checkpoint.partition, self._next_offset)
+            self._tell(self._next_offset)
             self._is_open = True
             while True:
-                batch = await self._queue.get()
-                if self._is_current(batch):
+                batch = await self._next_unless_idle()
+                if batch is None:
+                    await self._pass_markers(engine)
+                elif self._is_current(batch):
                     self._idle.clear()
                     await self._process(engine, batch)
                     self._idle.set()
@@ -189,6 +198,24 @@ class PartitionRunner:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
             self._fatal(error)
+
+    async def _next_unless_idle(self) -> Batch | None:
+        try:
+            return await asyncio.wait_for(self._queue.get(), self._policy.idle_s)
+        except TimeoutError:
+            return None
+
+    async def _pass_markers(self, engine: Engine) -> None:
+        """Go on behind the transaction markers at the end of the input, which retention would overtake otherwise.
+
+        A position before them would name an offset that is gone, though no record is: a false alarm at the next start.
+        """
+        end = await asyncio.to_thread(self._checkpoint.idle_end)
+        if end > self._next_offset and not self._draining:
+            self._idle.clear()
+            self._next_offset = end
+            await self._commit(engine)
+            self._idle.set()
 
     def _is_current(self, batch: Batch) -> bool:
         """Whether nothing before the batch was dropped: one that waited for room gets it when a drain makes some."""
@@ -205,7 +232,7 @@ class PartitionRunner:
             await self._commit(engine)
         else:
             # All of it was applied before the group was told: it is told now.
-            self._acknowledge(self._checkpoint.partition, self._checkpoint.next_offset)
+            self._tell(self._checkpoint.next_offset)
 
     async def _apply(self, engine: Engine, batch: Batch) -> None:
         started = time.monotonic()
@@ -216,22 +243,28 @@ class PartitionRunner:
         for start in range(0, len(records), SLICE_RECORDS):
             piece = records[start : start + SLICE_RECORDS]
             for record in piece:
-                apply(record.value or b"", record.offset)
+                value = record.value or b""
+                apply(value, record.offset)
                 self._taken += 1
+                self._applied_bytes += len(value)
             self._next_offset = piece[-1].offset + 1
             self._applied += len(piece)
             await asyncio.sleep(0)
             # A fetched batch may be larger than what one transaction should hold.
-            if self._applied >= self._policy.events_max:
+            if self._is_full():
                 await self._commit(engine)
         if records:
             self._metrics.batch_seconds.labels(self._stage).observe(time.monotonic() - started)
+
+    def _is_full(self) -> bool:
+        policy = self._policy
+        return self._applied >= policy.events_max or self._applied_bytes >= policy.size_bytes_max
 
     async def _next_before_due(self) -> Batch | None:
         """The next batch that still belongs into this checkpoint, or None when it is due."""
         now = time.monotonic()
         remaining_s = self._policy.interval_ms / 1000 - (now - self._first_applied_s)
-        if self._draining or self._applied >= self._policy.events_max or remaining_s <= 0:
+        if self._draining or self._is_full() or remaining_s <= 0:
             return None
         pause_s = self._policy.pause_ms / 1000 - (now - self._last_commit_s)
         if not self._queue.empty():
@@ -251,11 +284,25 @@ class PartitionRunner:
         await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
         engine.settled()
         self._taken += 1
-        self._applied = 0
+        self._applied = self._applied_bytes = 0
         self._last_commit_s = self._first_applied_s = time.monotonic()
-        self._acknowledge(self._checkpoint.partition, self._next_offset)
+        self._tell(self._next_offset)
         self._fault(FaultPoint.AFTER_ACKNOWLEDGE)
         self._account(engine, drained, self._last_commit_s - started)
+
+    def _tell(self, next_offset: int) -> None:
+        """Acknowledge what is committed.
+
+        Raises:
+            StateError: it is less than before, or more than the checkpoint holds: a fault of the program.
+        """
+        if not self._acknowledged <= next_offset <= self._checkpoint.next_offset:
+            raise StateError(
+                f"{self._stage}/{self._checkpoint.partition}: offsets only grow, up to the committed one: "
+                f"{next_offset} after {self._acknowledged}, {self._checkpoint.next_offset} is committed"
+            )
+        self._acknowledged = next_offset
+        self._acknowledge(self._checkpoint.partition, next_offset)
 
     def _account(self, engine: Engine, drained: Drained, seconds: float) -> None:
         metrics, stage = self._metrics, self._stage

@@ -25,6 +25,8 @@ from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
 # Records handled before a flush at the most; a flush costs a round trip, a crash repeats what was not flushed.
 RECORDS_PER_FLUSH_MAX: Final = 5_000
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
+# Well below what the producer's queue holds: waiting for room there would hold up the event loop.
+OUTSTANDING_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 
 #: Fetches what handling the records needs, as long as they are wanted; False where they no longer are.
@@ -77,6 +79,8 @@ class StatelessStage:
         self._task: asyncio.Task[None] | None = None
         # The offset expected next of each partition, in this generation.
         self._expected: dict[tuple[str, int], int] = {}
+        # What was acknowledged of each, in this generation.
+        self._done: dict[tuple[str, int], int] = {}
         self._assigned: frozenset[tuple[str, int]] = frozenset()
         self._in_hand: frozenset[tuple[str, int]] = frozenset()
         self._taken = 0
@@ -86,6 +90,7 @@ class StatelessStage:
         """Accept batches of this generation."""
         self._generation = generation
         self._expected.clear()
+        self._done.clear()
         self._assigned = frozenset(place for place in partitions if place[0] in self.topics)
         self._metrics.assigned_partitions.labels(self.name).set(len(self._assigned))
         if self._task is None:
@@ -166,7 +171,10 @@ class StatelessStage:
         # Step 3.
         self._handler.acknowledged()
         for (topic, partition), next_offset in done.items():
-            self._acknowledge(topic, partition, next_offset)
+            # Offsets only grow: a batch that came twice takes nothing back.
+            if next_offset > self._done.get((topic, partition), -1):
+                self._done[topic, partition] = next_offset
+                self._acknowledge(topic, partition, next_offset)
         self._fault(FaultPoint.INTAKE_AFTER_ACKNOWLEDGE)
         self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
         count_outcomes(self._metrics, self.name, self._handler.counts)
@@ -199,6 +207,8 @@ class StatelessStage:
             for record in records[start : start + SLICE_RECORDS]:
                 for output in self._handler.handle(record):
                     self._produce(Record(name_of(output.topic), output.key, output.value, output.headers))
+                if self._producer.outstanding_bytes > OUTSTANDING_SIZE_BYTES_MAX:
+                    await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
                 self._taken += 1
             await asyncio.sleep(0)
         channel = self._catalogue.channel_of(batch.topic)

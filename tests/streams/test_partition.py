@@ -31,6 +31,9 @@ class _FakeCheckpoint:
         self.moments: list[float] = []
         self.group_offsets: list[int | None] = []
         self.closed = False
+        #: Where the input ends, and how often somebody looked.
+        self.end = 0
+        self.looks = 0
         self.failure: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -53,6 +56,10 @@ class _FakeCheckpoint:
         self.commits.append((drained, next_offset))
         self.moments.append(time.monotonic())
         self.next_offset = next_offset
+
+    def idle_end(self) -> int:
+        self.looks += 1
+        return max(self.end, self.next_offset)
 
     def close(self) -> None:
         self.closed = True
@@ -136,6 +143,71 @@ async def test_a_batch_that_is_larger_than_a_checkpoint_may_be_is_committed_in_p
     await until(lambda: 1_200 in partition.acknowledged)
     assert partition.committed == [500, 1_000, 1_200]
     assert partition.acknowledged == [0, 500, 1_000, 1_200]
+    await partition.runner.close()
+
+
+async def test_a_checkpoint_is_due_after_so_many_bytes() -> None:
+    partition = _Partition(policy=CheckpointPolicy(interval_ms=HOUR_MS, pause_ms=HOUR_MS, size_bytes_max=1_000))
+    partition.runner.start(1)
+    # Nine bytes each.
+    for offset in range(100, 700, 60):
+        await partition.offer(*range(offset, offset + 60))
+    await until(lambda: len(partition.committed) == 5)
+    assert partition.committed == [220, 340, 460, 580, 700]
+    await partition.runner.close()
+
+
+async def test_an_idle_partition_goes_on_behind_what_is_no_record() -> None:
+    partition = _Partition(policy=CheckpointPolicy(idle_s=0.05))
+    partition.runner.start(1)
+    await partition.offer(0, 1, 2)
+    await until(lambda: partition.checkpoint.looks)
+    assert partition.committed == [3]
+    partition.checkpoint.end = 5
+    await until(lambda: 5 in partition.acknowledged)
+    assert partition.committed == [3, 5]
+    drained, _ = partition.checkpoint.commits[-1]
+    assert drained == Drained([], {})
+    looks = partition.checkpoint.looks
+    await until(lambda: partition.checkpoint.looks > looks + 1)
+    assert partition.committed == [3, 5]
+    # Records go on as before, the last one fetched being the one before the markers.
+    await partition.runner.offer(Batch("gt.routed", 0, 1, batch_of((5, 6)), previous=2))
+    await until(lambda: 7 in partition.acknowledged)
+    assert partition.engine.offsets == [0, 1, 2, 5, 6]
+    assert partition.errors == []
+    await partition.runner.close()
+
+
+async def test_a_partition_that_is_drained_while_its_end_is_looked_at_stays_where_it_is() -> None:
+    partition = _Partition(policy=CheckpointPolicy(idle_s=0.01))
+    looking, release = threading.Event(), threading.Event()
+
+    def idle_end() -> int:
+        looking.set()
+        assert release.wait(DEADLINE_S)
+        return 9
+
+    partition.checkpoint.idle_end = idle_end  # type: ignore[method-assign]
+    partition.runner.start(1)
+    await until(looking.is_set)
+    await partition.runner.drain(DEADLINE_S)
+    release.set()
+    await asyncio.sleep(0.05)
+    assert partition.committed == []
+    assert partition.acknowledged == [0]
+    await partition.runner.close()
+
+
+async def test_more_than_is_committed_is_never_acknowledged() -> None:
+    partition = _Partition()
+    partition.checkpoint.commit = lambda drained, next_offset: None  # type: ignore[method-assign]  # noqa: ARG005
+    partition.runner.start(1)
+    await partition.offer(0, 1)
+    await until(lambda: partition.errors)
+    assert isinstance(partition.errors[0], StateError)
+    assert "offsets only grow, up to the committed one: 2 after 0, 0 is committed" in str(partition.errors[0])
+    assert partition.acknowledged == [0]
     await partition.runner.close()
 
 

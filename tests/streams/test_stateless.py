@@ -14,7 +14,7 @@ from streams.faults import FaultPoint
 from streams.metrics import Metrics
 from streams.partition import QUEUE_BATCHES_MAX, Batch
 from streams.recording_producer import RecordingProducer
-from streams.stateless import RECORDS_PER_FLUSH_MAX, Prepare, StatelessStage
+from streams.stateless import OUTSTANDING_SIZE_BYTES_MAX, RECORDS_PER_FLUSH_MAX, Prepare, StatelessStage
 from tests.streams.counting import InputRecord
 from tests.waiting import until
 
@@ -186,6 +186,30 @@ async def test_a_flush_comes_after_so_many_records() -> None:
     intake.producer.gate.set()
     await until(lambda: intake.of("ack") and intake.of("ack")[-1] == (WEB, 0, 1 + 3 * half))
     assert intake.of("ack") == [(WEB, 0, 1), (WEB, 0, 1 + 2 * half), (WEB, 0, 1 + 3 * half)]
+    await intake.stage.close()
+
+
+async def test_what_waits_for_its_acknowledgement_is_bounded_and_a_flush_makes_room() -> None:
+    intake = _Intake()
+    await intake.start()
+    intake.producer.outstanding_bytes = OUTSTANDING_SIZE_BYTES_MAX + 1
+    await intake.offer(0, 1, 2)
+    await until(lambda: intake.of("ack"))
+    assert intake.of("ack") == [(WEB, 0, 3)]
+    assert intake.producer.flushes == 4
+    await intake.stage.close()
+
+
+async def test_a_batch_that_comes_twice_takes_nothing_back() -> None:
+    intake = _Intake()
+    await intake.start()
+    await intake.offer(0, 1, 2)
+    await until(lambda: intake.of("ack"))
+    await intake.offer(0, 1)
+    await intake.offer(3)
+    await until(lambda: (WEB, 0, 4) in intake.of("ack"))
+    assert intake.of("ack") == [(WEB, 0, 3), (WEB, 0, 4)]
+    assert len(intake.handler.handled) == 6
     await intake.stage.close()
 
 
