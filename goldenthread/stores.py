@@ -60,6 +60,11 @@ def expected_store(catalogue: Catalogue, path: Path) -> ExpectedStore | None:
     return ExpectedStore(path.name, path, frozenset(topics), copied=False)
 
 
+def known_topics(catalogue: Catalogue) -> list[str]:
+    """The full names of all topics that stores are made from."""
+    return sorted({catalogue.name(topic) for topic in (*(one.changelog for one in STATEFUL.values()), *FOLLOWED)})
+
+
 def worker_folders(settings: Settings) -> list[Path]:
     """The folders of all workers that share the data directory."""
     return sorted(path for path in settings.data_dir.glob("worker-*") if path.is_dir())

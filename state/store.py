@@ -8,6 +8,7 @@ whoever opens it next makes it anew. No scan ends at a damaged block as if nothi
 """
 
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -90,6 +91,8 @@ class Store:
         self.path = path
         #: What ended the use of this store, once something has; every write raises it again.
         self.failure: GoldenthreadError | None = None
+        # Whoever copies the store is another thread than the one that closes it.
+        self._open = threading.Lock()
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True
 
@@ -278,21 +281,23 @@ class Store:
         Raises:
             StoreFailed: the store was closed meanwhile, or the disk is full.
         """
-        # There is no write-ahead log, so what is in memory only would not be in the copy.
-        self.flush()
-        try:
-            Checkpoint(self._database).create_checkpoint(str(path))
-        except Exception as error:
-            raise self._failed(error) from error
+        with self._open:
+            # There is no write-ahead log, so what is in memory only would not be in the copy.
+            self.flush()
+            try:
+                Checkpoint(self._database).create_checkpoint(str(path))
+            except Exception as error:
+                raise self._failed(error) from error
 
     def close(self) -> None:
         """Flush and release the folder; what can't be flushed is restored by the next start."""
         steps = [self._database.close] if self._read_only else [self._database.flush, self._database.close]
-        for step in steps:
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 - RocksDB's own, of which the kind is in the text.
-                self._failed(error)
+        with self._open:
+            for step in steps:
+                try:
+                    step()
+                except Exception as error:  # noqa: BLE001 - RocksDB's own, of which the kind is in the text.
+                    self._failed(error)
 
     def _figure(self, name: str) -> int:
         figure: int | None = self._database.property_int_value(f"rocksdb.{name}")

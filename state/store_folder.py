@@ -54,8 +54,8 @@ def failure_of(path: Path, error: Exception) -> GoldenthreadError:
     """What an error of RocksDB, or of the system, says of the store in a folder."""
     text = " ".join(str(error).split())
     if _LOCKED_BY_THIS in text or _LOCKED_BY_OTHER in text:
-        holder = os.getpid() if _LOCKED_BY_THIS in text else _holder(path / _LOCK_FILE)
-        who = "another process" if holder is None else f"process {holder}"
+        process = os.getpid() if _LOCKED_BY_THIS in text else holder(path)
+        who = "another process" if process is None else f"process {process}"
         return StoreHeld(f"the store {path} is held by {who}: stop the other process that uses it, or let it end")
     if _says(text, _FULL):
         return DiskRefused(f"the store {path} can't be written ({text}): make room there; nothing is lost by it")
@@ -117,12 +117,12 @@ def _says(text: str, numbers: tuple[int, ...]) -> bool:
     return any(os.strerror(number) in text for number in numbers)
 
 
-def _holder(lock: Path) -> int | None:
-    """The process that has RocksDB's lock, where the system tells; never asked of a lock that this process has."""
+def holder(path: Path) -> int | None:
+    """Another process that has the store open, where the system tells; not to be asked by one that has it open."""
     if sys.platform != "linux":
         return None
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -63,6 +63,11 @@ class StoreMetrics(Collector):
             self._stores.pop(name, None)
             self._sampled.pop(name, None)
 
+    def watched(self) -> dict[str, MeasuredStore]:
+        """The stores that are shown, by name."""
+        with self._lock:
+            return dict(self._stores)
+
     def collect(self) -> Iterator[Metric]:
         """One gauge family for each figure, with a sample for each open store."""
         with self._lock:

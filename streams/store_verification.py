@@ -27,7 +27,10 @@ OVERTAKEN: Final = "overtaken"
 DIFFERENT: Final = "different"
 #: Nobody may use it as it is: a newer version or another secret wrote it, or the system lets nobody in.
 REFUSED: Final = "refused"
-_SOUND: Final = frozenset({WHOLE, EMPTY})
+#: A process has it open that makes no copies; it was not looked at.
+IN_USE: Final = "in use"
+# The last two are made anew by their process once it needs them, as those of partitions that moved away may never be.
+_SOUND: Final = frozenset({WHOLE, EMPTY, IN_USE, str(RebuildReason.STALE), str(RebuildReason.OLDER_FORMAT)})
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class StoreVerdict(msgspec.Struct, frozen=True):
 
     @property
     def sound(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether there is nothing that somebody has to do."""
         return self.state in _SOUND
 
 
@@ -119,6 +122,11 @@ class Verification:
             return _verdict(expected, error.reason, rows, detail=str(error), action=_rebuild(expected))
         except StateError as error:
             return _verdict(expected, REFUSED, rows, detail=str(error), action="what the detail says")
+
+    def in_use(self, expected: ExpectedStore, process: int) -> StoreVerdict:
+        """What is said of a store that a process has open."""
+        action = "not looked at; stop the process to verify it"
+        return _verdict(expected, IN_USE, None, detail=f"held by process {process}", action=action)
 
     def _against_topics(self, expected: ExpectedStore, store: Store, rows: int) -> StoreVerdict:
         ids = {place: self.topic_ids[place[0]] for place in expected.topics}

@@ -15,14 +15,16 @@ from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from goldenthread.access import make_access
 from goldenthread.parts import Parts
+from goldenthread.processes.gap_watch import GapWatch
 from goldenthread.processes.running import end_within
+from goldenthread.processes.worker_snapshot import WorkerSnapshots
 from goldenthread.processes.worker_wire import WAITING, WorkerWire
 from goldenthread.secret import installation_name
 from goldenthread.settings import variable_name
 from goldenthread.stores import LINKS
 from schemas.enrichment.enrichment import Enrichment
 from schemas.enrichment.names import enricher_names, with_derived
-from schemas.errors import BrokerUnreachable, RestartNeeded
+from schemas.errors import BrokerUnreachable, OperatorNeeded, RestartNeeded
 from schemas.topics import Topic
 from state.store import Store
 from state.store_cache import shared_cache
@@ -38,7 +40,7 @@ from streams.producer import DeliveringProducer
 from streams.stage import StatefulStage
 from streams.stateless import StatelessStage
 from streams.store_state import open_copy
-from streams.topics import verify_group_offsets, verify_topics, wait_for_broker
+from streams.topics import wait_for_broker
 from streams.watchdog import KafkaBroker, Watchdog, WatchdogOptions
 
 log = logger(__name__)
@@ -79,6 +81,7 @@ class Worker:
         self._metrics.expect_enrichments(enricher_names(parts.settings.enrichers))
         self._cache = shared_cache(parts.settings.store_cache_size_bytes)
         self._wire = WorkerWire(parts)
+        self._gaps = GapWatch(parts)
         self._reasons: tuple[str, ...] = ("the worker waits for the broker",)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -92,11 +95,12 @@ class Worker:
             GoldenthreadError: what ended it; its exit code says whether a restart may help.
         """
         settings = self._parts.settings
+        snapshots = WorkerSnapshots(settings.worker_dir, self._metrics.stores)
         # Step 1.
         service = make_service(
             "worker",
-            (),
-            description="Metrics and probes of a Goldenthread worker.",
+            (snapshots.operation,),
+            description="Metrics and probes of a Goldenthread worker, and copies of its stores.",
             metrics=self._metrics,
             version=version("goldenthread"),
             ready=lambda: ReadyReport((*self._reasons, *self._wire.reasons)),
@@ -111,6 +115,7 @@ class Worker:
             folder = DirectoryLock(settings.worker_dir, setting=variable_name("data_dir"), wait_s=FOLDER_WAIT_SECONDS)
             await asyncio.to_thread(folder.acquire)
             try:
+                await asyncio.to_thread(snapshots.forget)
                 await self._run_in_folder(stopping)
             finally:
                 folder.release()
@@ -141,7 +146,7 @@ class Worker:
         while True:
             wait_for_broker(self._parts.kafka, BROKER_WAIT_SECONDS)
             try:
-                self._verify_once()
+                self._gaps.verify()
             except BrokerUnreachable as error:
                 if time.monotonic() > deadline:
                     raise
@@ -149,12 +154,6 @@ class Worker:
                 time.sleep(_ASK_AGAIN_SECONDS)
             else:
                 return
-
-    def _verify_once(self) -> None:
-        parts = self._parts
-        verify_topics(parts.kafka, parts.catalogue)
-        raw = parts.catalogue.raw_topics()
-        verify_group_offsets(parts.kafka, parts.settings.application, parts.catalogue.read_by_workers(), raw)
 
     def _follow(self) -> tuple[Store, Follower]:
         parts = self._parts
@@ -186,6 +185,7 @@ class Worker:
             session_timeout_s=settings.session_timeout_s,
             # Two machines may both have a worker 0: the data directory tells them apart.
             instance_id=f"{settings.application}-{installation_name(settings)}-{settings.worker_index}",
+            topic_ids=self._gaps.topic_ids,
         )
         application = Application(make_app(options), self._metrics)
         producer = DeliveringProducer(parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS)
@@ -215,9 +215,12 @@ class Worker:
             asyncio.create_task(self._ready_when_joined(application)),
             asyncio.create_task(_watch(follower, application)),
             asyncio.create_task(self._wire.keep_asking(application.fatal)),
+            asyncio.create_task(self._gaps.watch(application.fatal)),
         ]
         try:
             await application.run(stopping)
+        except OperatorNeeded as error:
+            await self._gaps.explain(error)
         finally:
             watchdog.stop()
             for task in beside:
