@@ -52,6 +52,8 @@ class Announcement:
     def __init__(self, links: Rows, epoch_floor: int = 0) -> None:
         self._links = links
         self._floor = epoch_floor
+        #: The greatest era of a position of `routed` that any row of state passed to `corrections` knows of.
+        self.era_seen = 0
 
     def owners(self) -> Iterator[Told]:
         """Where every fragment is that identity ever placed."""
@@ -75,8 +77,9 @@ class Announcement:
             member = split_member_key(key)
             if member is not None:
                 owner, fragment = member
-                row = self._row(fragment)
-                if MEMBERS.decode(value).wanted and _owner(row) != owner:
+                row, held = self._row(fragment), MEMBERS.decode(value)
+                self.era_seen = max(self.era_seen, held.era)
+                if held.wanted and _owner(row) != owner:
                     yield Told((Drop(owner, fragment, self._epoch(row)),))
             elif self._floor and is_record_key(key):
                 yield from self._remind(fragment_of(key), value)
@@ -107,6 +110,16 @@ class Announcement:
 
     def _epoch(self, row: LinkRow | None) -> int:
         return self._floor if row is None else raised_epoch(row.epoch, self._floor)
+
+
+def newest_epoch(state: Iterable[tuple[bytes, bytes]]) -> int:
+    """The greatest epoch that fragments and owners were told, by rows of `context.state`."""
+    epochs = (
+        MEMBERS.decode(value).epoch if split_member_key(key) is not None else RECORDS.decode(value).epoch
+        for key, value in state
+        if split_member_key(key) is not None or is_record_key(key)
+    )
+    return max(epochs, default=0)
 
 
 def _owner(row: LinkRow | None) -> str | None:

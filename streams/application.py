@@ -1,8 +1,8 @@
 """The Faust application: one consumer group, one agent per stage, and what happens when partitions come and go."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +11,11 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
 from schemas.errors import StateError
-from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
+from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.partition import Batch
+from streams.read_ahead import READ_AHEAD_SIZE_BYTES_MAX, ReadAhead
 from streams.stage import Stage
 from streams.transport import BatchConsumer, BatchSchema, BatchTransport
 from streams.watchdog import Sight
@@ -23,8 +24,9 @@ log = logger(__name__)
 
 # Faust's commit of acknowledged offsets; positions are in the changelog, so this is for monitoring and for raw topics.
 COMMIT_INTERVAL_SECONDS: Final = 0.5
-# Batches that wait in a Faust stream before its agent takes them.
-STREAM_BUFFER_BATCHES: Final = 16
+# Batches that wait in a Faust stream before its agent takes them. The read-ahead bounds what they hold; where this bound
+# is met, Faust stops handing out the batches of every other agent too, so it is out of reach.
+STREAM_BUFFER_BATCHES: Final = 100_000
 COMMIT_ON_REVOKE_TIMEOUT_SECONDS: Final = 5.0
 # How long the group waits for a member at a rebalance; each drains what it has within less.
 REBALANCE_TIMEOUT_SECONDS: Final = 60.0
@@ -42,6 +44,10 @@ class ApplicationOptions:
     #: Static membership: a worker that comes back under its name within the session timeout causes no rebalance.
     instance_id: str | None = None
     poll_records_max: int = 20_000
+    #: What is fetched and not committed yet, of all agents together.
+    read_ahead_size_bytes_max: int = READ_AHEAD_SIZE_BYTES_MAX
+    #: The broker's ids of the topics that are read, by their full names; committed with the offsets.
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_app(options: ApplicationOptions) -> faust.App:
@@ -60,7 +66,7 @@ def make_app(options: ApplicationOptions) -> faust.App:
         broker_request_timeout=max(90.0, options.session_timeout_s),
         broker_rebalance_timeout=REBALANCE_TIMEOUT_SECONDS,
         consumer_group_instance_id=options.instance_id,
-        consumer_max_fetch_size=FETCH_SIZE_BYTES_MAX,
+        consumer_max_fetch_size=PARTITION_FETCH_SIZE_BYTES_MAX,
         # A missing offset is an error, never a reason to begin elsewhere.
         consumer_auto_offset_reset="none",
         store="memory://",
@@ -79,6 +85,8 @@ def make_app(options: ApplicationOptions) -> faust.App:
         logging_config=None,
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app, loop=asyncio.get_running_loop())
+    app.transport.read_ahead = ReadAhead(options.read_ahead_size_bytes_max)
+    app.transport.topic_ids = options.topic_ids
     return app
 
 
@@ -120,9 +128,10 @@ class Application:
         if not self._ended.done():
             self._ended.set_exception(error)
 
-    def add(self, stage: Stage) -> None:
-        """Put an agent on the stage's topics."""
+    def add(self, stage: Stage, records_per_second_max: float | None = None) -> None:
+        """Put an agent on the stage's topics, which takes no more records a second than that, where it is given."""
         self._stages.append(stage)
+        self.app.transport.read_ahead.add(stage.topics, records_per_second_max)
         channel = self.app.topic(*stage.topics, schema=BatchSchema(), internal=False)
 
         async def agent(stream: Any) -> None:
@@ -191,6 +200,7 @@ class Application:
         partitions = [(tp.topic, tp.partition) for tp in assigned]
         generation = self.app.consumer_generation_id
         log.info("partitions assigned", partitions=len(partitions), generation=generation)
+        self.app.transport.read_ahead.assigned(TP(*place) for place in partitions)
         await asyncio.gather(*(stage.assigned(partitions, generation) for stage in self._stages))
         self._assigned_now = frozenset(partitions)
         self._metrics.rebalances.inc()
@@ -215,7 +225,7 @@ class Application:
 def _reason(error: BaseException) -> BaseException:
     """A position that the broker does not have is nothing that a restart could heal."""
     if isinstance(error, OffsetOutOfRangeError | NoOffsetForPartitionError):
-        return StateError(f"the group's position is not in the log: {error}; see docs/operations.md")
+        return StateError(f"the group's position is not in the log: {error} (docs/gaps.md)")
     return error
 
 

@@ -6,17 +6,16 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import (
-    Consumer,
     KafkaError,
     KafkaException,
     TopicCollection,
-    TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from schemas.errors import BrokerUnreachable, LoginRefused, NoBroker, StateError, TopicError
+from schemas.errors import BrokerUnreachable, LoginRefused, NoBroker, TopicError
 from schemas.topics import Catalogue, TopicSpec
 from streams.bulk import BulkReader
+from streams.group import GroupOffset, commit_offsets, read_offsets
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.rights import require_rights
@@ -208,7 +207,9 @@ def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> No
     if partitions != spec.partitions:
         raise TopicError(
             f"topic {spec.name} has {partitions} partitions, {spec.partitions} are needed (GOLDENTHREAD_PARTITIONS): "
-            "state is kept per partition, so the number can't change; use another GOLDENTHREAD_TOPIC_PREFIX"
+            "state is kept per partition, so the number can't change, and Kafka takes no partition away. Set the "
+            "setting back if it was changed; if the topic was, docs/gaps.md has the ways out (no gap can be accepted "
+            "for it); or begin anew under another GOLDENTHREAD_TOPIC_PREFIX"
         )
     if int(configs[_SIZE_CONFIG]) < MESSAGE_SIZE_BYTES_MAX:
         raise TopicError(
@@ -250,24 +251,11 @@ def group_offsets(
 ) -> dict[tuple[str, int], int | None]:
     """The committed offset of each partition, None where there is none.
 
-    A consumer asks, since librdkafka's admin client crashes on an answer of a coordinator that is not ready.
-
     Raises:
         BrokerUnreachable: no answer in time.
     """
-    asking = Consumer(kafka.reader(group_id=group_id))
-    try:
-        answer = asking.committed([TopicPartition(*partition) for partition in partitions], timeout=timeout_s)
-    except KafkaException as error:
-        require_rights(error.args[0], f"offsets of group {group_id}")
-        raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
-    finally:
-        asking.close()
-    failed = next((found for found in answer if found.error is not None), None)
-    if failed is not None:
-        require_rights(failed.error, f"offset of {failed.topic}/{failed.partition}")
-        raise BrokerUnreachable(f"offset of {failed.topic}/{failed.partition}: {failed.error.str()}")
-    return {(found.topic, found.partition): found.offset if found.offset >= 0 else None for found in answer}
+    found = read_offsets(kafka, group_id, partitions, timeout_s=timeout_s)
+    return {partition: None if offset is None else offset.offset for partition, offset in found.items()}
 
 
 def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, int]) -> None:
@@ -280,60 +268,17 @@ def record_new_partitions(kafka: KafkaOptions, group_id: str, topics: dict[str, 
         BrokerUnreachable: the group's coordinator did not take the offsets in time.
     """
     partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
+    ids = topic_ids(kafka, list(topics)) if topics else {}
     deadline = time.monotonic() + COORDINATOR_SECONDS_MAX
     while partitions:
         try:
             found = group_offsets(kafka, group_id, partitions, timeout_s=_COORDINATOR_TRY_SECONDS)
             partitions = [partition for partition, offset in found.items() if offset is None]
             if partitions:
-                _commit_zero(kafka, group_id, partitions)
+                commit_offsets(kafka, group_id, {place: GroupOffset(0, ids[place[0]]) for place in partitions})
         except BrokerUnreachable:
             if time.monotonic() > deadline:
                 raise
         if partitions and time.monotonic() > deadline:
             raise BrokerUnreachable(f"offsets of group {group_id} were not stored in {COORDINATOR_SECONDS_MAX:.0f} s")
         time.sleep(_RETRY_SECONDS)
-
-
-def _commit_zero(kafka: KafkaOptions, group_id: str, partitions: Sequence[tuple[str, int]]) -> None:
-    committing = Consumer(kafka.reader(group_id=group_id))
-    try:
-        committing.commit(offsets=[TopicPartition(*partition, 0) for partition in partitions], asynchronous=False)
-    except KafkaException as error:
-        require_rights(error.args[0], f"offsets of group {group_id}")
-        raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
-    finally:
-        committing.close()
-
-
-def verify_group_offsets(kafka: KafkaOptions, group_id: str, topics: dict[str, int], raw: Sequence[str]) -> None:
-    """Refuse to start where a committed offset is gone: going on from anywhere else would lose or repeat events.
-
-    Offsets of `raw` topics are held against their logs too; those of the others are positions of partitions, which the
-    checkpoint holds against its changelog.
-
-    Raises:
-        StateError: naming the partitions, and the range that is gone.
-    """
-    partitions = [(topic, number) for topic, count in topics.items() for number in range(count)]
-    offsets = group_offsets(kafka, group_id, partitions)
-    missing = [f"{topic}/{number}" for (topic, number), offset in offsets.items() if offset is None]
-    if missing:
-        raise StateError(
-            f"group {group_id} has no committed offset for {', '.join(missing)}: they expired or were deleted. "
-            "Decide where to go on and set them with kafka-consumer-groups --reset-offsets, with all workers stopped"
-        )
-    reader = BulkReader(kafka, {})
-    try:
-        for (topic, number), offset in offsets.items():
-            if topic not in raw or offset is None:
-                continue
-            low, high = reader.watermarks(topic, number)
-            if not low <= offset <= high:
-                gone = f"{offset} to {low - 1} are gone unread" if offset < low else "the broker lost its tail"
-                raise StateError(
-                    f"{topic}/{number} holds offsets {low} to {high}, the group goes on at {offset}: {gone}. "
-                    "Decide where to go on, with all workers stopped (kafka-consumer-groups --reset-offsets)"
-                )
-    finally:
-        reader.close()

@@ -21,6 +21,7 @@ from goldenthread.access import protected_services
 from goldenthread.commands.access import new_token
 from goldenthread.commands.output import ERR, OUT
 from goldenthread.commands.status import StatusLine
+from goldenthread.local_broker import broker_options
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring, make_data_dir, usable
 from goldenthread.settings import PREFIX, Settings, load_settings, revealed, variable_name
@@ -33,7 +34,6 @@ from schemas.clock import SystemClock
 from schemas.errors import EXIT_USAGE, GoldenthreadError
 from streams.broker.directory_lock import DirectoryLock
 from streams.broker.local_broker import LocalBroker
-from streams.broker.options import BrokerOptions, default_cache_dir
 from streams.broker.ports import Port, require_free
 from streams.logs import configure_logs
 
@@ -86,17 +86,8 @@ def _with_broker(settings: Settings, demo: bool) -> int:
     )
     if settings.kafka_bootstrap_servers is not None:
         return asyncio.run(_run(settings, demo, None))
-    options = BrokerOptions(
-        data_dir=settings.data_dir / "broker",
-        cache_dir=settings.cache_dir or default_cache_dir(),
-        port=settings.broker_port,
-        controller_port=settings.controller_port,
-        heap_mb=settings.broker_heap_mb,
-        java=settings.java,
-        kafka_home=settings.kafka_home,
-    )
     with FetchReporter(ERR) as reporter:
-        broker = LocalBroker(options, on_progress=reporter)
+        broker = LocalBroker(broker_options(settings), on_progress=reporter)
         broker.prepare()
     try:
         return asyncio.run(_run(settings, demo, broker))

@@ -6,6 +6,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from agents.stages import stateful_stages
 from goldenthread.doctor.broker import REQUEST_TIMEOUT_SECONDS, topics_fit
 from goldenthread.doctor.configuration import WHERE_SECRET
 from goldenthread.doctor.examination import Examination, Report
@@ -16,7 +17,8 @@ from schemas.rows import LinkRow, RowDecoder, link_row_key
 from schemas.topics import Topic
 from streams.bulk import BulkReader, Record
 from streams.dead import read_dead
-from streams.topics import group_offsets, verify_group_offsets
+from streams.gap_search import require_no_gaps
+from streams.topics import group_offsets
 
 LAG_SECONDS_WANTED: Final = 10.0
 LAG_SECONDS_MAX: Final = 300.0
@@ -43,8 +45,8 @@ def check_group(examination: Examination, report: Report) -> None:
     topics = catalogue.read_by_workers()
     if not topics_fit(examination, report, topics):
         return
-    verify_group_offsets(examination.kafka, group, topics, catalogue.raw_topics())
-    report.ok(f"group {group} has its offsets in {len(topics)} topics")
+    require_no_gaps(examination.kafka, group, catalogue, stateful_stages(catalogue))
+    report.ok(f"group {group} has its offsets in {len(topics)} topics, and the logs have what comes after")
 
 
 def check_lag(examination: Examination, report: Report) -> None:

@@ -186,10 +186,14 @@ class Worker:
             # Two machines may both have a worker 0: the data directory tells them apart.
             instance_id=f"{settings.application}-{installation_name(settings)}-{settings.worker_index}",
             topic_ids=self._gaps.topic_ids,
+            read_ahead_size_bytes_max=settings.read_ahead_size_bytes_max,
         )
         application = Application(make_app(options), self._metrics)
         producer = DeliveringProducer(parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS)
-        application.add(self._intake_stage(application, known, producer))
+        application.add(
+            self._intake_stage(application, known, producer),
+            records_per_second_max=settings.intake_events_per_second_max or None,
+        )
         identity_factory = identity.identity_engines(
             catalogue=parts.catalogue, keyring=parts.keyring, policy=parts.policy, metrics=self._metrics
         )

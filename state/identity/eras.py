@@ -17,6 +17,11 @@ def epoch_floor(era: int) -> int:
     return era << EPOCH_BITS
 
 
+def era_of_epoch(epoch: int) -> int:
+    """The era that an epoch is of."""
+    return epoch >> EPOCH_BITS
+
+
 def raised_epoch(epoch: int, floor: int) -> int:
     """The epoch as one of the era whose floor is given; raising it twice is raising it once."""
     return epoch if epoch >= floor else floor + (epoch & (1 << EPOCH_BITS) - 1)

@@ -1,0 +1,95 @@
+"""A consumer group as the broker has it: committed offsets, whose topics they are of, and who is in it.
+
+Offsets carry the broker's id of their topic (the commit's metadata): an offset of a topic that was made again under
+its old name means nothing in the new one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.errors import BrokerUnreachable
+from streams.kafka import KafkaOptions
+from streams.rights import require_rights
+
+REQUEST_TIMEOUT_SECONDS: Final = 15.0
+
+#: A topic by its full name, and the number of one of its partitions.
+Place = tuple[str, int]
+
+
+class GroupOffset(NamedTuple):
+    """A committed offset, and the id of the topic that it is of; "" where who committed it said none."""
+
+    offset: int
+    topic_id: str = ""
+
+
+def read_offsets(
+    kafka: KafkaOptions, group_id: str, places: Sequence[Place], *, timeout_s: float = REQUEST_TIMEOUT_SECONDS
+) -> dict[Place, GroupOffset | None]:
+    """The committed offset of each partition, None where there is none.
+
+    A consumer asks, since librdkafka's admin client crashes on an answer of a coordinator that is not ready.
+
+    Raises:
+        BrokerUnreachable: no answer in time.
+    """
+    wanted = [TopicPartition(*place) for place in places]
+    answer = _ask(kafka, group_id, lambda asking: asking.committed(wanted, timeout=timeout_s))
+    failed = next((found for found in answer if found.error is not None), None)
+    if failed is not None:
+        require_rights(failed.error, f"offset of {failed.topic}/{failed.partition}")
+        raise BrokerUnreachable(f"offset of {failed.topic}/{failed.partition}: {failed.error.str()}")
+    return {
+        (found.topic, found.partition): GroupOffset(found.offset, found.metadata or "") if found.offset >= 0 else None
+        for found in answer
+    }
+
+
+def commit_offsets(kafka: KafkaOptions, group_id: str, offsets: Mapping[Place, GroupOffset]) -> None:
+    """Commit the offsets; only a group without members takes them from outside.
+
+    Raises:
+        BrokerUnreachable: the broker did not take them.
+    """
+    if not offsets:
+        return
+    wanted = [
+        TopicPartition(*place, offset.offset, metadata=offset.topic_id or None) for place, offset in offsets.items()
+    ]
+    done = _ask(kafka, group_id, lambda asking: asking.commit(offsets=wanted, asynchronous=False))
+    failed = next((each for each in done or () if each.error is not None), None)
+    if failed is not None:
+        raise BrokerUnreachable(f"offset of {failed.topic}/{failed.partition}: {failed.error.str()}")
+
+
+def members(kafka: KafkaOptions, group_id: str) -> tuple[str, ...]:
+    """The names of the group's members, those included that stopped but whose session has not run out.
+
+    Raises:
+        BrokerUnreachable: no answer in time.
+    """
+    admin = AdminClient(kafka.admin())
+    future = admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_SECONDS)[group_id]
+    try:
+        described = future.result(2 * REQUEST_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        require_rights(error.args[0], f"group {group_id}")
+        raise BrokerUnreachable(f"group {group_id}: {error.args[0].str()}") from error
+    except TimeoutError as error:
+        raise BrokerUnreachable(f"group {group_id}: no answer within {REQUEST_TIMEOUT_SECONDS:.0f} s") from error
+    return tuple(member.group_instance_id or member.client_id for member in described.members)
+
+
+def _ask(kafka: KafkaOptions, group_id: str, what: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:
+    asking = Consumer(kafka.reader(group_id=group_id))
+    try:
+        return what(asking)
+    except KafkaException as error:
+        require_rights(error.args[0], f"offsets of group {group_id}")
+        raise BrokerUnreachable(f"offsets of group {group_id}: {error.args[0].str()}") from error
+    finally:
+        asking.close()
