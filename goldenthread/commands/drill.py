@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,6 +25,8 @@ from streams.logs import configure_logs
 DEFAULT_SECONDS: Final = 60.0
 #: With `--kills` and no `--seconds`: enough for each kill, however slow the machine.
 SECONDS_PER_KILL_MAX: Final = 20.0
+#: Broker, topics and processes are there long before that, or never.
+START_SECONDS_MAX: Final = 180.0
 _SEEDS: Final = 1_000_000
 
 
@@ -104,9 +107,11 @@ async def _run(installation: DrilledInstallation, options: DrillOptions) -> Verd
     _tell("starting broker, workers, collect and lookup")
     running = installation.start()
     try:
-        if not await installation.ready():
+        if not await _ready(installation):
+            installation.stop()
             await running
-            raise RestartNeeded(f"the drill could not begin: {installation.failure or 'it was interrupted'}")
+            why = installation.failure or "it was interrupted, or not ready in time"
+            raise RestartNeeded(f"the drill could not begin: {why}")
         drill = Drill(installation, options, _tell)
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _interrupt, drill, installation)
         drilling = asyncio.create_task(drill.run())
@@ -125,6 +130,13 @@ async def _run(installation: DrilledInstallation, options: DrillOptions) -> Verd
         await installation.leave()
         installation.stop()
         await running
+
+
+async def _ready(installation: DrilledInstallation) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_SECONDS_MAX):
+            return await installation.ready()
+    return False
 
 
 def _interrupt(drill: Drill, installation: DrilledInstallation) -> None:
