@@ -190,6 +190,18 @@ class Settings(BaseSettings):
     cached_fragments_mb: int = Field(
         48, ge=1, le=65_536, description="What these may take in memory, for each partition, MiB (docs/performance.md)."
     )
+    read_ahead_mb: int = Field(
+        96,
+        ge=6,
+        le=65_536,
+        description="What a worker holds of records that it fetched and has not committed, MiB (docs/performance.md).",
+    )
+    intake_events_per_second_max: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Events a second that a worker takes in, to spare a broker or a machine; the rest waits. 0: any.",
+    )
     store_cache_mb: int = Field(
         192,
         ge=8,
@@ -288,6 +300,11 @@ class Settings(BaseSettings):
     def cached_fragments_size_bytes_max(self) -> int:
         """What a partition's decoded fragments may take between checkpoints."""
         return self.cached_fragments_mb * 1024 * 1024
+
+    @property
+    def read_ahead_size_bytes_max(self) -> int:
+        """What a worker holds of records that it fetched and has not committed."""
+        return self.read_ahead_mb * 1024 * 1024
 
     @property
     def local_host(self) -> str:

@@ -24,7 +24,7 @@ log = logger(__name__)
 
 # Faust's commit of acknowledged offsets; positions are in the changelog, so this is for monitoring and for raw topics.
 COMMIT_INTERVAL_SECONDS: Final = 0.5
-# Batches that wait in a Faust stream before its agent takes them. The read-ahead bounds what they hold; where this bound
+# Batches that wait in a Faust stream before its agent takes them. The read-ahead bounds what they hold; where this one
 # is met, Faust stops handing out the batches of every other agent too, so it is out of reach.
 STREAM_BUFFER_BATCHES: Final = 100_000
 COMMIT_ON_REVOKE_TIMEOUT_SECONDS: Final = 5.0

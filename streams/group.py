@@ -16,6 +16,10 @@ from streams.rights import require_rights
 
 REQUEST_TIMEOUT_SECONDS: Final = 15.0
 
+_NAMED: Final = "topic-id="
+# confluent-kafka takes metadata for a C string, wherever it ends: without this mark it would read on behind it.
+_END: Final = "\0"
+
 #: A topic by its full name, and the number of one of its partitions.
 Place = tuple[str, int]
 
@@ -25,6 +29,11 @@ class GroupOffset(NamedTuple):
 
     offset: int
     topic_id: str = ""
+
+
+def offset_metadata(topic_id: str) -> str:
+    """What is committed beside an offset, to say of which topic it is."""
+    return f"{_NAMED}{topic_id}{_END}" if topic_id else ""
 
 
 def read_offsets(
@@ -44,7 +53,7 @@ def read_offsets(
         require_rights(failed.error, f"offset of {failed.topic}/{failed.partition}")
         raise BrokerUnreachable(f"offset of {failed.topic}/{failed.partition}: {failed.error.str()}")
     return {
-        (found.topic, found.partition): GroupOffset(found.offset, found.metadata or "") if found.offset >= 0 else None
+        (found.topic, found.partition): GroupOffset(found.offset, _topic_id(found)) if found.offset >= 0 else None
         for found in answer
     }
 
@@ -57,8 +66,10 @@ def commit_offsets(kafka: KafkaOptions, group_id: str, offsets: Mapping[Place, G
     """
     if not offsets:
         return
+    # The client adds the end mark itself.
     wanted = [
-        TopicPartition(*place, offset.offset, metadata=offset.topic_id or None) for place, offset in offsets.items()
+        TopicPartition(*place, each.offset, metadata=offset_metadata(each.topic_id).rstrip(_END))
+        for place, each in offsets.items()
     ]
     done = _ask(kafka, group_id, lambda asking: asking.commit(offsets=wanted, asynchronous=False))
     failed = next((each for each in done or () if each.error is not None), None)
@@ -82,6 +93,15 @@ def members(kafka: KafkaOptions, group_id: str) -> tuple[str, ...]:
     except TimeoutError as error:
         raise BrokerUnreachable(f"group {group_id}: no answer within {REQUEST_TIMEOUT_SECONDS:.0f} s") from error
     return tuple(member.group_instance_id or member.client_id for member in described.members)
+
+
+def _topic_id(found: TopicPartition) -> str:
+    """The id in an offset's metadata; "" where another program wrote something else, or nothing."""
+    try:
+        metadata = found.metadata or ""
+    except UnicodeDecodeError:
+        return ""
+    return metadata.removeprefix(_NAMED) if metadata.startswith(_NAMED) else ""
 
 
 def _ask(kafka: KafkaOptions, group_id: str, what: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:

@@ -12,9 +12,13 @@ TRANSACTION_TIMEOUT_MS: Final = 10_000
 DELIVERY_TIMEOUT_MS: Final = 30_000
 # Bounds of a producer's queue; past them `produce` waits.
 QUEUE_MESSAGES_MAX: Final = 200_000
-QUEUE_SIZE_KIB_MAX: Final = 256 * 1024
-# One fetch answer and one record batch.
+QUEUE_SIZE_KIB_MAX: Final = 64 * 1024
+# Of one partition in one answer to a fetch, as it is compressed; a larger record batch comes all the same.
+PARTITION_FETCH_SIZE_BYTES_MAX: Final = 1024 * 1024
+# One answer to a fetch of our readers, as it is compressed, and what they hold of answers that nobody has taken yet.
 FETCH_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
+READER_QUEUE_SIZE_KIB_MAX: Final = 32 * 1024
+# One record batch.
 BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # The largest record that any topic of ours takes: an event with its attributes, a large context.
 MESSAGE_SIZE_BYTES_MAX: Final = 1024 * 1024
@@ -66,8 +70,9 @@ class KafkaOptions:
             "isolation.level": "read_committed" if committed_only else "read_uncommitted",
             # Partition EOF comes after this wait, and restores end with it.
             "fetch.wait.max.ms": 25,
-            "fetch.message.max.bytes": FETCH_SIZE_BYTES_MAX,
-            "queued.max.messages.kbytes": 64 * 1024,
+            "fetch.message.max.bytes": PARTITION_FETCH_SIZE_BYTES_MAX,
+            "fetch.max.bytes": FETCH_SIZE_BYTES_MAX,
+            "queued.max.messages.kbytes": READER_QUEUE_SIZE_KIB_MAX,
             "allow.auto.create.topics": False,
         }
 

@@ -21,8 +21,9 @@ from streams.metrics import DROP_REASONS, Metrics
 
 log = logger(__name__)
 
-# Fetched batches that may wait before the partition; more of them wait in the broker.
-QUEUE_BATCHES_MAX: Final = 8
+# Fetched batches that may wait before the partition. The read-ahead bounds what they hold; where this bound is met, the
+# stage's other partitions wait too, so it is out of reach.
+QUEUE_BATCHES_MAX: Final = 10_000
 # The event loop answers heartbeats and other partitions between slices of this many records.
 SLICE_RECORDS: Final = 500
 _DEAD_CODES: Final = frozenset(code.value for code in DeadCode)

@@ -6,20 +6,38 @@ acknowledgement is the next offset of a partition. Everything overridden is priv
 aiokafka 0.14.0, which are pinned; tests/streams/test_transport.py holds them to it.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import aiokafka
 import faust
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import ConsumerStoppedError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
 
 from streams.assignment import BalancedAssignor
+from streams.group import offset_metadata
+from streams.read_ahead import UNBOUNDED, ReadAhead, Taking
 from streams.tolerant_records import read_tolerantly
 
 # aiokafka keeps one fetch in flight per broker: a fetch that waits on idle partitions holds up busy ones this long.
 FETCH_MAX_WAIT_MS: Final = 25
+# The answer to one fetch, of all partitions together.
+FETCH_ANSWER_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
+# While partitions are held back, it is looked this often whether they may go on.
+HELD_BACK_POLL_SECONDS: Final = 0.02
+# A fetch that is not taken at once holds up the next one this long, which so joins more partitions; aiokafka's own.
+_PREFETCH_BACKOFF_SECONDS: Final = 0.1
+# Records are taken in pieces that grow from the first of these to the second, as their size is known only then.
+_PIECE_RECORDS: Final = (16, 1024)
+
+
+Commit = Callable[[Mapping[Any, OffsetAndMetadata]], Awaitable[None]]
 
 
 class Fetched(NamedTuple):
@@ -45,8 +63,63 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka reads these when it starts, which is after this call.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust has no setting for it.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - as above.
+        consumer._fetch_max_bytes = FETCH_ANSWER_SIZE_BYTES_MAX  # noqa: SLF001 - as above.
         consumer._partition_assignment_strategy = [BalancedAssignor()]  # noqa: SLF001 - as above.
+        consumer.commit = _naming_topics(consumer.commit, transport.topic_ids)
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature.
+        max_records: int | None = None,
+    ) -> dict[TP, list[Any]]:
+        """What is there of the active partitions, as far as the read-ahead has room for it.
+
+        1. Leave out partitions without room, and wait for the first record of the others.
+        2. Take more of each, while there is any and room for it. Nothing here may wait: a rebalance that came between
+           would leave records of the old assignment in hand.
+        """
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher  # noqa: SLF001 - as Faust itself does.
+        if consumer._closed or fetcher._closed:  # noqa: SLF001 - as above.
+            raise ConsumerStoppedError
+        taking = Taking(self.transport.read_ahead)
+        # Step 1.
+        roomy = {tp for tp in active_partitions if taking.room_records(tp, ()) > 0}
+        is_held_back = len(roomy) < len(active_partitions)
+        # What is held back on purpose must hold up nobody else.
+        fetcher._prefetch_backoff = 0.0 if is_held_back else _PREFETCH_BACKOFF_SECONDS  # noqa: SLF001 - as above.
+        wait_seconds = min(timeout or 0.0, HELD_BACK_POLL_SECONDS) if is_held_back else timeout
+        if not roomy:
+            await asyncio.sleep(HELD_BACK_POLL_SECONDS)
+            return {}
+        with fetcher._subscriptions.fetch_context():  # noqa: SLF001 - as above.
+            taken: dict[TP, list[Any]] = await fetcher.fetched_records(roomy, timeout=wait_seconds, max_records=1)
+            # Step 2.
+            left = max_records or UNBOUNDED
+            for tp in list(fetcher._records) if taken else ():  # noqa: SLF001 - as above.
+                if tp in roomy:
+                    records = taken.setdefault(tp, [])
+                    await self._take_more(fetcher, tp, records, taking, left)
+                    left -= len(records)
+        return {tp: records for tp, records in taken.items() if records}
+
+    async def _take_more(self, fetcher: Any, tp: TP, records: list[Any], taking: Taking, left: int) -> None:
+        piece, largest = _PIECE_RECORDS
+        while (room := min(piece, left - len(records), taking.room_records(tp, records))) > 0:
+            # An error is told by the next call, which has nothing in hand yet.
+            if not isinstance(fetcher._records.get(tp), FetchResult):  # noqa: SLF001 - as above.
+                return
+            if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001 - as above.
+                return
+            more = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
+            if not more:
+                return
+            records += more
+            piece = min(2 * piece, largest)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's watchdog compares a monotonic with a wall clock; freshness and the supervisor do this work here."""
@@ -86,6 +159,7 @@ class BatchConsumer(driver.Consumer):
         # After a rebalance or a seek the batch begins at the committed offset, and nothing came before it.
         follows = before == generation and 0 <= previous < batch[0].offset
         self._fetched_last[tp] = (generation, batch[-1].offset)
+        self.transport.read_ahead.took(tp, batch)
         message = self._to_message(tp, batch[-1])
         message.value = Fetched(previous if follows else None, batch)
         return message
@@ -95,6 +169,7 @@ class BatchConsumer(driver.Consumer):
 
         Offsets only grow; an older one, from a batch that was fetched twice, changes nothing.
         """
+        self.transport.read_ahead.release(tp, next_offset)
         if next_offset > self._next_offsets.get(tp, -1):
             self._next_offsets[tp] = next_offset
 
@@ -117,6 +192,27 @@ class BatchTransport(driver.Transport):
     """Faust's aiokafka transport with our consumer."""
 
     Consumer = BatchConsumer
+    #: Ids of the topics that are read, by their full names; commits carry them (`streams.group`).
+    topic_ids: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: What may be fetched before it is done with; agents are added to it.
+        self.read_ahead = ReadAhead()
+
+
+def _naming_topics(commit: Commit, topic_ids: Mapping[str, str]) -> Commit:
+    """A commit that says of which topic each offset is: one made again under the same name has another id."""
+
+    async def named(offsets: Mapping[Any, OffsetAndMetadata]) -> None:
+        await commit(
+            {
+                tp: OffsetAndMetadata(each.offset, offset_metadata(topic_ids.get(tp.topic, "")))
+                for tp, each in offsets.items()
+            }
+        )
+
+    return named
 
 
 class BatchSchema(faust.Schema):

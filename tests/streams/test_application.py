@@ -22,6 +22,7 @@ from streams.application import Application
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.partition import Batch
+from streams.read_ahead import ReadAhead
 from streams.topics import group_offsets, record_new_partitions
 from tests.streams.counting import counted
 from tests.waiting import wait_until
@@ -200,7 +201,10 @@ async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
         async def commit(self) -> None: ...
 
     metrics = Metrics("worker", "1")
-    application = Application(SimpleNamespace(consumer=_Consumer(), consumer_generation_id=1), metrics)
+    transport = SimpleNamespace(read_ahead=ReadAhead())
+    application = Application(
+        SimpleNamespace(consumer=_Consumer(), consumer_generation_id=1, transport=transport), metrics
+    )
     stage = _Stage()
     application._stages.append(stage)
     batch = Batch("gt.routed", 0, 1, [])

@@ -16,9 +16,16 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.application import ApplicationOptions, make_app
-from streams.kafka import FETCH_SIZE_BYTES_MAX, KafkaOptions
+from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.tolerant_records import TolerantRecords
-from streams.transport import FETCH_MAX_WAIT_MS, BatchConsumer, BatchConsumerThread, BatchSchema, BatchTransport
+from streams.transport import (
+    FETCH_ANSWER_SIZE_BYTES_MAX,
+    FETCH_MAX_WAIT_MS,
+    BatchConsumer,
+    BatchConsumerThread,
+    BatchSchema,
+    BatchTransport,
+)
 
 ZERO, ONE = TP("gt.routed", 0), TP("gt.routed", 1)
 
@@ -70,7 +77,7 @@ def test_what_is_overridden_or_called_is_there(owner: Any, name: str, parameters
     ("ours", "theirs"), [(BatchConsumer, driver.Consumer), (BatchConsumerThread, driver.AIOKafkaConsumerThread)]
 )
 def test_every_private_name_of_ours_overrides_one_of_theirs(ours: type, theirs: type) -> None:
-    own = {"_batch_message"}
+    own = {"_batch_message", "_take_more"}
     private = {name for name in vars(ours) if name.startswith("_") and not name.startswith("__")} - own
     assert private
     assert all(hasattr(theirs, name) for name in private)
@@ -86,7 +93,13 @@ def test_faust_asks_for_offsets_as_we_answer() -> None:
 
 def test_aiokafka_reads_what_is_set_when_it_starts() -> None:
     source = inspect.getsource(aiokafka.AIOKafkaConsumer.start)
-    for name in ("_isolation_level", "_fetch_max_wait_ms", "_partition_assignment_strategy", "_group_instance_id"):
+    for name in (
+        "_isolation_level",
+        "_fetch_max_wait_ms",
+        "_fetch_max_bytes",
+        "_partition_assignment_strategy",
+        "_group_instance_id",
+    ):
         assert f"self.{name}" in source
 
 
@@ -103,7 +116,8 @@ async def test_the_consumer_is_made_with_what_correctness_needs(app: faust.App, 
     assert made._group_instance_id == "worker-0"
     assert made._auto_offset_reset == "none"
     assert made._enable_auto_commit is False
-    assert made._max_partition_fetch_bytes == FETCH_SIZE_BYTES_MAX
+    assert made._max_partition_fetch_bytes == PARTITION_FETCH_SIZE_BYTES_MAX
+    assert made._fetch_max_bytes == FETCH_ANSWER_SIZE_BYTES_MAX
     assert made._session_timeout_ms == 10_000
     assert fetcher.MemoryRecords is TolerantRecords
     await made.stop()
