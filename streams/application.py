@@ -11,6 +11,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
 from schemas.errors import StateError
+from streams.group_coordinator import heed_group_errors
 from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -53,6 +54,7 @@ class ApplicationOptions:
 def make_app(options: ApplicationOptions) -> faust.App:
     """The Faust app with the batch transport; must be called inside of the running event loop."""
     options.data_dir.mkdir(parents=True, exist_ok=True)
+    heed_group_errors()
     urls = ";".join(f"kafka://{address}" for address in options.kafka.bootstrap_servers.split(","))
     app = faust.App(
         options.group_id,
