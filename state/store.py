@@ -304,27 +304,34 @@ class Store:
         return figure or 0
 
     def _forward(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator: RdictIter | None = None
         try:
             iterator = self._database.iter()
             iterator.seek(start)
             while iterator.valid():
-                yield _item(iterator)
+                yield iterator.key(), iterator.value()
                 iterator.next()
             # An iterator is at its end, too, where it met a damaged block: only its status tells.
             iterator.status()
         except Exception as error:
             raise self._failed(error) from error
+        finally:
+            # A traceback keeps what its frames name, and an iterator keeps the folder locked.
+            del iterator
 
     def _backward(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator: RdictIter | None = None
         try:
             iterator = self._database.iter()
             iterator.seek_for_prev(start)
             while iterator.valid():
-                yield _item(iterator)
+                yield iterator.key(), iterator.value()
                 iterator.prev()
             iterator.status()
         except Exception as error:
             raise self._failed(error) from error
+        finally:
+            del iterator
 
     def _failed(self, error: Exception) -> Exception:
         """What RocksDB says of a disk that is full, or of files that are not as it left them; those are marked."""
@@ -341,7 +348,3 @@ class Store:
     @staticmethod
     def _position_key(topic: str, partition: int) -> bytes:
         return _POSITION_PREFIX + f"{topic}/{partition}".encode()
-
-
-def _item(iterator: RdictIter) -> tuple[bytes, bytes]:
-    return iterator.key(), iterator.value()
