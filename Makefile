@@ -10,13 +10,14 @@ hash = $(shell cat $(1) pyproject.toml | cksum | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/runtime-$(call hash,requirements.txt)
 DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
 
-.PHONY: help run install develop test lint unit format lock clean
+.PHONY: help run install develop test lint unit drill format lock clean
 
 help:
 	@echo "make run      start broker, worker, collect and lookup, and play the demo"
 	@echo "make install  the environment in $(VENV), with what the program needs"
 	@echo "make develop  the same, with what tests and checks need too"
 	@echo "make test     lint, types, import rules and all tests"
+	@echo "make drill    the long fault drills, about an hour"
 	@echo "make format   format the code"
 	@echo "make lock     compile the locked requirements anew (needs uv)"
 	@echo "make clean    remove the environment and local data"
@@ -51,6 +52,12 @@ lint: $(DEVELOPMENT)
 
 unit: $(DEVELOPMENT)
 	$(BIN)/python -m pytest
+
+# Kill -9 of workers alone, then everything at random; then the tests that take minutes. A bad verdict says its seed.
+drill: $(DEVELOPMENT)
+	$(BIN)/goldenthread drill --kills 200 --only kill-worker --only kill-workers
+	$(BIN)/goldenthread drill --seconds 1800
+	$(BIN)/python -m pytest -m drill
 
 format: $(DEVELOPMENT)
 	$(BIN)/ruff format .

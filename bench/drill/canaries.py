@@ -25,6 +25,9 @@ SOURCE: Final = "drill-canary"
 INTERVAL_SECONDS: Final = 0.5
 #: How exact a time of recovery is.
 LOOK_SECONDS: Final = 0.2
+#: Of the unseen ones of a partition, so many of the oldest and of the newest are looked for at once: what waits behind
+#: an outage comes together, and looking takes what the outage needs to end.
+LOOKED_FOR_MAX: Final = 3
 #: Unseen ones, at most; past it none is sent until some are seen.
 UNSEEN_MAX: Final = 240
 # Every so many canaries a forgery follows once it is seen: its source and id with another content.
@@ -133,12 +136,20 @@ class Canaries:
 
     async def _keep_looking(self) -> None:
         while True:
-            waiting = list(self._unseen.values())
+            waiting = self._looked_for()
             found = await asyncio.gather(*(self._is_there(canary) for canary in waiting))
             for canary, there in zip(waiting, found, strict=True):
                 if there:
                     self.seen(canary)
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _looked_for(self) -> list[Canary]:
+        found: dict[int, Canary] = {}
+        for partition in range(self._partitions):
+            unseen = [canary for canary in self._unseen.values() if canary.partition == partition]
+            for canary in (*unseen[:LOOKED_FOR_MAX], *unseen[-LOOKED_FOR_MAX:]):
+                found[canary.number] = canary
+        return list(found.values())
 
     async def _is_there(self, canary: Canary) -> bool:
         try:

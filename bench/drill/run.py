@@ -28,6 +28,10 @@ from schemas.errors import RestartNeeded
 #: A line about the state comes this often.
 STATE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.1
+# Where a start takes longer than the gap between two faults nothing would ever be done between them: with so many not
+# recovered from, the next fault waits for one of them, for a while.
+UNRECOVERED_MAX: Final = 3
+HOLD_SECONDS_MAX: Final = 30.0
 
 Tell = Callable[[str], None]
 
@@ -137,10 +141,10 @@ class Drill:
         options = self._options
         late = 0.0
         for fault in schedule(options.seed, options.kinds, options.timing):
-            due = min(self._started + fault.at_seconds + late, self._started + options.seconds)
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(due):
-                    await self._stopping.wait()
+            await self._stopped_until(self._started + fault.at_seconds + late)
+            held_until = self._clock() + HOLD_SECONDS_MAX
+            while len(canaries.unrecovered) > UNRECOVERED_MAX and self._clock() < held_until and not self.stopped:
+                await self._stopped_until(self._clock() + _POLL_SECONDS)
             enough = options.kills is not None and self._installation.kills() >= options.kills
             if self._stopping.is_set() or enough or self._clock() >= self._started + options.seconds:
                 return
@@ -151,6 +155,12 @@ class Drill:
                 self._tell(f"{self._now()}  fault {fault.number}: {fault}: missed, it did not run")
             # Whoever had to be waited for must not have the next faults all at once.
             late += max(0.0, self._clock() - (self._started + fault.at_seconds + late))
+
+    async def _stopped_until(self, due: float) -> None:
+        """Wait for this time, the end of all faults, or `stop`, whichever comes first."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(min(due, self._started + self._options.seconds)):
+                await self._stopping.wait()
 
     async def _settle(self, canaries: Canaries, session: aiohttp.ClientSession) -> None:
         """Wait until everything sent was taken and is there; what is missing in the end is a reason."""

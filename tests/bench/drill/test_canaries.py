@@ -138,3 +138,16 @@ async def test_some_that_were_seen_are_forged_and_the_forgery_must_become_a_dead
         "canary-5",
         truth["data"]["identifiers"],
     )
+
+
+async def test_of_many_unseen_ones_the_oldest_and_the_newest_of_each_partition_are_looked_for(
+    canaries: Canaries,
+) -> None:
+    for fault in range(20):
+        canaries.struck(fault)
+    looked_for = {canary.number for canary in canaries._looked_for()}
+    assert looked_for == {*range(1, 13), *range(69, 81)}
+    for canary in sent(canaries):
+        if canary.number > 6:
+            canaries.seen(canary)
+    assert {canary.number for canary in canaries._looked_for()} == {1, 2, 3, 4, 5, 6}
