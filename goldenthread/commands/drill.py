@@ -1,6 +1,7 @@
 """`goldenthread drill`: an installation of its own under load and faults, and a verdict on every answer."""
 
 import asyncio
+import math
 import random
 import shutil
 import signal
@@ -23,6 +24,7 @@ from schemas.errors import EXIT_DONE, EXIT_PROBLEMS_FOUND, EXIT_RESTART, Restart
 from streams.logs import configure_logs
 
 DEFAULT_SECONDS: Final = 60.0
+GAP_SECONDS_MIN: Final = 0.05
 #: With `--kills` and no `--seconds`: enough for each kill, however slow the machine.
 SECONDS_PER_KILL_MAX: Final = 20.0
 #: Broker, topics and processes are there long before that, or never.
@@ -52,10 +54,12 @@ def drill(
 
     It brings its own broker, data and ports, and touches no other installation.
     """
-    if not 0 <= gap[0] <= gap[1]:
-        raise typer.BadParameter("two numbers from 0, the larger one last", param_hint="--gap")
+    if not GAP_SECONDS_MIN <= gap[0] <= gap[1] < math.inf:
+        raise typer.BadParameter(f"two numbers from {GAP_SECONDS_MIN}, the larger one last", param_hint="--gap")
     if seconds is None:
         seconds = DEFAULT_SECONDS if kills is None else kills * SECONDS_PER_KILL_MAX
+    if not all(map(math.isfinite, (seconds, rate, session_timeout))):
+        raise typer.BadParameter("a number of seconds or events is wanted")
     options = DrillOptions(
         seed=random.SystemRandom().randrange(_SEEDS) if seed is None else seed,
         seconds=seconds,

@@ -1,0 +1,1 @@
+"""Tests of the drilled installation and its command."""
