@@ -16,6 +16,8 @@ from bench.enrichment import measure
 from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load_sources
 from bench.oracle import Expectation, expect
 from bench.oracle.reading import read_time
+from bench.overload import Plan as OverloadPlan
+from bench.overload import overload
 from bench.play import play, play_to_kafka
 from bench.soak import RATIO_MAX, WARM_EVENTS, soak
 from schemas.errors import EXIT_PROBLEMS_FOUND, GoldenthreadError, UsageError
@@ -236,6 +238,28 @@ def soak_command(
     if out is not None:
         out.write_text(json.dumps(report.to_json(), indent=1))
     if report.ratio > RATIO_MAX:
+        raise typer.Exit(EXIT_PROBLEMS_FOUND)
+
+
+@program.command("overload")
+def overload_command(
+    *,
+    warm: Annotated[int, typer.Option(min=0, help="Events before the flood, which fill the caches.")] = 100_000,
+    rate: Annotated[int, typer.Option(min=1, help="Events a second that arrive.")] = 20_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long they do.")] = 60,
+    throttle: Annotated[int, typer.Option(min=1, help="Events a second that the worker takes.")] = 2_000,
+    padding: Annotated[int, typer.Option(min=0, help="Bytes that each event carries on top.")] = 0,
+    seed: Seed = _DEFAULTS.seed,
+    out: Annotated[Path | None, typer.Option(help="File for all samples, as JSON.")] = None,
+) -> None:
+    """Flood a throttled worker of its own, lift the throttle, and see that nothing was lost; exit 1 where it was."""
+    plan = OverloadPlan(warm, rate, seconds, throttle, padding, seed=seed)
+    report = overload(plan, lambda line: print(line, file=sys.stderr, flush=True))
+    for line in report.lines():
+        print(line)
+    if out is not None:
+        out.write_text(json.dumps(report.to_json(), indent=1))
+    if not report.is_exact:
         raise typer.Exit(EXIT_PROBLEMS_FOUND)
 
 

@@ -23,6 +23,8 @@ class RawFeed:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
+                # A broker that goes away at the end is no news.
+                "log_level": 2,
                 "enable.idempotence": True,
                 "linger.ms": 20,
                 "compression.type": "lz4",

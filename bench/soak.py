@@ -25,8 +25,10 @@ RATIO_MAX: Final = 1.10
 IN_FLIGHT_EVENTS: Final = 20_000
 _BATCH_EVENTS: Final = 500
 _SAMPLE_SECONDS: Final = 2.0
-# A worker that folds nothing for so long is stuck.
-_STALL_SECONDS_MAX: Final = 120.0
+# A worker that folds nothing for so long is stuck. Until then it goes on, on a machine that others keep busy too: one
+# that its watchdog started anew would begin with empty caches.
+_STALL_SECONDS_MAX: Final = 600.0
+_PATIENT: Final = {"GOLDENTHREAD_STANDSTILL_TIMEOUT_S": "300", "GOLDENTHREAD_SESSION_TIMEOUT_S": "60"}
 _POLL_SECONDS: Final = 0.1
 
 
@@ -98,10 +100,10 @@ def soak(
     """Send `events` events through a worker of its own and watch its memory.
 
     Raises:
-        RestartNeeded: the worker ended, or folded nothing for two minutes.
+        RestartNeeded: the worker ended, or folded nothing for ten minutes.
     """
     report = SoakReport(events, min(warm_events, events))
-    with tempfile.TemporaryDirectory(prefix="goldenthread-soak-") as folder, OwnSystem(Path(folder)) as system:
+    with tempfile.TemporaryDirectory(prefix="goldenthread-soak-") as folder, OwnSystem(Path(folder), _PATIENT) as system:
         watch = _Watch(system, system.start("worker"), report, tell)
         source = steady_events(seed)
         with RawFeed(system.bootstrap_servers) as feed:

@@ -27,6 +27,7 @@ class SteadyEvent(NamedTuple):
 
     channel: str
     value: bytes
+    id: str
     #: Whether the same event was sent before.
     is_copy: bool
 
@@ -40,7 +41,6 @@ def steady_events(seed: int = 1, *, duplicate_share: float = 0.05, padding_bytes
         padding_bytes: Size of a text that each event carries on top.
     """
     dice = random.Random(f"steady/{seed}")
-    padding = "x" * padding_bytes
     remembered: list[SteadyEvent] = []
     number = customers = 0
     while True:
@@ -55,9 +55,10 @@ def steady_events(seed: int = 1, *, duplicate_share: float = 0.05, padding_bytes
             customer = dice.randint(max(1, customers - _RECENT_CUSTOMERS) if recent else 1, customers)
             turn = dice.random()
         source, channel, kind, data = _happening(f"{seed}-{customer}", customer, turn, dice)
-        if padding:
-            data["note"] = padding
-        event = {
+        if padding_bytes:
+            # Text that no compression makes small.
+            data["note"] = dice.randbytes(padding_bytes // 2).hex()
+        event: dict[str, Any] = {
             "specversion": "1.0",
             "id": f"s-{seed}-{number}",
             "source": source,
@@ -67,7 +68,7 @@ def steady_events(seed: int = 1, *, duplicate_share: float = 0.05, padding_bytes
             "data": data,
         }
         number += 1
-        sent = SteadyEvent(channel, encode(event), is_copy=False)
+        sent = SteadyEvent(channel, encode(event), event["id"], is_copy=False)
         if len(remembered) < _REMEMBERED_EVENTS:
             remembered.append(sent)
         else:
