@@ -40,7 +40,7 @@ _PARTIAL_SUFFIX: Final = ".partial"
 
 
 class RestoredStore(msgspec.Struct, frozen=True):
-    """What became of a store of a snapshot: `restored`, or `kept` where the one that was there is no older."""
+    """What became of a store of a snapshot: `restored`, or `kept` where the one that is here has read as much or more."""
 
     store: str
     outcome: str
@@ -106,7 +106,7 @@ class Snapshots:
         each copy against the topics. 4. Put all in place, once all are whole.
 
         Raises:
-            StateError: the snapshot is damaged, foreign or too old, or what is here is ahead of it.
+            StateError: the snapshot is damaged, foreign or too old.
             SettingError: the worker runs.
         """
         # Step 1.
@@ -120,7 +120,7 @@ class Snapshots:
             try:
                 for store in manifest.stores:
                     expected = self._expected(source, folder, store.name)
-                    if self._is_here(expected.path, store, overwrite=overwrite):
+                    if not overwrite and self._is_here(expected.path, store):
                         outcomes.append(RestoredStore(store.name, "kept", None))
                         continue
                     # Step 2.
@@ -182,13 +182,9 @@ class Snapshots:
             and all(position.caught_up_ms >= oldest_ms for position in store.positions)
         )
 
-    def _is_here(self, path: Path, store: SnapshotStore, *, overwrite: bool) -> bool:
-        """Whether what is here is as far as the snapshot.
-
-        Raises:
-            StateError: it is ahead, or nobody can tell, and it is not to be overwritten.
-        """
-        if overwrite or not path.exists():
+    def _is_here(self, path: Path, store: SnapshotStore) -> bool:
+        """Whether what is here is as far as the snapshot, or further."""
+        if not path.exists():
             return False
         try:
             local = Store.open_to_read(path, secret_fingerprint=self.secret_fingerprint, cache=self.cache)
@@ -198,17 +194,12 @@ class Snapshots:
             positions = local.positions()
         finally:
             local.close()
-        same = {(one.topic, one.partition): one for one in store.positions}
-        if positions.keys() != same.keys() or any(positions[at].topic_id != one.topic_id for at, one in same.items()):
-            return False
-        ahead = [at for at, one in same.items() if positions[at].next_offset > one.next_offset]
-        if ahead:
-            topic, number = ahead[0]
-            raise StateError(
-                f"{path} has read {topic}/{number} up to {positions[ahead[0]].next_offset}, the snapshot up to "
-                f"{same[ahead[0]].next_offset}: nothing is restored; --overwrite does it all the same"
-            )
-        return all(positions[at].next_offset == one.next_offset for at, one in same.items())
+        return all(
+            (here := positions.get((one.topic, one.partition))) is not None
+            and here.topic_id == one.topic_id
+            and here.next_offset >= one.next_offset
+            for one in store.positions
+        )
 
     def _expected(self, source: Path, folder: Path, name: str) -> ExpectedStore:
         expected = expected_store(self.catalogue, folder / name) if Path(name).name == name else None

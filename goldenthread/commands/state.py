@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # RocksDB, Kafka's topics and the agents are loaded by the commands that need them: all others start faster by it.
 
-BROKER_WAIT_SECONDS: Final = 10.0
 # A deep comparison writes here, in the data directory, and removes it.
 _SCRATCH: Final = "verify-scratch"
 
@@ -47,8 +46,10 @@ def verify(
     It changes nothing. A worker that runs is asked for copies of its stores, which needs a token of the role admin
     where keys are configured; the store of a running lookup is left out.
     """
-    parts = _parts("WARNING")
-    with contextlib.ExitStack() as stack:
+    from goldenthread.local_broker import answering_broker
+
+    parts = _parts()
+    with answering_broker(parts.settings), contextlib.ExitStack() as stack:
         scratch = stack.enter_context(_scratch(parts)) if deep else None
         verdicts = _verify(parts, stores or [], _verification(parts, scratch), stack)
     if json:
@@ -78,17 +79,18 @@ def rebuild(
     A store whose topic has less than it is left alone, as it may be the last copy there is; with --discard it is set
     aside beside the new one.
     """
+    from goldenthread.local_broker import answering_broker
     from goldenthread.rebuilding import Rebuilding
     from goldenthread.stopped_stores import folder_lock
     from goldenthread.stores import named, worker_folders
     from state.store_cache import shared_cache
 
-    parts = _parts("WARNING")
+    parts = _parts()
     wanted = named(stores or [], _all_stores(parts))
     rebuilding = Rebuilding.of(parts, shared_cache(parts.settings.store_cache_size_bytes))
     read: dict[str, int | None] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]:,} left"))
-    with contextlib.ExitStack() as stack:
+    with answering_broker(parts.settings), contextlib.ExitStack() as stack:
         for folder in worker_folders(parts.settings):
             if any(store.path.parent == folder for store in wanted):
                 stack.enter_context(folder_lock(folder))
@@ -114,7 +116,7 @@ def snapshot(
 
     A worker that runs goes on meanwhile; where keys are configured, it wants a token of the role admin.
     """
-    parts = _parts("WARNING")
+    parts = _parts()
     manifest = _snapshots(parts).take(folder)
     if json:
         print_json(manifest)
@@ -135,9 +137,15 @@ def restore(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Put a snapshot's stores into the folder of a worker that is stopped: at its start it reads the rest only."""
-    parts = _parts("WARNING")
-    outcomes = _snapshots(parts).restore(folder, _verification(parts, None), overwrite=overwrite)
+    """Put a snapshot's stores into the folder of a worker that is stopped: at its start it reads the rest only.
+
+    Stores here that have read as much as the snapshot's, or more, are kept.
+    """
+    from goldenthread.local_broker import answering_broker
+
+    parts = _parts()
+    with answering_broker(parts.settings):
+        outcomes = _snapshots(parts).restore(folder, _verification(parts, None), overwrite=overwrite)
     if json:
         print_json(outcomes)
         return
@@ -161,14 +169,10 @@ def _offsets(positions: "list[SnapshotPosition]") -> str:
     return ", ".join(f"{one.topic}/{one.partition} {one.next_offset}" for one in positions)
 
 
-def _parts(log_level: str) -> Parts:
-    from streams.topics import wait_for_broker
-
+def _parts() -> Parts:
     settings = load_settings()
-    configure_logs(log_level)
-    parts = make_parts(settings, "state", keyring(settings))
-    wait_for_broker(parts.kafka, BROKER_WAIT_SECONDS)
-    return parts
+    configure_logs("WARNING")
+    return make_parts(settings, "state", keyring(settings))
 
 
 def _all_stores(parts: Parts) -> "list[ExpectedStore]":
