@@ -40,7 +40,7 @@ _PARTIAL_SUFFIX: Final = ".partial"
 
 
 class RestoredStore(msgspec.Struct, frozen=True):
-    """What became of a store of a snapshot: `restored`, or `kept` where the one that is here has read as much or more."""
+    """What became of a store of a snapshot: `restored`, or `kept` where the one here has read as much, or more."""
 
     store: str
     outcome: str
