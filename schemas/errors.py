@@ -6,6 +6,7 @@ GoldenthreadError
 ├── SettingError               a setting, mapping, policy or registration is wrong: the program does not start
 ├── OperatorNeeded             a restart heals nothing; exit 4, supervisors stop everything
 │   ├── StateError             the local state and the log disagree
+│   │   └── PositionLost       a position is not in its log any more, or not yet
 │   ├── NotAuthorized          the Kafka user of this process lacks a right
 │   ├── TopicError             a topic is not as the catalogue says
 │   ├── RegistryRefused        the schema registry does not take a schema, or this client
@@ -111,6 +112,10 @@ class OperatorNeeded(GoldenthreadError):
 
 class StateError(OperatorNeeded):
     """The log no longer holds what the local state needs; the message names the range that is gone."""
+
+
+class PositionLost(StateError):
+    """As StateError; a copy that can be made anew from what the log still has heals itself."""
 
 
 class NotAuthorized(OperatorNeeded):

@@ -44,6 +44,8 @@ class RebuildReason(StrEnum):
     FOREIGN = "foreign"
     #: It slept past the tombstones of its topic.
     STALE = "stale"
+    #: Its position is not in its topic's log, which was cut short or was overtaken by retention.
+    OUTSIDE = "outside_of_log"
     #: A version before this one wrote it.
     OLDER_FORMAT = "older_format"
     #: An operator asked for it.

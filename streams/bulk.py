@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.errors import BrokerUnreachable, RestartNeeded, StateError
+from schemas.errors import BrokerUnreachable, PositionLost, RestartNeeded, StateError
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.rights import require_rights
@@ -30,7 +30,15 @@ log = logger(__name__)
 
 _GAP_CODES: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - librdkafka's own codes are only reachable by these names.
 _MOVING_CODES: Final = frozenset(
-    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001 - as above.
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - as above.
+        # After a broker's restart a client may know the leader of before, and the leader not yet where its log ends.
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+    }
 )
 _RETRY_SECONDS: Final = 0.1
 _TRANSIENT_CODES: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001 - as above.
@@ -106,7 +114,7 @@ class BulkReader:
         """What is there, at most `RECORDS_PER_READ_MAX` records; waits for the first of it.
 
         Raises:
-            StateError: an offset is no longer, or not yet, in the log.
+            PositionLost: an offset is no longer, or not yet, in the log.
             NotAuthorized: the user may not read this.
         RestartNeeded: another error that does not pass by itself.
         """
@@ -123,7 +131,7 @@ class BulkReader:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - see _GAP_CODES.
                 ends[message.topic(), message.partition()] = message.offset()
             elif error.code() in _GAP_CODES:
-                raise StateError(
+                raise PositionLost(
                     f"{message.topic()}/{message.partition()}: the position is outside of the log ({error.str()})"
                 )
             elif error.code() not in _TRANSIENT_CODES:

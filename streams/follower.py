@@ -1,7 +1,9 @@
 """A follower: a local copy of compacted topics, kept up to date by reading them in a thread of its own.
 
-Rows and positions are written together, so a restart goes on where the copy stands. A copy of another topic (its id
-differs), or one that slept past half of the tombstones' retention, is thrown away and built again.
+Rows and positions are written together, so a restart goes on where the copy stands, whenever it was killed. A copy is
+only a copy: one of another topic (its id differs), one that slept past half of the tombstones' retention, and one whose
+position is not in the log any more is thrown away and built again, at a start or while it follows, and is not ready
+meanwhile. Only where a topic is empty and the copy is not, nothing is thrown away: it may be all that there is.
 """
 
 import contextlib
@@ -11,9 +13,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from schemas.clock import Clock, SystemClock
-from schemas.errors import BrokerUnreachable, GoldenthreadError, RestartNeeded, StateError, StoreFailed
+from schemas.errors import BrokerUnreachable, GoldenthreadError, PositionLost, RestartNeeded, StateError, StoreFailed
 from state.engine import Rows
 from state.store import Store, StoredPosition
+from state.store_folder import RebuildReason
 from streams.bulk import BulkReader, Chunk, Record
 from streams.kafka import KafkaOptions
 from streams.logs import logger
@@ -92,7 +95,7 @@ class Follower:
 
     @property
     def ready(self) -> bool:
-        """Whether the copy has been complete once since the start."""
+        """Whether the copy has been complete once since the start, or since it was made anew."""
         return self._ready.is_set()
 
     def wait_ready(self, timeout_s: float) -> bool:
@@ -121,6 +124,10 @@ class Follower:
                 self.failure = error
                 log.error("follower stopped", follower=self.name, reason=str(error))
                 return
+            except PositionLost as error:
+                self._ends_seen.clear()
+                log.warning("follower looks where its copy stands", follower=self.name, reason=str(error))
+                self._stopping.wait(RETRY_SECONDS)
             except RestartNeeded as error:
                 self._ends_seen.clear()
                 log.warning("follower waits for the broker", follower=self.name, reason=str(error))
@@ -135,20 +142,17 @@ class Follower:
                 return
 
     def _follow(self) -> None:
-        positions = self._starting_positions()
-        marks = BulkReader(self._kafka, {})
-        try:
-            ends = {partition: marks.watermarks(*partition)[1] for partition in positions}
-            positions = self._within_log(marks, positions)
-        finally:
-            marks.close()
+        positions, ends = self._beginning()
         reader = BulkReader(self._kafka, positions)
         try:
             self._next_offsets.update(positions)
-            last_write = time.monotonic()
+            last_write = last_look = time.monotonic()
             while not self._stopping.is_set():
                 chunk = reader.read(READ_TIMEOUT_SECONDS)
                 self._store.require_sound()
+                if time.monotonic() - last_look > IDLE_WRITE_SECONDS:
+                    last_look = time.monotonic()
+                    self._require_same_topics()
                 idle = time.monotonic() - last_write > IDLE_WRITE_SECONDS
                 if idle:
                     self._confirm_ends(reader)
@@ -165,6 +169,17 @@ class Follower:
             self._apply(Chunk([], {}), write=True)
         finally:
             reader.close()
+
+    def _require_same_topics(self) -> None:
+        """A client that is connected may read on at its offset in a topic that was made again under the old name.
+
+        Raises:
+            PositionLost: one was.
+            TopicError: one is gone.
+        """
+        with contextlib.suppress(BrokerUnreachable):
+            if topic_ids(self._kafka, list(self._topics)) != self._topic_ids:
+                raise PositionLost(f"one of {', '.join(self._topics)} was made again")
 
     def _confirm_ends(self, reader: BulkReader) -> None:
         """An end is told once; while nothing is written to a topic, only the broker knows that it is the end still."""
@@ -204,7 +219,8 @@ class Follower:
         if chunk.records and self._on_visible is not None and self._ready.is_set():
             self._on_visible()
 
-    def _starting_positions(self) -> dict[Partition, int]:
+    def _beginning(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
+        """Where to read on, and the ends up to which the copy is not complete; makes the copy anew if need be."""
         # A copy that was never complete is as fresh as its beginning, or a start cut short would begin again for ever.
         self._began_us = self._clock.now_us()
         self._topic_ids = topic_ids(self._kafka, list(self._topics))
@@ -214,37 +230,56 @@ class Follower:
         self._at_end_us.update({place: stored[place].caught_up_ms * 1000 for place in positions.keys() & stored.keys()})
         ids = {place: self._topic_ids[place[0]] for place in places}
         reason = rebuild_reason(self._store, ids, self._clock.now_us() / 1000)
+        marks = self._watermarks(places)
+        outside = _outside(positions, marks)
+        if outside and reason is None:
+            # A broker that has just come back may not know yet where its log ends.
+            self._stopping.wait(RETRY_SECONDS)
+            marks = self._watermarks(places)
+            outside = _outside(positions, marks)
+            reason = RebuildReason.OUTSIDE if outside else None
         if reason is not None:
-            if any(positions.values()):
-                self._refuse_loss()
-            log.warning("follower builds its copy anew", follower=self.name, reason=str(reason))
+            self._refuse_loss(positions, marks)
+            log.warning("follower builds its copy anew", follower=self.name, reason=str(reason), outside=outside)
             self._rebuilds.labels(self.name, reason).inc()
             self._ready.clear()
             self._ready_gauge.set(0)
+            self._ends_seen.clear()
             positions = dict.fromkeys(positions, 0)
-            self._forget(positions, stored.keys() - positions.keys())
-        return positions
+            self._forget(positions, stored)
+        # A new copy begins where retention has left a log's head.
+        positions = {place: max(offset, marks[place][0]) for place, offset in positions.items()}
+        return positions, {place: marks[place][1] for place in places}
 
-    def _refuse_loss(self) -> None:
+    def _watermarks(self, places: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        reader = BulkReader(self._kafka, {})
+        try:
+            return {place: reader.watermarks(*place) for place in places}
+        finally:
+            reader.close()
+
+    def _refuse_loss(self, positions: Mapping[Partition, int], marks: Mapping[Partition, tuple[int, int]]) -> None:
         """Keep the copy where the broker has nothing: it may be the last one there is.
 
         Raises:
-            StateError: every followed topic is empty, the copy is not.
+            StateError: a followed topic is empty, and the copy has some of it.
         """
-        reader = BulkReader(self._kafka, {})
-        try:
-            partitions = [(topic, number) for topic, count in self._topics.items() for number in range(count)]
-            if any(reader.watermarks(*partition)[1] > 0 for partition in partitions):
-                return
-        finally:
-            reader.close()
-        raise StateError(
-            f"{', '.join(self._topics)} are empty, the copy {self._store.path} is not: the broker is another one, or "
-            "lost its data. Bring the data back, or delete the folder to begin anew"
-        )
+        copied = {topic for (topic, _), offset in positions.items() if offset > 0}
+        full = {topic for (topic, _), (_, end) in marks.items() if end > 0}
+        if empty := sorted(copied - full):
+            raise StateError(
+                f"{', '.join(empty)}: empty, and the copy {self._store.path} is not: the broker is another one, or "
+                "lost its data. Bring the data back, or delete the folder to begin anew"
+            )
 
-    def _forget(self, positions: Mapping[Partition, int], foreign: Collection[Partition]) -> None:
-        """Delete every row, in bounded batches; the new positions come last, so that a crash begins this again."""
+    def _forget(self, positions: Mapping[Partition, int], stored: Mapping[Partition, StoredPosition]) -> None:
+        """Delete every row, in bounded batches. Whenever this is cut short, the next start begins it again.
+
+        1. The positions are said to be of no topic. 2. The rows go. 3. The positions are those of an empty copy.
+        """
+        # 1. A log that grew past the former position meanwhile would otherwise make what is left look like a copy.
+        self._store.write({}, {place: StoredPosition("", old.next_offset) for place, old in stored.items()})
+        # 2. The rows.
         batch: dict[bytes, bytes | None] = {}
         for key, _ in self._store.rows():
             batch[key] = None
@@ -252,29 +287,20 @@ class Follower:
                 self._store.write(batch, {})
                 batch = {}
         self._at_end_us.clear()
-        stored: dict[Partition, StoredPosition | None] = dict.fromkeys(foreign)
+        # 3. The positions.
+        empty: dict[Partition, StoredPosition | None] = dict.fromkeys(stored.keys() - positions.keys())
         for (topic, number), offset in positions.items():
-            stored[topic, number] = StoredPosition(self._topic_ids[topic], offset, self._clock.now_us() // 1000)
-        self._store.write(batch, stored)
+            empty[topic, number] = StoredPosition(self._topic_ids[topic], offset, self._clock.now_us() // 1000)
+        self._store.write(batch, empty)
 
-    def _within_log(self, reader: BulkReader, positions: Mapping[Partition, int]) -> dict[Partition, int]:
-        """The positions; a new copy begins where retention has left a log's head.
 
-        Raises:
-            StateError: a log ends before the position, or begins after it.
-        """
-        within = {}
-        for (topic, number), offset in positions.items():
-            low, high = reader.watermarks(topic, number)
-            if offset > high:
-                raise StateError(
-                    f"{topic}/{number} ends at {high}, the copy is at {offset}: the broker lost its tail; delete "
-                    f"{self._store.path} to build the copy anew"
-                )
-            if 0 < offset < low:
-                raise StateError(
-                    f"{topic}/{number} begins at {low}, the copy is at {offset}: delete {self._store.path} to build "
-                    "the copy anew"
-                )
-            within[topic, number] = max(offset, low)
-        return within
+def _outside(positions: Mapping[Partition, int], marks: Mapping[Partition, tuple[int, int]]) -> str:
+    """The positions that their logs do not have, in words; nothing where all have them."""
+    found = []
+    for place, offset in positions.items():
+        low, high = marks[place]
+        if offset > high:
+            found.append(f"{place[0]}/{place[1]} ends at {high}, the copy is at {offset}: the broker lost its tail")
+        elif 0 < offset < low:
+            found.append(f"{place[0]}/{place[1]} begins at {low}, the copy is at {offset}")
+    return "; ".join(found)

@@ -248,8 +248,10 @@ class Lookup:
         )
 
     def ready(self) -> ReadyReport:
-        """Ready once the copy was complete, its secret is right, and freshness is known."""
-        return ReadyReport(self._reasons)
+        """Ready once the copy was complete, its secret is right, and freshness is known; not while it is made anew."""
+        if self._reasons or self._follower.ready:
+            return ReadyReport(self._reasons)
+        return ReadyReport(("the copy is being made anew",))
 
     async def follow(self) -> None:
         """Keep the copy up to date; ends only by an error or by cancellation.
@@ -264,7 +266,10 @@ class Lookup:
         try:
             secret_verified = False
             while self._follower.failure is None:
-                if self._follower.ready and not secret_verified:
+                if not self._follower.ready:
+                    # A copy that was made anew may be one of topics that were made anew.
+                    secret_verified = False
+                elif not secret_verified:
                     await asyncio.to_thread(verify_secret, self._store, self._keyring)
                     secret_verified = True
                 if secret_verified and self._reasons and self._freshness.known:
@@ -325,6 +330,7 @@ def followed_positions(store: Store) -> Positions:
 
     def followed(topic: str, partition: int) -> int | None:
         position = store.position(topic, partition)
-        return None if position is None else position.next_offset
+        # One of no topic is that of a copy that is being thrown away.
+        return None if position is None or not position.topic_id else position.next_offset
 
     return followed

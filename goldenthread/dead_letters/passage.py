@@ -114,10 +114,7 @@ class Passage:
         last_news = time.monotonic()
         asked = float("-inf")
         while waiting and time.monotonic() - last_news < patience_s:
-            chunk = self._reader.read(_READ_SECONDS)
-            for partition, end in chunk.ends.items():
-                self._positions[partition] = max(end, self._positions[partition])
-            news = self._take(chunk.records, waiting, found)
+            news = self._read(waiting, found)
             if time.monotonic() - asked > _ASK_SECONDS:
                 asked = time.monotonic()
                 news = self._note_duplicates(waiting, found) or news
@@ -126,6 +123,15 @@ class Passage:
             if news:
                 last_news = time.monotonic()
         return found
+
+    def _read(self, waiting: dict[int, Sent], found: dict[int, Found]) -> bool:
+        """Read on; whether what came says anything of the letters."""
+        chunk = self._reader.read(_READ_SECONDS)
+        news = self._take(chunk.records, waiting, found)
+        # An end lies past the last record where a transaction's marker follows it.
+        for partition, end in chunk.ends.items():
+            self._positions[partition] = max(end, self._positions[partition])
+        return news
 
     def _take(self, records: Iterable[Record], waiting: dict[int, Sent], found: dict[int, Found]) -> bool:
         """Note what records say of the letters; whether they say anything."""
@@ -188,10 +194,7 @@ class Passage:
         while any(self._positions[partition] < end for partition, end in ends.items()):
             if time.monotonic() > deadline:
                 return False
-            chunk = self._reader.read(_READ_SECONDS)
-            self._take(chunk.records, waiting, found)
-            for partition, end in chunk.ends.items():
-                self._positions[partition] = max(end, self._positions[partition])
+            self._read(waiting, found)
         return True
 
     def _ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:

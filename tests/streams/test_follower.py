@@ -1,5 +1,6 @@
 """Goal: a copy that calls itself ready is complete, and stays so. Method: the real broker, a store, a clock by hand."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,12 +150,7 @@ def test_a_copy_of_a_topic_that_was_made_again_is_built_anew(
     send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
     with following():
         pass
-    former = topic_ids(kafka, [topic])[topic]
-    admin = AdminClient(kafka.admin())
-    for future in admin.delete_topics([topic]).values():
-        future.result(20)
-    wait_until(lambda: create_topics(kafka, catalogue) == [topic])
-    assert topic_ids(kafka, [topic])[topic] != former
+    _make_again(kafka, catalogue, topic)
     send(kafka, topic, [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")])
     with following() as copy:
         assert copy.rows == {b"x": b"1", b"y": b"1", b"z": b"1"}
@@ -192,26 +188,24 @@ def test_a_copy_of_a_quiet_topic_does_not_count_as_asleep(
         assert copy.seen == []
 
 
-def test_a_log_that_lost_its_tail_stops_the_follower(
-    kafka: KafkaOptions, topic: str, following: Following, tmp_path: Path
+def test_a_copy_that_is_ahead_of_a_log_that_lost_its_tail_is_built_anew(
+    kafka: KafkaOptions, topic: str, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
     send(kafka, topic, [(b"a", b"1")])
     with following():
         pass
-    store = Store.open(tmp_path / "copy", secret_fingerprint=FINGERPRINT)
-    position = store.position(topic, 0)
-    assert position is not None
-    store.write({}, {(topic, 0): StoredPosition(position.topic_id, 99, position.caught_up_ms)})
-    store.close()
-    with following(wait=False) as copy:
-        wait_until(lambda: copy.follower.failure is not None)
-        assert isinstance(copy.follower.failure, StateError)
-        assert f"{topic}/0 ends at 1, the copy is at 99" in str(copy.follower.failure)
-        assert not copy.follower.ready
-        assert copy.follower.waiting_since_us() is not None
+    _move_position(tmp_path / "copy", topic, 99, {b"lost": b"1"})
+    with following() as copy:
+        assert copy.rows == {b"a": b"1"}
+        assert copy.follower.ready
+        assert _rebuilds(copy, "outside_of_log") == 1
 
 
-def test_a_log_that_lost_its_head_stops_the_follower(kafka: KafkaOptions, topic: str, following: Following) -> None:
+def test_a_copy_that_is_behind_a_log_that_lost_its_head_is_built_anew(
+    kafka: KafkaOptions, topic: str, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
     send(kafka, topic, [(b"a", b"1")])
     with following():
         pass
@@ -220,9 +214,100 @@ def test_a_log_that_lost_its_head_stops_the_follower(kafka: KafkaOptions, topic:
     _allow_deletion(admin, topic)
     for deletion in admin.delete_records([TopicPartition(topic, 0, 3)]).values():
         deletion.result(20)
+    with following() as copy:
+        # What was deleted unread may be what deleted or changed any row.
+        assert copy.rows == {b"d": b"1"}
+        assert _rebuilds(copy, "outside_of_log") == 1
+
+
+def test_a_copy_of_a_topic_that_is_empty_now_is_kept(
+    kafka: KafkaOptions, catalogue: Catalogue, topic: str, following: Following
+) -> None:
+    send(kafka, topic, [(b"a", b"1")])
+    with following():
+        pass
+    _make_again(kafka, catalogue, topic)
     with following(wait=False) as copy:
         wait_until(lambda: copy.follower.failure is not None)
-        assert f"{topic}/0 begins at 3, the copy is at 1: delete {copy.store.path}" in str(copy.follower.failure)
+        assert isinstance(copy.follower.failure, StateError)
+        assert "the broker is another one, or lost its data" in str(copy.follower.failure)
+        assert not copy.follower.ready
+        assert copy.follower.waiting_since_us() is not None
+        assert copy.rows == {b"a": b"1"}
+
+
+def test_a_topic_that_is_made_again_under_a_follower_gives_a_copy_of_the_new_one(
+    kafka: KafkaOptions, catalogue: Catalogue, topic: str, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "IDLE_WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
+    filled = threading.Event()
+    send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
+    former = topic_ids(kafka, [topic])
+
+    def ids(*arguments: Any) -> dict[str, str]:
+        return topic_ids(*arguments) if filled.is_set() else former
+
+    # It looks again when the new log is the longer one: who is connected would read on where he was.
+    monkeypatch.setattr(follower_module, "topic_ids", ids)
+    with following() as copy:
+        _make_again(kafka, catalogue, topic)
+        send(kafka, topic, [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")])
+        filled.set()
+        wait_until(lambda: copy.follower.ready and copy.rows == {b"x": b"1", b"y": b"1", b"z": b"1"}, deadline_s=60)
+
+
+def test_a_rebuild_that_is_cut_short_begins_again_even_where_the_log_has_grown(
+    kafka: KafkaOptions, topic: str, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(follower_module, "FORGOTTEN_ROWS_PER_WRITE", 1)
+    send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
+    with following():
+        pass
+    _move_position(tmp_path / "copy", topic, 4, {b"lost": b"1"})
+    written: list[int] = []
+    write = Store.write
+
+    def failing(store: Store, *arguments: Any, **options: Any) -> None:
+        written.append(len(written))
+        if len(written) == 3:
+            raise ZeroDivisionError
+        write(store, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", failing)
+        with following(wait=False) as copy:
+            wait_until(lambda: copy.follower.failure is not None)
+            patched.undo()
+    assert len(written) >= 3
+    monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
+    # By now the log is as long as the copy said that it was.
+    send(kafka, topic, [(b"c", b"1"), (b"d", b"1"), (b"e", b"1")])
+    with following() as copy:
+        assert copy.rows == dict.fromkeys((b"a", b"b", b"c", b"d", b"e"), b"1")
+
+
+def _move_position(folder: Path, topic: str, offset: int, rows: Mapping[bytes, bytes | None]) -> None:
+    store = Store.open(folder, secret_fingerprint=FINGERPRINT)
+    position = store.position(topic, 0)
+    assert position is not None
+    store.write(rows, {(topic, 0): StoredPosition(position.topic_id, offset, position.caught_up_ms)})
+    store.close()
+
+
+def _rebuilds(copy: _Copy, reason: str) -> float | None:
+    labels = {"store": "copy", "reason": reason}
+    return copy.metrics.registry.get_sample_value("goldenthread_store_rebuilds_total", labels)
+
+
+def _make_again(kafka: KafkaOptions, catalogue: Catalogue, topic: str) -> None:
+    former = topic_ids(kafka, [topic])[topic]
+    admin = AdminClient(kafka.admin())
+    for future in admin.delete_topics([topic]).values():
+        future.result(20)
+    wait_until(lambda: create_topics(kafka, catalogue) == [topic])
+    assert topic_ids(kafka, [topic])[topic] != former
 
 
 def _allow_deletion(admin: AdminClient, topic: str) -> None:
