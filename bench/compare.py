@@ -73,10 +73,12 @@ class Answer:
 class Lookup:
     """The lookup service, asked with a bounded number of requests at a time."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, *, requests_max: int = CONCURRENT_REQUESTS_MAX
+    ) -> None:
         self._session = session
         self._url = base_url.rstrip("/") + LOOKUP_PATH
-        self._slots = asyncio.Semaphore(CONCURRENT_REQUESTS_MAX)
+        self._slots = asyncio.Semaphore(requests_max)
         self.asked = 0
 
     async def ask(self, kind: str, value: str) -> Answer:
@@ -111,7 +113,12 @@ class Lookup:
 
 
 async def compare(
-    expectation: Expectation, lookup_url: str, deadline_seconds: float = DEADLINE_SECONDS, *, wait: bool = True
+    expectation: Expectation,
+    lookup_url: str,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    *,
+    wait: bool = True,
+    requests_max: int = CONCURRENT_REQUESTS_MAX,
 ) -> Report:
     """Wait until the lookup has caught up, then compare all of it with the expectation.
 
@@ -120,13 +127,14 @@ async def compare(
         lookup_url: such as `http://127.0.0.1:8080`.
         deadline_seconds: how long the lookup may take to catch up.
         wait: False compares at once, whatever the lag.
+        requests_max: how many requests are under way at one time.
 
     Raises:
         RestartNeeded: the lookup did not catch up in time, or went away in between.
     """
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        lookup = Lookup(session, lookup_url)
+        lookup = Lookup(session, lookup_url, requests_max=requests_max)
         if wait:
             await lookup.caught_up(time.monotonic() + deadline_seconds)
         try:

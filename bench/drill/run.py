@@ -199,7 +199,9 @@ class Drill:
                 if lookups:
                     await self._renew_lookup()
                 self._tell(f"{self._now()}  asking the {which} about {len(expectation.customers):,} customers")
-                lookups[which] = await compare(expectation, installation.lookup_url, wait=False)
+                lookups[which] = await compare(
+                    expectation, installation.lookup_url, wait=False, requests_max=REQUESTS_MAX
+                )
             except (RestartNeeded, TimeoutError) as error:
                 self._reasons.append(f"{which}: {str(error) or 'it did not catch up in time'}")
                 lookups[which] = Report()
