@@ -28,6 +28,8 @@ from schemas.errors import RestartNeeded
 #: A line about the state comes this often.
 STATE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.1
+#: The lookup says with each answer how fresh it is, and asks the broker for that once for many.
+REQUESTS_MAX: Final = 64
 # Where a start takes longer than the gap between two faults nothing would ever be done between them: with so many not
 # recovered from, the next fault waits for one of them, for a while.
 UNRECOVERED_MAX: Final = 3
