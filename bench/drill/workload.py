@@ -11,8 +11,8 @@ Event = dict[str, Any]
 #: Days that the events tell of: more than a context shows by day.
 SPAN_DAYS: Final = 40
 # So many events of a customer on average.
-_EVENTS_PER_CUSTOMER: Final = 25
-_CUSTOMERS: Final = (40, 6_000)
+_EVENTS_PER_CUSTOMER: Final = 30
+_CUSTOMERS: Final = (40, 1_500)
 #: Of all that is sent, these shares are copies, late, and no events at all.
 DUPLICATE_SHARE: Final = 0.1
 LATE_SHARE: Final = 0.05
