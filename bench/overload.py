@@ -51,6 +51,9 @@ class Plan:
     partitions: int = 4
     seed: int = 1
     settings: dict[str, str] = field(default_factory=dict)
+    #: A broker that is there already, and the prefix of topics there; None starts one.
+    bootstrap_servers: str | None = None
+    prefix: str = DEFAULT_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +134,15 @@ def overload(plan: Plan, tell: Callable[[str], None] | None = None) -> OverloadR
     report = OverloadReport(plan)
     with (
         tempfile.TemporaryDirectory(prefix="goldenthread-overload-") as folder,
-        OwnSystem(Path(folder), {"GOLDENTHREAD_PARTITIONS": str(plan.partitions), **plan.settings}) as system,
-        RawFeed(system.bootstrap_servers) as feed,
+        OwnSystem(Path(folder), _settings(plan), bootstrap_servers=plan.bootstrap_servers) as system,
+        RawFeed(system.bootstrap_servers, prefix=plan.prefix) as feed,
     ):
         run = _Run(report, system, feed, tell)
         # Step 1.
-        run.start_worker(throttle=0)
-        run.send_at(run.take(plan.warm_events), 0)
-        run.wait_folded("warm-up")
+        if plan.warm_events:
+            run.start_worker(throttle=0)
+            run.send_at(run.take(plan.warm_events), 0)
+            run.wait_folded("warm-up")
         # Step 2.
         run.start_worker(throttle=plan.throttle_per_second)
         events = run.take(int(plan.flood_per_second * plan.flood_seconds))
@@ -157,6 +161,11 @@ def overload(plan: Plan, tell: Callable[[str], None] | None = None) -> OverloadR
         # Step 4.
         _read_back(report, run.distinct, system.bootstrap_servers)
     return report
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    ours = {"GOLDENTHREAD_PARTITIONS": str(plan.partitions), "GOLDENTHREAD_TOPIC_PREFIX": plan.prefix}
+    return ours | plan.settings
 
 
 class _Run:
@@ -243,14 +252,14 @@ class _Run:
 
 def _read_back(report: OverloadReport, sent: set[str], bootstrap_servers: str) -> None:
     """Count each event on the enriched stream, and what the newest contexts count."""
-    kafka, partitions = KafkaOptions(bootstrap_servers), report.plan.partitions
+    kafka, partitions, prefix = KafkaOptions(bootstrap_servers), report.plan.partitions, report.plan.prefix
     seen = Counter(
         _DECODER.decode(record.value)["id"]
-        for record in read_all(kafka, DEFAULT_PREFIX + Topic.INTERACTIONS, partitions)
+        for record in read_all(kafka, prefix + Topic.INTERACTIONS, partitions)
         if record.value is not None
     )
     counts: dict[bytes | None, int] = {}
-    for record in read_all(kafka, DEFAULT_PREFIX + Topic.CONTEXT, partitions):
+    for record in read_all(kafka, prefix + Topic.CONTEXT, partitions):
         document = None if record.value is None else _DECODER.decode(record.value)
         counts[record.key] = 0 if document is None else document["interactions"]["count"]
     report.distinct = len(sent)

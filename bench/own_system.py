@@ -45,22 +45,34 @@ def free_ports(count: int) -> list[int]:
 
 
 class OwnSystem:
-    """One broker, and processes of the project beside it; a context manager."""
+    """One broker, and processes of the project beside it; a context manager.
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    Args:
+        folder: Where all of it writes.
+        settings: Environment variables of the processes.
+        bootstrap_servers: A broker that is there already; None starts one.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, *, bootstrap_servers: str | None = None
+    ) -> None:
         self._folder = folder
         port, controller, self._worker_port, self._lookup_port = free_ports(4)
-        options = BrokerOptions(
-            data_dir=folder / "broker",
-            cache_dir=Path(os.environ.get("GOLDENTHREAD_CACHE_DIR") or default_cache_dir()),
-            port=port,
-            controller_port=controller,
-        )
-        options.data_dir.mkdir(parents=True)
-        self._broker = LocalBroker(options)
+        self._broker: LocalBroker | None = None
+        if bootstrap_servers is None:
+            options = BrokerOptions(
+                data_dir=folder / "broker",
+                cache_dir=Path(os.environ.get("GOLDENTHREAD_CACHE_DIR") or default_cache_dir()),
+                port=port,
+                controller_port=controller,
+            )
+            options.data_dir.mkdir(parents=True)
+            self._broker = LocalBroker(options)
+        #: Where the broker is.
+        self.bootstrap_servers = bootstrap_servers or f"{LOOPBACK}:{port}"
         ours = ("GOLDENTHREAD_", "KAFKA_")
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
-            "KAFKA_BOOTSTRAP_SERVERS": self._broker.bootstrap_servers,
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "GOLDENTHREAD_DATA_DIR": str(folder / "data"),
             "GOLDENTHREAD_SECRET": "a secret for benchmarks only",
             "GOLDENTHREAD_SOURCES_FILE": str(SOURCES_FILE),
@@ -70,11 +82,6 @@ class OwnSystem:
             **(settings or {}),
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """Where the broker is."""
-        return self._broker.bootstrap_servers
 
     @property
     def worker_url(self) -> str:
@@ -88,13 +95,14 @@ class OwnSystem:
 
     def __enter__(self) -> Self:
         """Start the broker and make the topics."""
-        self._broker.__enter__()
+        if self._broker is not None:
+            self._broker.__enter__()
         try:
             self._run("init").wait(READY_SECONDS_MAX)
             if self._running.pop("init").returncode != 0:
                 raise RestartNeeded(f"`goldenthread init` failed:\n{self.log('init')}")
         except BaseException:
-            self._broker.__exit__(None, None, None)
+            self._close_broker()
             raise
         return self
 
@@ -104,7 +112,7 @@ class OwnSystem:
         """End the processes, then the broker."""
         for name in list(self._running):
             self.stop(name)
-        self._broker.__exit__(kind, error, trace)
+        self._close_broker()
 
     def start(self, name: str, settings: Mapping[str, str] | None = None) -> int:
         """Start `worker` or `lookup` and wait until it is ready; returns its process id.
@@ -157,6 +165,10 @@ class OwnSystem:
             )
 
         return total
+
+    def _close_broker(self) -> None:
+        if self._broker is not None:
+            self._broker.close()
 
     def _run(self, name: str, settings: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         with (self._folder / f"{name}.log").open("ab") as log:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from bench.memory import MIB, Memory, memory_of
+from bench.memory import MIB, Memory, memory_of, processor_seconds_of
 from bench.own_system import OwnSystem
 from bench.raw_feed import RawFeed
 from bench.steady_events import steady_events
@@ -41,11 +41,14 @@ class Sample:
     resident_mib: float
     anonymous_mib: float
     peak_mib: float
+    #: What the worker has used of processors.
+    processor_seconds: float
 
     @classmethod
-    def of(cls, seconds: float, events: int, memory: Memory) -> "Sample":
+    def of(cls, seconds: float, events: int, memory: Memory, processor_seconds: float) -> "Sample":
         """A sample from bytes."""
-        return cls(seconds, events, *(round(figure / MIB, 1) for figure in memory))
+        resident, anonymous, peak = (round(figure / MIB, 1) for figure in memory)
+        return cls(seconds, events, resident, anonymous, peak, processor_seconds)
 
 
 @dataclass(slots=True)
@@ -71,12 +74,12 @@ class SoakReport:
 
     def lines(self) -> Iterator[str]:
         """The report as text: about twenty samples, evenly spread."""
-        yield f"{'events':>12}{'seconds':>10}{'RSS MiB':>10}{'anon MiB':>10}{'peak MiB':>10}"
+        yield f"{'events':>12}{'seconds':>10}{'CPU s':>10}{'RSS MiB':>10}{'anon MiB':>10}{'peak MiB':>10}"
         step = max(1, len(self.samples) // 20)
         for sample in (*self.samples[::step], self.samples[-1]):
             yield (
-                f"{sample.events:12,}{sample.seconds:10.0f}{sample.resident_mib:10.1f}{sample.anonymous_mib:10.1f}"
-                f"{sample.peak_mib:10.1f}"
+                f"{sample.events:12,}{sample.seconds:10.0f}{sample.processor_seconds:10.1f}{sample.resident_mib:10.1f}"
+                f"{sample.anonymous_mib:10.1f}{sample.peak_mib:10.1f}"
             )
         yield f"{self.merged} identity changes, {self.duplicates} copies, {self.dead} dead letters"
         yield (
@@ -103,7 +106,10 @@ def soak(
         RestartNeeded: the worker ended, or folded nothing for ten minutes.
     """
     report = SoakReport(events, min(warm_events, events))
-    with tempfile.TemporaryDirectory(prefix="goldenthread-soak-") as folder, OwnSystem(Path(folder), _PATIENT) as system:
+    with (
+        tempfile.TemporaryDirectory(prefix="goldenthread-soak-") as folder,
+        OwnSystem(Path(folder), _PATIENT) as system,
+    ):
         watch = _Watch(system, system.start("worker"), report, tell)
         source = steady_events(seed)
         with RawFeed(system.bootstrap_servers) as feed:
@@ -149,7 +155,9 @@ class _Watch:
         if memory is not None and (now - self._sampled > _SAMPLE_SECONDS or self.folded >= self._report.events):
             self._sampled = now
             seconds = now - self._began
-            self._report.samples.append(Sample.of(round(seconds, 1), self.folded, memory))
+            self._report.samples.append(
+                Sample.of(round(seconds, 1), self.folded, memory, processor_seconds_of(self._pid))
+            )
             if self._tell is not None:
                 self._tell(f"{self.folded:,} events in {seconds:.0f} s, RSS {memory.resident_bytes / MIB:.0f} MiB")
 
