@@ -4,9 +4,12 @@ import pytest
 
 from schemas.errors import StateError
 from schemas.rows import PositionRow
+from schemas.topics import Catalogue
 from streams.gaps import Cause, Changelog, Gap, Log, judge, told
-from streams.group import GroupOffset
+from streams.group import GroupOffset, commit_offsets, members, read_offsets
+from streams.kafka import KafkaOptions
 from streams.position import require_position
+from streams.topics import record_new_partitions, topic_ids
 
 ROUTED = ("gt.routed", 2)
 LOG = Log("id-1", 4, 10, 90)
@@ -107,3 +110,18 @@ def test_a_partition_opens_only_where_log_state_and_group_agree() -> None:
     assert require_position(position, group_offset=None, **known) == position  # type: ignore[arg-type]
     with pytest.raises(StateError, match="lost its tail"):
         require_position(position, group_offset=51, **known)  # type: ignore[arg-type]
+
+
+@pytest.mark.kafka
+def test_offsets_say_of_which_topic_they_are(kafka: KafkaOptions, catalogue: Catalogue) -> None:
+    raw = catalogue.raw_topics()[0]
+    places = [(raw, 0), (raw, 1)]
+    # A broker that just started may know no coordinator yet: this waits for it.
+    record_new_partitions(kafka, catalogue.prefix, {raw: 2})
+    assert read_offsets(kafka, f"{catalogue.prefix}other", places) == {(raw, 0): None, (raw, 1): None}
+    topic_id = topic_ids(kafka, [raw])[raw]
+    offset = GroupOffset(0, topic_id)
+    assert read_offsets(kafka, catalogue.prefix, places) == {(raw, 0): offset, (raw, 1): offset}
+    commit_offsets(kafka, catalogue.prefix, {(raw, 1): GroupOffset(7)})
+    assert read_offsets(kafka, catalogue.prefix, places) == {(raw, 0): offset, (raw, 1): GroupOffset(7)}
+    assert members(kafka, catalogue.prefix) == ()
