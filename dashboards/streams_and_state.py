@@ -98,6 +98,10 @@ _RESTORE: Final = Row(
         Panel("Time to restore a partition", "Mean of the restores since each process started.", "s",
               (Query(f"sum by (stage) ({metric('restore_duration_seconds_sum', _STAGE)}) / "
                      f"sum by (stage) ({metric('restore_duration_seconds_count', _STAGE)})", "{{stage}}"),)),
+        Panel("Stores made anew", "From their topics, since each process started; `damaged` asks for a look at "
+              "the disk.", "short",
+              (Query(f"sum by (instance, store, reason) ({metric('store_rebuilds_total')}) > 0",
+                     "{{instance}} {{store}} {{reason}}"),)),
         Panel("Partitions of each worker", "They ought to be spread evenly, stage by stage.", "short",
               (Query(f"sum by (instance, stage) ({metric('assigned_partitions', _STAGE)})", "{{instance}} {{stage}}"),),
               stacked=True),
