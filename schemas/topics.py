@@ -85,6 +85,8 @@ def headers_size_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
     return sum(len(name.encode()) + len(content or b"") + HEADER_FRAMING_SIZE_BYTES for name, content in headers)
 
 
+#: The topic's own name for how many replicas must have a record.
+MIN_INSYNC_CONFIG: Final = "min.insync.replicas"
 #: Header that names the registered source of a raw record that is no CloudEvent, so that its mapping is found.
 SOURCE_HEADER: Final = "gt-source"
 #: Header of a raw record that a mapping has picked out of a larger one, so that nothing is picked out of it again.
@@ -102,6 +104,11 @@ SEGMENT_HEADER: Final = "gt-segment"
 IMPORT_HEADER: Final = "gt-import"
 
 
+def min_insync_replicas(replication: int) -> int:
+    """How many replicas must have a record before it counts as written: with three, one may fail and one be behind."""
+    return 2 if replication >= 3 else 1
+
+
 class TopicSpec(msgspec.Struct, frozen=True):
     """How a topic is made and what is verified of it at every start."""
 
@@ -111,8 +118,8 @@ class TopicSpec(msgspec.Struct, frozen=True):
     log_append_time: bool = False
     retention_ms: int | None = None
 
-    def config(self) -> dict[str, str]:
-        """Topic-level configuration for its creation."""
+    def config(self, replication: int = 1) -> dict[str, str]:
+        """Topic-level configuration for its creation with so many replicas."""
         config = {
             "cleanup.policy": "compact" if self.compact else "delete",
             "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
@@ -121,6 +128,8 @@ class TopicSpec(msgspec.Struct, frozen=True):
             config["delete.retention.ms"] = str(TOMBSTONE_RETENTION_MS)
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
+        if (insync := min_insync_replicas(replication)) > 1:
+            config[MIN_INSYNC_CONFIG] = str(insync)
         return config
 
 

@@ -13,7 +13,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from schemas.errors import BrokerUnreachable, LoginRefused, NoBroker, TopicError
-from schemas.topics import Catalogue, TopicSpec
+from schemas.topics import MIN_INSYNC_CONFIG, Catalogue, TopicSpec, min_insync_replicas
 from streams.bulk import BulkReader
 from streams.group import GroupOffset, commit_offsets, read_offsets
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
@@ -130,7 +130,7 @@ def create_topics(kafka: KafkaOptions, catalogue: Catalogue, replication: int = 
     admin = _admin(kafka)
     wanted = {
         spec.name: NewTopic(
-            spec.name, num_partitions=spec.partitions, replication_factor=replication, config=spec.config()
+            spec.name, num_partitions=spec.partitions, replication_factor=replication, config=spec.config(replication)
         )
         for spec in catalogue.specs()
     }
@@ -197,8 +197,9 @@ def differing_topics(
         try:
             description = _result(described[spec.name], f"topic {spec.name}")
             found = _result(configs[resources[spec.name]], f"topic {spec.name}")
-            configured = {name: found[name].value for name in (*_VERIFIED_CONFIGS, _SIZE_CONFIG)}
+            configured = {name: found[name].value for name in (*_VERIFIED_CONFIGS, _SIZE_CONFIG, MIN_INSYNC_CONFIG)}
             _verify_one(spec, len(description.partitions), configured)
+            _verify_insync(spec, min(len(each.replicas) for each in description.partitions), configured)
         except TopicError as error:
             yield error
 
@@ -223,6 +224,16 @@ def _verify_one(spec: TopicSpec, partitions: int, configs: dict[str, str]) -> No
                 f"topic {spec.name} has {name}={configs[name]}, it must be {wanted[name]}: alter the topic, or delete "
                 "it and run `goldenthread init`"
             )
+
+
+def _verify_insync(spec: TopicSpec, replicas: int, configs: dict[str, str]) -> None:
+    wanted = min_insync_replicas(replicas)
+    if int(configs[MIN_INSYNC_CONFIG]) < wanted:
+        raise TopicError(
+            f"topic {spec.name} has {replicas} replicas and {MIN_INSYNC_CONFIG}={configs[MIN_INSYNC_CONFIG]}: what one "
+            f"broker alone has may be lost with it; set it to {wanted} (kafka-configs.sh --alter --entity-type topics "
+            f"--entity-name {spec.name} --add-config {MIN_INSYNC_CONFIG}={wanted})"
+        )
 
 
 def is_empty(kafka: KafkaOptions, catalogue: Catalogue, topics: Sequence[str]) -> bool:

@@ -6,13 +6,13 @@ can be moved.
 
 from typing import Final
 
+from schemas.topics import min_insync_replicas
 from streams.broker.options import LOOPBACK, BrokerOptions
 
 SERVER_PROPERTIES: Final = "server.properties"
 LOG_CONFIGURATION: Final = "log4j2.xml"
 BROKER_LOG: Final = "broker.log"
 TOPICS_DIRECTORY: Final = "data"
-NODE_ID: Final = 1
 # Offsets and transactions of one machine: four partitions each start faster than the usual fifty and are enough.
 INTERNAL_PARTITIONS: Final = 4
 # Sixteen times as many broker logs as this are never needed; three old ones tell of the last days.
@@ -41,13 +41,15 @@ _LOG_CONFIGURATION: Final = f"""\
 
 
 def server_properties(options: BrokerOptions) -> dict[str, str | int]:
-    """The settings of one combined broker and controller on loopback, with one replica of everything."""
+    """The settings of one combined broker and controller on loopback."""
     client, controller = f"{LOOPBACK}:{options.port}", f"{LOOPBACK}:{options.controller_port}"
+    voters = sorted([(options.node_id, options.controller_port), *options.peers])
+    replicas, insync = options.replication, min_insync_replicas(options.replication)
     return {
         "process.roles": "broker,controller",
-        "node.id": NODE_ID,
+        "node.id": options.node_id,
         # A static quorum is read at each start, so that the controller's port may change between two starts.
-        "controller.quorum.voters": f"{NODE_ID}@{controller}",
+        "controller.quorum.voters": ",".join(f"{node_id}@{LOOPBACK}:{port}" for node_id, port in voters),
         "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{client}",
         "controller.listener.names": "CONTROLLER",
@@ -56,16 +58,17 @@ def server_properties(options: BrokerOptions) -> dict[str, str | int]:
         "log.dirs": TOPICS_DIRECTORY,
         # Topics are made from the catalogue; a misspelled name must not become one.
         "auto.create.topics.enable": "false",
-        "default.replication.factor": 1,
-        "min.insync.replicas": 1,
+        "default.replication.factor": replicas,
+        "min.insync.replicas": insync,
         "offsets.topic.num.partitions": INTERNAL_PARTITIONS,
-        "offsets.topic.replication.factor": 1,
+        # Its replicas in sync are those of `min.insync.replicas`, as it has no setting of its own.
+        "offsets.topic.replication.factor": replicas,
         "transaction.state.log.num.partitions": INTERNAL_PARTITIONS,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": insync,
         "share.coordinator.state.topic.num.partitions": INTERNAL_PARTITIONS,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": insync,
         # All members of a group start within a second here; the usual 3 s wait for others only delays them.
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1_000,

@@ -38,6 +38,11 @@ METADATA_TIMEOUT_S: Final = 2.0
 _POLL_S: Final = 0.05
 
 
+def new_cluster_id() -> str:
+    """An id for a cluster that is made anew."""
+    return base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+
+
 class LocalBroker:
     """A broker of one's own, in the order prepare, start, wait_ready, stop, close; as a context manager all of it.
 
@@ -169,6 +174,24 @@ class LocalBroker:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def pause(self) -> None:
+        """Have the broker stand still: its connections stay open, and nothing answers."""
+        self._started().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused broker go on."""
+        self._started().send_signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        """The id of the running process."""
+        return self._started().pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there, paused or not."""
+        return self._process is not None and self._process.poll() is None
+
     def close(self) -> None:
         """Stop the broker if it runs, and give the directory free."""
         self.stop()
@@ -219,7 +242,7 @@ class LocalBroker:
         return None
 
     def _format(self, program: Sequence[str], classpath: Sequence[Path]) -> None:
-        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+        cluster_id = self.options.cluster_id or new_cluster_id()
         # Ids that start with a dash would be taken for an option.
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", SERVER_PROPERTIES]
         command = java_command(program, classpath, heap_mb=self.options.heap_mb, main=tool)

