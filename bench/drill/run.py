@@ -114,9 +114,7 @@ class Drill:
                 # 4. Wait until all that was sent is there.
                 await self._settle(canaries, session)
             finally:
-                for task in (sending, watching, telling):
-                    task.cancel()
-                await asyncio.gather(sending, watching, telling, return_exceptions=True)
+                await _cancelled(sending, watching, telling)
         # 5. Judge it.
         self._reasons += self._senders.refusals
         return self.verdict(await self._judge(canaries))
@@ -144,11 +142,11 @@ class Drill:
         late = 0.0
         for fault in schedule(options.seed, options.kinds, options.timing):
             await self._stopped_until(self._started + fault.at_seconds + late)
-            held_until = self._clock() + HOLD_SECONDS_MAX
+            held_until = min(self._clock() + HOLD_SECONDS_MAX, self._started + options.seconds)
             while len(canaries.unrecovered) > UNRECOVERED_MAX and self._clock() < held_until and not self.stopped:
                 await self._stopped_until(self._clock() + _POLL_SECONDS)
             enough = options.kills is not None and self._installation.kills() >= options.kills
-            if self._stopping.is_set() or enough or self._clock() >= self._started + options.seconds:
+            if self.stopped or enough or self._clock() >= self._started + options.seconds:
                 return
             if await self._faults.strike(fault):
                 canaries.struck(fault.number)
@@ -232,7 +230,8 @@ class Drill:
             while (old := installation.pid(LOOKUP)) is None:  # noqa: ASYNC110 - processes say nothing by themselves.
                 await asyncio.sleep(_POLL_SECONDS)
             installation.wipe(LOOKUP)
-            os.kill(old, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(old, signal.SIGKILL)
             while installation.pid(LOOKUP) in (None, old):  # noqa: ASYNC110 - as above.
                 await asyncio.sleep(_POLL_SECONDS)
             await Lookup(session, installation.lookup_url).caught_up(bound.when() or self._clock())
@@ -253,3 +252,12 @@ class Drill:
 
     def _now(self) -> str:
         return f"{self._clock() - self._started:7.1f} s"
+
+
+async def _cancelled(*tasks: "asyncio.Task[None]") -> None:
+    """End tasks that would go on for ever; one that has failed before is a mistake in the drill, and raised."""
+    for task in tasks:
+        task.cancel()
+    for end in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(end, Exception):
+            raise end
