@@ -125,8 +125,8 @@ class Snapshots:
                         continue
                     # Step 2.
                     path = folder / f"{store.name}{RESTORING_SUFFIX}"
-                    copy_store(source, store, path)
                     staged[path] = expected.path
+                    copy_store(source, store, path)
                     # Step 3.
                     outcomes.append(_verified(source, expected, path, verification))
                 # Step 4.
