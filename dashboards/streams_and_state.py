@@ -78,6 +78,9 @@ _CHECKPOINTS: Final = Row(
                Query(rate("checkpoint_rows_total", _STAGE, by="stage"), "{{stage}} rows"))),
         Panel("Checkpoints", "How many are made.", "ops",
               (Query(rate("checkpoint_duration_seconds_count", _STAGE, by="stage"), "{{stage}}"),)),
+        Panel("Read ahead", "Memory of records that were fetched and are not committed yet; at its bound, a third of "
+              "GOLDENTHREAD_READ_AHEAD_MB for each stage, the rest waits in Kafka.", "bytes",
+              (Query(f"sum by (instance, stage) ({metric('read_ahead_bytes', _STAGE)})", "{{instance}} {{stage}}"),)),
         Panel("Age of the newest checkpoint", "Grows while nothing comes in; with records that wait it says that work "
               "stands still.", "s",
               (Query(f"time() - {largest('last_checkpoint_timestamp_seconds', _STAGE, by='stage')}", "{{stage}}"),)),
@@ -102,6 +105,9 @@ _RESTORE: Final = Row(
               "the disk.", "short",
               (Query(f"sum by (instance, store, reason) ({metric('store_rebuilds_total')}) > 0",
                      "{{instance}} {{store}} {{reason}}"),)),
+        Panel("Accepted gaps", "Since the state began; `goldenthread state gaps` says when, by whom and why.", "short",
+              (Query(f"max by (stage, partition) ({metric('accepted_gaps', _STAGE)}) > 0",
+                     "{{stage}}/{{partition}}"),)),
         Panel("Partitions of each worker", "They ought to be spread evenly, stage by stage.", "short",
               (Query(f"sum by (instance, stage) ({metric('assigned_partitions', _STAGE)})", "{{instance}} {{stage}}"),),
               stacked=True),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,7 +134,9 @@ class Application:
     def add(self, stage: Stage, records_per_second_max: float | None = None) -> None:
         """Put an agent on the stage's topics, which takes no more records a second than that, where it is given."""
         self._stages.append(stage)
-        self.app.transport.read_ahead.add(stage.topics, records_per_second_max)
+        read_ahead: ReadAhead = self.app.transport.read_ahead
+        read_ahead.add(stage.topics, records_per_second_max)
+        self._metrics.read_ahead_bytes.labels(stage.name).set_function(partial(read_ahead.size_bytes, stage.topics))
         channel = self.app.topic(*stage.topics, schema=BatchSchema(), internal=False)
 
         async def agent(stream: Any) -> None:

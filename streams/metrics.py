@@ -135,11 +135,18 @@ class Metrics:
             "restore_duration_seconds", "Time to restore one partition.", "stage",
             buckets=(*_DURATION_BUCKETS, 60.0, 300.0, 1800.0),
         )  # fmt: skip
+        self.accepted_gaps = self._gauge(
+            "accepted_gaps", "Gaps that operators accepted in what a partition reads, or in its state.",
+            "stage", "partition",
+        )  # fmt: skip
         self.store_rebuilds = self._counter(
             "store_rebuilds_total", "Times that a store was made anew from its topic, by reason.", "store", "reason"
         )
         self.assigned_partitions = self._gauge(
             "assigned_partitions", "Partitions that this process runs, by stage.", "stage"
+        )
+        self.read_ahead_bytes = self._gauge(
+            "read_ahead_bytes", "Memory of records that were fetched and are not committed yet, by stage.", "stage"
         )
         self.standstill_seconds = self._gauge(
             "standstill_seconds", "How long the oldest position has stood still though committed records wait.",

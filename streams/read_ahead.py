@@ -156,6 +156,11 @@ class ReadAhead:
         if (allowance := self._by_topic.get(tp.topic)) is not None:
             allowance.release(tp, next_offset)
 
+    def size_bytes(self, topics: Iterable[str]) -> int:
+        """What is held of these topics now."""
+        allowances = {self._by_topic[topic] for topic in topics if topic in self._by_topic}
+        return sum(allowance.size_bytes for allowance in allowances)
+
     def allowance(self, topic: str) -> Allowance | None:
         """What holds for the topic; None where nothing does."""
         return self._by_topic.get(topic)

@@ -41,6 +41,8 @@ def test_what_is_taken_is_room_less_until_it_is_acknowledged(read_ahead: ReadAhe
     read_ahead.took(RAW, [_record(7, 40 * KIB)])
     after = _room(read_ahead, RAW)
     assert after < before
+    assert read_ahead.size_bytes([RAW.topic]) == 40 * KIB + RECORD_OVERHEAD_BYTES
+    assert read_ahead.size_bytes([ROUTED.topic, "unknown"]) == 0
     read_ahead.release(RAW, 7)
     assert _room(read_ahead, RAW) == after
     read_ahead.release(RAW, 8)
