@@ -128,6 +128,7 @@ class Freshness:
         self._waiting_since_us: int | None = None
         self._consumers: dict[str, Consumer] = {}
         self._admin_client: AdminClient | None = None
+        self._former_admin: AdminClient | None = None
         self._failures = 0
         self._stopping = threading.Event()
         self._asked = threading.Event()
@@ -188,8 +189,11 @@ class Freshness:
             # A group's coordinator that moves costs one pass; what lasts is told, once.
             if self._failures == FAILURES_TOLD:
                 log.warning("freshness can't be probed, lag grows until it can", reason=str(error))
+            self._replace_admin()
             lag = self.lag()
         else:
+            if self._failures >= FAILURES_TOLD:
+                log.info("freshness can be probed again", failures=self._failures)
             self._failures = 0
             lag = Lag(0.0) if self._waiting_since_us is None else self.lag()
         if lag.seconds is not None:
@@ -335,6 +339,15 @@ class Freshness:
         if self._admin_client is None:
             self._admin_client = AdminClient(self._options.kafka.admin())
         return self._admin_client
+
+    def _replace_admin(self) -> None:
+        """Ask with a new client from now on.
+
+        After a broker's restart one that knows the leader's former epoch may be refused for minutes, until it happens
+        to ask who leads. The former one is kept until the next is replaced: a client may not go away with answers under
+        way.
+        """
+        self._former_admin, self._admin_client = self._admin_client or self._former_admin, None
 
     def _close_clients(self) -> None:
         for consumer in self._consumers.values():

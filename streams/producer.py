@@ -218,15 +218,18 @@ class DeliveringProducer:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[None] = loop.create_future()
         delivery = _Delivery(answered)
-        # 1. Hand over, with one answer more to wait for, so that it can't be over before the last record. Even if this
-        #    breaks off, what was handed over counts as outstanding until it is answered.
+        # 1. Hand over, with one answer more to wait for, so that it can't be over before the last record. All of it
+        #    counts as outstanding while it waits for room in the queue; if this breaks off, what was handed over does
+        #    until it is answered.
         delivery.waiting += 1
+        wanted_bytes = sum(record.size_bytes for record in records)
+        self._sent_bytes += wanted_bytes
         try:
             await self._hand_over(records, delivery)
         finally:
             delivery.release()
             self._sent.add(delivery)
-            self._sent_bytes += delivery.size_bytes
+            self._sent_bytes += delivery.size_bytes - wanted_bytes
             if self._collecting is None or self._collecting.done():
                 self._collecting = loop.create_task(self._collect())
         # 2. Wait for all answers.

@@ -64,16 +64,16 @@ class CloudEventsDoor:
 
     async def _events(self, request: web.Request) -> web.Response:
         # 1. Room.
-        self._delivery.require_room(request)
-        # 2. Body, then every event judged as intake will judge it; one that is refused refuses the request.
-        media_type = require_media_type(request, MEDIA_TYPES)
-        body = await read_body(request)
-        self._delivery.require_room(request, len(body))
-        mode = mode_of(media_type, request.headers, body)
-        accepted = self._judge(mode, request, body)
-        self._require_own(request, mode, accepted)
-        # 3. Delivery.
-        await self._delivery.deliver(Sorted(accepted))
+        with self._delivery.room(request) as room:
+            # 2. Body, then every event judged as intake will judge it; one that is refused refuses the request.
+            media_type = require_media_type(request, MEDIA_TYPES)
+            body = await read_body(request)
+            room.take(len(body))
+            mode = mode_of(media_type, request.headers, body)
+            accepted = self._judge(mode, request, body)
+            self._require_own(request, mode, accepted)
+            # 3. Delivery.
+            await self._delivery.deliver(Sorted(accepted), room)
         return json_response(EventsAnswer(len(accepted)), status=202)
 
     def _require_own(self, request: web.Request, mode: Mode, accepted: list[AcceptedEvent]) -> None:

@@ -3,13 +3,15 @@
 A door is a way in with a shape of its own: CloudEvents, the Segment API, webhooks. It turns a request into events
 that may be written, and, where it is a lenient one, into messages that are set aside. The steps are the same for all:
 
-1. room: what is on its way to the broker is bounded, beyond it the sender waits (503, Retry-After);
+1. room: what is judged and what is on its way to the broker is bounded, beyond it the sender waits (503, Retry-After);
 2. the door reads and judges the request;
 3. delivery: events and dead letters are produced together, and all are acknowledged (else 503, Retry-After).
 Whatever ends a request before the last step is over, the answer says that nothing is promised.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -64,24 +66,49 @@ class Delivery:
         self._readiness = readiness
         self._metrics = metrics
         self._in_flight_bytes_max = in_flight_bytes_max
+        # Of the bodies that are being judged; the records made of them take as much again.
+        self._judged_bytes = 0
 
-    def require_room(self, request: web.Request, size_bytes: int = 0) -> None:
-        """Step 1, before the body is read and again with its size.
+    @contextmanager
+    def room(self, request: web.Request) -> Iterator["Room"]:
+        """Step 1, before the body is read; leaving it gives the room back.
 
         Raises:
             ProblemError: 503, before the topics were found or while too much is on its way.
         """
         if not self._readiness.verified:
             require_ready(request)
-        if self._producer.outstanding_bytes + size_bytes > self._in_flight_bytes_max:
+        room = Room(self)
+        room.take(0)
+        try:
+            yield room
+        finally:
+            room.release()
+
+    def reserve(self, size_bytes: int) -> None:
+        """Count what is about to be judged; a `Room` gives it back.
+
+        Raises:
+            ProblemError: 503, there is no room for it.
+        """
+        on_its_way_bytes = self._producer.outstanding_bytes + self._judged_bytes
+        # What is alone has room, or a body past the bound would never get any.
+        if on_its_way_bytes and on_its_way_bytes + size_bytes > self._in_flight_bytes_max:
             raise ProblemError(
                 OVERLOADED,
                 "Too much is on its way to the broker; nothing of this request was taken.",
                 headers=retry_after(OVERLOADED_RETRY_SECONDS),
             )
+        self._judged_bytes += size_bytes
 
-    async def deliver(self, outcome: Sorted) -> None:
+    def give_back(self, size_bytes: int) -> None:
+        """Count it no more."""
+        self._judged_bytes -= size_bytes
+
+    async def deliver(self, outcome: Sorted, room: "Room") -> None:
         """Step 3: returns once the broker has acknowledged all of it, dead letters too.
+
+        The room is given back: from here on the producer counts what is on its way.
 
         Raises:
             ProblemError: 503, and any of it may have been written or not.
@@ -95,6 +122,7 @@ class Delivery:
             )
             for each in aside
         )  # fmt: skip
+        room.release()
         try:
             await self._producer.send_all(records)
         except RestartNeeded as error:
@@ -116,3 +144,25 @@ class Delivery:
         self._metrics.events_processed.labels(STAGE, outcome).inc(number)
         if outcome not in (ACCEPTED, SKIPPED):
             self._metrics.drop(STAGE, NOT_DELIVERED if outcome == NOT_DELIVERED else REFUSED, number)
+
+
+class Room:
+    """What one request holds of the room on the way to the broker, until that is given back."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._size_bytes = 0
+
+    def take(self, size_bytes: int) -> None:
+        """Have room for so much more, as for a body that was read.
+
+        Raises:
+            ProblemError: 503, there is none.
+        """
+        self._delivery.reserve(size_bytes)
+        self._size_bytes += size_bytes
+
+    def release(self) -> None:
+        """Give it back."""
+        self._delivery.give_back(self._size_bytes)
+        self._size_bytes = 0

@@ -187,28 +187,28 @@ class WebhookDoor:
             self._admit_by_key(request, source)
             self._mapping(source)
         # 2. Room and body.
-        self._delivery.require_room(request)
-        if request.content_type.startswith("multipart/"):
-            raise ProblemError(UNSUPPORTED_MEDIA_TYPE, "JSON and urlencoded forms are taken, no multipart ones.")
-        body = await read_body(request)
-        self._delivery.require_room(request, len(body))
-        #    Who, by a signature.
-        if signature is not None:
-            self._admit_by_signature(request, source, signature, body)
-        mapping = self._mapping(source)
-        concealed = () if signature is None else (signature.header,)
-        described = described_request(request, KEY_PARAMETERS, concealed)
-        content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
-        # 3. A challenge.
-        if mapping.has_challenge:
-            whole = self._records(mapping, body, content_type, whole=True)
-            if len(whole) == 1 and (challenge := self._challenge(mapping, whole[0].fields, described)):
-                return _text(challenge)
-        # 4. Records.
-        records = self._records(mapping, body, content_type)
-        outcome = await self._sort(source, mapping, records, described)
-        # 5. Delivery.
-        await self._delivery.deliver(outcome)
+        with self._delivery.room(request) as room:
+            if request.content_type.startswith("multipart/"):
+                raise ProblemError(UNSUPPORTED_MEDIA_TYPE, "JSON and urlencoded forms are taken, no multipart ones.")
+            body = await read_body(request)
+            room.take(len(body))
+            #    Who, by a signature.
+            if signature is not None:
+                self._admit_by_signature(request, source, signature, body)
+            mapping = self._mapping(source)
+            concealed = () if signature is None else (signature.header,)
+            described = described_request(request, KEY_PARAMETERS, concealed)
+            content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
+            # 3. A challenge.
+            if mapping.has_challenge:
+                whole = self._records(mapping, body, content_type, whole=True)
+                if len(whole) == 1 and (challenge := self._challenge(mapping, whole[0].fields, described)):
+                    return _text(challenge)
+            # 4. Records.
+            records = self._records(mapping, body, content_type)
+            outcome = await self._sort(source, mapping, records, described)
+            # 5. Delivery.
+            await self._delivery.deliver(outcome, room)
         answer = WebhookAnswer(len(outcome.accepted), len(outcome.aside), outcome.skipped)
         return json_response(answer, status=202)
 

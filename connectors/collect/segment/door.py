@@ -143,27 +143,30 @@ class SegmentDoor:
     async def _take(self, request: web.Request, call: str | None) -> web.Response:
         # 1. Who, by a header; and room.
         principal = _admitted_by_header(request)
-        self._delivery.require_room(request)
-        # 2. Body, and who, by the key in it.
-        require_media_type(request, MEDIA_TYPES, optional=True)
-        raw = await read_body(request)
-        self._delivery.require_room(request, len(raw))
+        with self._delivery.room(request) as room:
+            # 2. Body, and who, by the key in it.
+            require_media_type(request, MEDIA_TYPES, optional=True)
+            raw = await read_body(request)
+            room.take(len(raw))
+            body = self._read(request, raw, call, principal)
+            if principal is None:
+                principal = _admitted(request, body.write_key)
+            self._require_few(body)
+            # 3. Messages.
+            arrival = Arrival(self._clock.now_us())
+            outcome = await self._acceptance.sort(body, call, principal.source or DEFAULT_SOURCE, arrival)
+            # 4. Delivery.
+            await self._delivery.deliver(outcome, room)
+        return json_response(SegmentAnswer(success=True))
+
+    def _read(self, request: web.Request, raw: bytes, call: str | None, principal: Principal | None) -> SegmentBody:
         try:
-            body = read_batch(raw) if call is None else read_single(raw)
+            return read_batch(raw) if call is None else read_single(raw)
         except EventError as error:
             if principal is None:
                 _admitted(request, None)
             self._delivery.count(error.code.value, 1)
             raise event_problem(error) from error
-        if principal is None:
-            principal = _admitted(request, body.write_key)
-        self._require_few(body)
-        # 3. Messages.
-        arrival = Arrival(self._clock.now_us())
-        outcome = await self._acceptance.sort(body, call, principal.source or DEFAULT_SOURCE, arrival)
-        # 4. Delivery.
-        await self._delivery.deliver(outcome)
-        return json_response(SegmentAnswer(success=True))
 
     def _require_few(self, body: SegmentBody) -> None:
         size = len(body.messages)

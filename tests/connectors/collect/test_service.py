@@ -302,6 +302,26 @@ async def test_too_much_under_way_is_overload() -> None:
         assert (await collect.post(event(2))).status == 202
 
 
+async def test_what_is_still_being_judged_takes_room_too_and_gives_it_back() -> None:
+    """A lenient door lets others in while it judges: bodies that wait for that are bounded as those on their way."""
+    messages = [{"type": "page", "userId": "u", "messageId": f"m-{number}"} for number in range(400)]
+    batch = encoded({"batch": messages})
+    json = {"Content-Type": "application/json"}
+    async with running(in_flight_bytes_max=len(batch) + 100) as collect:
+        posts = [collect.client.post("/v1/batch", data=batch, headers=json) for _ in range(8)]
+        statuses = [answer.status for answer in await asyncio.gather(*posts)]
+        assert set(statuses) == {200, 503}
+        assert len(collect.producer.records) == 400 * statuses.count(200)
+        # Whatever became of a request, its room is free again.
+        assert (await collect.post(b"{no json")).status == 400
+        assert (await collect.client.post("/v1/batch", data=batch, headers=json)).status == 200
+
+
+async def test_a_body_past_the_bound_has_room_when_it_is_alone() -> None:
+    async with running(in_flight_bytes_max=10) as collect:
+        assert (await collect.post(event())).status == 202
+
+
 async def test_not_ready_before_the_broker_was_found() -> None:
     async with running(looked=False) as collect:
         await assert_problem(await collect.client.get("/readyz"), 503, "not_ready")
