@@ -217,7 +217,9 @@ class Checkpoint:
             partitions=self._input_partitions,
             group_offset=group_offset,
             log=partition_range(options.kafka, self._input, self.partition),
+            changelog=self._changelog,
         )
         if position is not None:
             self.next_offset = position.next_offset
             self.era = position.era
+        options.metrics.accepted_gaps.labels(options.stage, str(self.partition)).set(self.era)

@@ -8,18 +8,24 @@ that would lose what only this disk has: an operator decides then.
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from schemas.errors import RestartNeeded, StateError, StoreUnusable
+from schemas.rows import PositionRow, RowDecoder
+from schemas.topics import POSITION_KEY
 from state.store import Store, StoredPosition
 from state.store_folder import RebuildReason, holds_tables
 from streams.bulk import Record, partition_range, read_to_end
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
+from streams.gap_search import read_changelog
 from streams.logs import logger
 from streams.restore_progress import RestoreProgress
 from streams.store_state import make_way, rebuild_reason
 
 log = logger(__name__)
+
+_POSITIONS: Final = RowDecoder(PositionRow)
 
 
 class Restore:
@@ -107,12 +113,16 @@ class Restore:
         try:
             place = (self._changelog, self._partition)
             reason = rebuild_reason(store, {place: self._changelog_id}, time.time() * 1000)
-            if reason is None:
+            if reason is None and self._is_of_this_era(store):
                 return store
-            stored = store.position(*place)
-            if stored is not None:
-                self._refuse_loss(stored.next_offset)
-            detail = "it is not the one of this changelog" if reason is RebuildReason.FOREIGN else "it slept too long"
+            if reason is None:
+                reason, detail = RebuildReason.FOREIGN, "a gap was accepted since it was written"
+            else:
+                stored = store.position(*place)
+                if stored is not None:
+                    self._refuse_loss(stored.next_offset)
+                foreign = reason is RebuildReason.FOREIGN
+                detail = "it is not the one of this changelog" if foreign else "it slept too long"
         except StoreUnusable as error:
             self._release(store)
             self._refuse_loss(None)
@@ -122,6 +132,14 @@ class Restore:
             raise
         self._release(store)
         return self._anew(reason, detail)
+
+    def _is_of_this_era(self, store: Store) -> bool:
+        """Whether no gap was accepted since: the state may have gone back, and offsets then have other rows."""
+        held = store.get(POSITION_KEY)
+        if held is None:
+            return True
+        position = read_changelog(self._options.kafka, self._changelog, self._partition).position
+        return position is None or position.era == _POSITIONS.decode(held).era
 
     def _anew(self, reason: str, detail: str, *, keep: bool | None = None) -> Store:
         make_way(self._path, reason, detail, self._options.metrics, self._path.name, keep=keep)

@@ -10,17 +10,21 @@ import msgspec
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from agents.stages import stateful_stages
 from bench.compare import document_differences
 from bench.generator import load_sources
 from bench.oracle import expect
 from bench.play import play_to_kafka
 from schemas.identifiers import Identifier
 from schemas.keys import Keyring
-from schemas.topics import Catalogue, Topic
+from schemas.rows import encode_row
+from schemas.topics import POSITION_KEY, Catalogue, Topic
 from streams.bulk import Record, partition_range, read_all, read_to_end
+from streams.checkpoint_options import transactional_id
 from streams.gap_search import read_changelog
-from streams.group import read_offsets
+from streams.group import members, read_offsets
 from streams.kafka import KafkaOptions
+from streams.transaction import TransactionalProducer
 from tests.running_system import SECRET, RunningSystem
 from tests.waiting import SYSTEM_DEADLINE_S, wait_until
 
@@ -164,6 +168,27 @@ class LoneWorker:
         for future in self._admin.delete_consumer_group_offsets(wanted).values():
             future.result(_ANSWER_S)
 
+    def wait_without_members(self) -> None:
+        """Until the session of a worker that stopped has run out."""
+        wait_until(lambda: not members(self.kafka, self.application), "a group without members")
+
+    def wait_for_members(self) -> None:
+        """Until the worker is in its group."""
+        wait_until(lambda: members(self.kafka, self.application), "a group with a member")
+
+    def move_position(self, topic: Topic, partition: int, next_offset: int) -> None:
+        """Write a position as if more had been applied than the log has."""
+        stage = next(one for one in stateful_stages(self.catalogue) if one.input == self.catalogue.name(topic))
+        found = read_changelog(self.kafka, stage.changelog, partition).position
+        assert found is not None
+        row = msgspec.structs.replace(found, next_offset=next_offset)
+        producer = TransactionalProducer(self.kafka, transactional_id(self.application, stage.stage, partition))
+        producer.fence()
+        producer.begin()
+        producer.produce_batch(stage.changelog, partition, [(POSITION_KEY, encode_row(row))])
+        producer.commit()
+        producer.close()
+
     def position(self, topic: str, partition: int) -> tuple[int, int]:
         """Era and next offset that the changelog of an input partition says."""
         changelog = self.catalogue.name(Topic.LINKS if topic == Topic.EVIDENCE else Topic.STATE)
@@ -175,6 +200,10 @@ class LoneWorker:
         """Every context is what these events come to, no other one stands, and each event appeared once."""
         events = list(events)
         assert self.interactions() == Counter({(event["source"], event["id"]): 1 for event in events})
+        self.assert_contexts(events)
+
+    def assert_contexts(self, events: Iterable[dict[str, Any]]) -> None:
+        """Every context is what these events come to, and no other one stands."""
         latest: dict[str, bytes | None] = {}
         for record in read_all(self.kafka, self.catalogue.name(Topic.CONTEXT), self.catalogue.partitions):
             latest[(record.key or b"").decode()] = record.value
