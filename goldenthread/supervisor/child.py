@@ -170,8 +170,8 @@ class Child:
             return f"{end.how}: it needs a decision that a restart can't make"
         elif end.code == EXIT_NOT_RUNNABLE:
             return f"{end.how}: its program can't be run"
-        elif end.code == EXIT_USAGE and all(child.available.is_set() for child in self.needs):
-            # While what it needs is away, this code says no more than that.
+        elif end.code == EXIT_USAGE and not self._has_worked and all(each.available.is_set() for each in self.needs):
+            # While what it needs is away, or where it worked with these very settings, it says no more than that.
             return f"{end.how}: its settings or arguments are wrong"
         now = time.monotonic()
         self._recent.append(now)
@@ -180,6 +180,11 @@ class Child:
         if len(self._recent) > self._policy.restarts_max:
             return f"{end.how}, and was restarted {self._policy.restarts_max} times in {self._policy.window_s:g} s"
         return ""
+
+    @property
+    def _has_worked(self) -> bool:
+        """Whether it said so itself: a child that is never asked is ready as soon as it runs."""
+        return self._was_ready and self.spec.ready is not None
 
     def _backoff_s(self) -> float:
         policy = self._policy

@@ -176,6 +176,20 @@ async def test_an_end_that_no_restart_heals_stops_all_at_once(
     assert not await supervisor.wait_ready()
 
 
+async def test_a_child_that_has_worked_may_end_as_if_its_settings_were_wrong(stage: Stage) -> None:
+    """A worker gives up a broker that is away for an hour by the code of a wrong address; it was right before."""
+    give_up = f"""
+        import pathlib, sys, time
+        pathlib.Path(sys.argv[2]).write_text("up")
+        time.sleep(0.5)
+        sys.exit({EXIT_USAGE})
+    """
+    supervisor = stage.supervisor(child("worker", give_up, stage.notes, ready=stage.noted("up")))
+    assert await supervisor.run() == EXIT_RESTART
+    assert supervisor.failure is not None
+    assert "was restarted 3 times" in supervisor.failure.reason
+
+
 async def test_children_wait_for_a_missing_broker(stage: Stage) -> None:
     """While the broker is away, a worker that gives up for that reason is neither blamed nor started again."""
     gate = stage.directory / "gate"
