@@ -4,7 +4,7 @@ from typing import Final
 
 from schemas.identity_policy import Policy
 from schemas.keys import Keyring
-from schemas.topics import Catalogue, Topic
+from schemas.topics import RAW, Catalogue, Topic
 from state.context.engine import ContextEngine
 from state.context.entries import CACHED_SIZE_BYTES_MAX
 from state.engine import Engine, Rows
@@ -39,6 +39,7 @@ def context_engines(
             era=era,
             horizon_days=horizon_days,
             origin_topic=catalogue.name(INPUT),
+            raw_prefix=catalogue.name(RAW),
             partition=partition,
             cached_rows_max=cached_rows_max,
             cached_size_bytes_max=cached_size_bytes_max,

@@ -142,13 +142,14 @@ class Intake:
             return None
         # Step 2. "In the future" is judged by the broker's time, so that a replay judges alike.
         cleaned = self._cleaner.clean(event, topic_channel=channel, now_us=record.timestamp * 1000)
+        origin = (record.partition, record.offset)
         # Step 3.
-        if self._enrichment is not None:
+        if self._enrichment is None:
+            routed = msgspec.structs.replace(cleaned.routed, origin=origin)
+        else:
             traits, enriched = self._enrichment.enrich(cleaned.routed, event.time_text)
-            if enriched or traits is not cleaned.routed.traits:
-                routed = msgspec.structs.replace(cleaned.routed, traits=traits, enriched=enriched)
-                cleaned = cleaned._replace(routed=routed)
-        return event, cleaned
+            routed = msgspec.structs.replace(cleaned.routed, traits=traits, enriched=enriched, origin=origin)
+        return event, cleaned._replace(routed=routed)
 
     def _read(self, part: _Part) -> CloudEvent | None:
         record, content, mapping, found = part

@@ -57,6 +57,8 @@ class RoutedEvent(msgspec.Struct, frozen=True, array_like=True, tag_field="tag",
     received: int = 0
     #: What enrichers found out, as a JSON object; empty where they found nothing.
     enriched: bytes = b""
+    #: Partition and offset of its raw record; None where a version that did not say it routed the event.
+    origin: tuple[int, int] | None = None
 
 
 class Own(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="own", gc=False):

@@ -8,7 +8,7 @@ from schemas.errors import DeadCode, EventError, SecretError
 from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed
 from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_DAY, format_day
-from schemas.topics import Topic
+from schemas.topics import RAW, Topic
 from state.context.document import DOCUMENT_SIZE_BYTES_MAX
 from state.context.entries import CACHED_ROWS_MAX, CACHED_SIZE_BYTES_MAX, Entries, Entry
 from state.context.letters import Origin, dead_event, dead_record, interaction
@@ -40,6 +40,7 @@ class ContextEngine:
         era: int = 0,
         horizon_days: int | None = None,
         origin_topic: str = Topic.ROUTED,
+        raw_prefix: str = RAW,
         partition: int = 0,
         cached_rows_max: int = CACHED_ROWS_MAX,
         cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
@@ -54,6 +55,7 @@ class ContextEngine:
         self._era = era
         self._horizon_days = horizon_days
         self._origin_topic = origin_topic
+        self._raw_prefix = raw_prefix
         self._partition = partition
         self._document_size_bytes_max = document_size_bytes_max
         self._entries = Entries(rows, cached_rows_max, cached_size_bytes_max)
@@ -191,7 +193,11 @@ class ContextEngine:
         entry.record.kind, entry.record.sealed = kind, sealed
 
     def _refuse_event(self, event: RoutedEvent, code: DeadCode, message: str, offset: int) -> None:
-        self._dead.append(dead_event(event, EventError(code, message), self._origin(offset)))
+        origin = self._origin(offset)
+        if event.origin is not None:
+            # Intake routes a record twice when it dies in between: by its raw record the letter is known as the same.
+            origin = Origin(self._raw_prefix + event.channel, *event.origin)
+        self._dead.append(dead_event(event, EventError(code, message), origin))
         self.counts[code] += 1
 
     def _refuse_record(self, value: bytes, key: bytes | None, message: str, offset: int) -> None:

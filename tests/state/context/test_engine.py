@@ -371,3 +371,14 @@ def test_limits_of_the_rules_bound_fragments_too() -> None:
     bench = Bench(JoinRules(DEFAULT_POLICY, limits=Limits(recent=1)))
     (context,) = of(Topic.CONTEXT, bench.publish(routed(id="e-1"), routed(id="e-2")))
     assert [each["id"] for each in context["interactions"]["recent"]] == ["e-2"]
+
+
+def test_a_refused_event_that_was_routed_twice_has_one_letter_by_its_raw_record() -> None:
+    bench = Bench(raw_prefix="gt.raw.")
+    bench.publish(routed(origin=(1, 40)))
+    other = routed(content=b"another1", origin=(1, 44))
+    letters = [each for each in bench.publish(other, other) if each.topic == Topic.DEAD]
+    assert len(letters) == 2
+    assert letters[0] == letters[1]
+    headers = dict(letters[0].headers)
+    assert (headers["gt-topic"], headers["gt-partition"], headers["gt-offset"]) == (b"gt.raw.web", b"1", b"44")
