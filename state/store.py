@@ -42,8 +42,8 @@ WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES_MAX: Final = 256
-# What the texts of RocksDB's own errors begin with; another error is one of a program.
-_ROCKSDB_ERRORS: Final = ("Corruption", "IO error")
+# What the texts of RocksDB's errors begin with when files or disk are not as they should be.
+_ABOUT_FILES: Final = ("Corruption", "IO error")
 # RocksDB's own diary, of which two files are kept.
 _LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 
@@ -334,12 +334,16 @@ class Store:
             del iterator
 
     def _failed(self, error: Exception) -> Exception:
-        """What RocksDB says of a disk that is full, or of files that are not as it left them; those are marked."""
+        """What an error of RocksDB says, as one of ours; what was met of damage is marked for the next start."""
         if isinstance(error, DbClosedError):
             return StoreFailed(f"the store {self.path} was closed")
-        if not str(error).startswith(_ROCKSDB_ERRORS):
+        # RocksDB's errors have no type of their own; those of wrong arguments have.
+        if type(error) is not Exception:
             return error
-        failure = failure_of(self.path, error)
+        if str(error).startswith(_ABOUT_FILES):
+            failure = failure_of(self.path, error)
+        else:
+            failure = StoreFailed(f"the store {self.path} can't be used: {error}")
         self.failure = self.failure or failure
         if isinstance(failure, StoreUnusable) and not self._read_only:
             mark_damaged(self.path, str(error))

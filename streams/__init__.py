@@ -15,5 +15,6 @@ and `rights` (what a broker has, and what it refuses), `freshness`, `dead`, `bro
 
 Of a schema registry: `registry_client` (its HTTP API), `registry` (ids and schemas), `wire` (records out), `wire_input`
 and `wire_reader` (records in, for workers and for our own readers), `fake_registry` (one in memory). For diagnoses:
-`broker_features`.
+`broker_features`. Of stores on disk: `store_state` (whether one can be gone on with), `restore_progress`,
+`store_verification` and `store_comparison` (behind `goldenthread state verify`).
 """
