@@ -113,12 +113,13 @@ class Restore:
         try:
             place = (self._changelog, self._partition)
             reason = rebuild_reason(store, {place: self._changelog_id}, time.time() * 1000)
-            if reason is None and self._is_of_this_era(store):
-                return store
-            if reason is None:
+            stored = store.position(*place)
+            if not self._is_of_this_era(store):
+                # An operator has said so, whatever only this disk has; it is set aside.
                 reason, detail = RebuildReason.FOREIGN, "a gap was accepted since it was written"
+            elif reason is None:
+                return store
             else:
-                stored = store.position(*place)
                 if stored is not None:
                     self._refuse_loss(stored.next_offset)
                 foreign = reason is RebuildReason.FOREIGN
