@@ -4,6 +4,7 @@ Owns fold and join, dedupe, ownership, the identity graph, and the partition sto
 HTTP; imports `schemas` only.
 
 Read in this order: `engine` (what a stateful agent is made of), `fragment` and `fold`, `join`, `dedupe`,
-`context` (the engine behind agents/context), `identity/` (the engine behind agents/identity), `store` with `store_cache`
-and what it tells of itself (`store_statistics`), its folder when something is wrong with it (`store_folder`), `snapshot`.
+`context` (the engine behind agents/context), `identity/` (the engine behind agents/identity), `store` with
+`store_cache`, what it tells of itself (`store_statistics`), its folder when something is wrong with it
+(`store_folder`), and copies of it (`snapshot`).
 """

@@ -136,16 +136,17 @@ WRONGS: dict[str, tuple[str, Callable[[_Installation], object]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", WRONGS)
-def test_what_is_wrong_is_said_with_what_to_do(installation: _Installation, wrong: str) -> None:
-    state, do = WRONGS[wrong]
-    do(installation)
-    code, found = installation.verify()
-    assert code == 1
-    assert found["context-0"]["state"] == state
-    assert found["context-0"]["detail"]
-    assert found["context-0"]["action"]
-    assert found["context-1"]["state"] == "whole"
+def test_what_is_wrong_is_said_with_what_to_do(installation: _Installation) -> None:
+    for wrong, (state, do) in WRONGS.items():
+        do(installation)
+        code, found = installation.verify()
+        assert code == 1, wrong
+        assert found["context-0"]["state"] == state, wrong
+        assert found["context-0"]["detail"], wrong
+        assert found["context-0"]["action"], wrong
+        assert found["context-1"]["state"] == "whole", wrong
+        assert installation.run("rebuild", "context-0", "--discard").exit_code == 0, wrong
+    assert installation.verify("--deep")[0] == 0
 
 
 def test_rows_that_are_not_the_changelogs_are_found_by_a_deep_look_and_mended_by_a_rebuild(
@@ -254,17 +255,17 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 
 
-@pytest.mark.parametrize("spoilt", SPOILT)
-def test_a_spoilt_snapshot_is_refused_and_changes_nothing(installation: _Installation, spoilt: str) -> None:
-    folder = _snapshot(installation)
+def test_a_spoilt_snapshot_is_refused_and_changes_nothing(installation: _Installation) -> None:
+    whole = _snapshot(installation)
     shutil.rmtree(installation.worker)
-    words, do = SPOILT[spoilt]
-    do(folder)
-    refused = installation.run("restore", str(folder)).exception
-    assert isinstance(refused, StateError)
-    assert words in str(refused)
-    left = installation.worker.iterdir() if installation.worker.exists() else ()
-    assert {path.name for path in left} <= {".lock"}
+    for number, (spoilt, (words, do)) in enumerate(SPOILT.items()):
+        folder = shutil.copytree(whole, installation.folder / f"spoilt-{number}")
+        do(folder)
+        refused = installation.run("restore", str(folder)).exception
+        assert isinstance(refused, StateError), spoilt
+        assert words in str(refused), spoilt
+        left = installation.worker.iterdir() if installation.worker.exists() else ()
+        assert {path.name for path in left} <= {".lock"}, spoilt
 
 
 def test_a_snapshot_of_another_topic_is_refused(installation: _Installation) -> None:
@@ -292,20 +293,18 @@ def test_what_slept_too_long_is_not_in_a_snapshot_and_an_old_one_is_refused(
     assert [store["name"] for store in json.loads(again.stdout)["stores"]] == ["context-1"]
 
 
-@pytest.mark.parametrize("cut", ["_sift", "seal", "put_in_place"])
-def test_a_snapshot_that_is_cut_short_is_none(
-    installation: _Installation, monkeypatch: pytest.MonkeyPatch, cut: str
-) -> None:
-    # Not even the clean-up is left to the process: it was killed.
-    monkeypatch.setattr("goldenthread.snapshots.shutil.rmtree", lambda *_arguments, **_more: None)
-    owner = snapshots_module.Snapshots if cut == "_sift" else snapshots_module
-    monkeypatch.setattr(owner, cut, _killed)
+def test_a_snapshot_that_is_cut_short_is_none(installation: _Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = installation.folder / "snapshot"
-    assert installation.run("snapshot", str(folder)).exit_code == EXIT_INTERRUPTED
-    monkeypatch.undo()
-    assert not folder.exists()
-    for partial in installation.folder.glob("snapshot*"):
+    for cut in ("_sift", "seal", "put_in_place"):
+        with monkeypatch.context() as patched:
+            # Not even the clean-up is left to the process: it was killed.
+            patched.setattr("goldenthread.snapshots.shutil.rmtree", lambda *_arguments, **_more: None)
+            patched.setattr(snapshots_module.Snapshots if cut == "_sift" else snapshots_module, cut, _killed)
+            assert installation.run("snapshot", str(folder)).exit_code == EXIT_INTERRUPTED
+        assert not folder.exists()
+        (partial,) = installation.folder.glob("snapshot*")
         assert (partial / MANIFEST_FILE).exists() == (cut == "put_in_place")
+        shutil.rmtree(partial)
 
 
 def _killed(*_arguments: object, **_more: object) -> None:
