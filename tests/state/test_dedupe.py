@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.messages import RoutedEvent
 from schemas.rows import days_prefix
-from state.dedupe import Dedupe, Verdict
+from state.dedupe import Dedupe, Verdict, _cached_bytes
 from state.engine import MemoryRows
 from tests.state.builders import ANN, DAY, MORNING, fragment_of, routed
 
@@ -38,6 +38,8 @@ def test_each_event_is_new_once_in_any_order_and_batching_with_equal_rows(
             if count % batch == 0:
                 commit(dedupe, rows)
         commit(dedupe, rows)
+        held = sum(_cached_bytes(key, entries) for key, entries in dedupe._cache.items())
+        assert dedupe._cached_size_bytes == held <= 500
         assert verdicts.count(Verdict.NEW) == len(set(numbers))
         assert verdicts.count(Verdict.DUPLICATE) == len(numbers) - len(set(numbers))
         tables.append(rows.rows)
