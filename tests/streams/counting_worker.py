@@ -25,10 +25,12 @@ from tests.streams.counting import make_counting
 SESSION_TIMEOUT_SECONDS = 6.0
 
 
-async def run(kafka: KafkaOptions, catalogue: Catalogue, folder: Path, plan: str) -> None:
+async def run(kafka: KafkaOptions, catalogue: Catalogue, folder: Path, plan: str, instance_id: str = "") -> None:
     """Work until SIGTERM."""
     # Brokers take no shorter session than this one is set to.
-    options = ApplicationOptions(kafka, catalogue.prefix, folder, session_timeout_s=SESSION_TIMEOUT_SECONDS)
+    options = ApplicationOptions(
+        kafka, catalogue.prefix, folder, session_timeout_s=SESSION_TIMEOUT_SECONDS, instance_id=instance_id or None
+    )
     metrics = Metrics("worker", "1")
     application = Application(make_app(options), metrics)
     stage = StatefulStage(
@@ -54,11 +56,11 @@ async def run(kafka: KafkaOptions, catalogue: Catalogue, folder: Path, plan: str
 
 
 def main() -> None:
-    """Read the arguments: brokers, prefix, partitions, folder, plan."""
-    brokers, prefix, partitions, folder, plan = sys.argv[1:]
+    """Read the arguments: brokers, prefix, partitions, folder, plan, and the name of a static member if it is one."""
+    brokers, prefix, partitions, folder, plan, *names = sys.argv[1:]
     configure_logs("INFO")
     catalogue = Catalogue(prefix=prefix, partitions=int(partitions), channels=("web",))
-    asyncio.run(run(KafkaOptions(brokers), catalogue, Path(folder), plan))
+    asyncio.run(run(KafkaOptions(brokers), catalogue, Path(folder), plan, *names))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ from confluent_kafka import Producer
 from faust.types import TP
 
 from schemas.errors import EXIT_RESTART
-from schemas.topics import Catalogue, Topic, partition_of
+from schemas.rows import PositionRow, RowDecoder
+from schemas.topics import POSITION_KEY, Catalogue, Topic, partition_of
 from streams.application import Application
+from streams.bulk import read_all
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch
+from streams.partition import Batch, Step
 from streams.read_ahead import ReadAhead
 from streams.topics import group_offsets, record_new_partitions
 from tests.streams.counting import counted
@@ -70,12 +72,13 @@ class _Workers:
         self.folder = folder
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, name: str, plan: str = "") -> "subprocess.Popen[bytes]":
-        """A worker with a disk of its own."""
+    def start(self, name: str, plan: str = "", *, is_static: bool = False) -> "subprocess.Popen[bytes]":
+        """A worker with a disk of its own, and with a place of its own in the group where it is a static member."""
         arguments = [self.kafka.bootstrap_servers, self.catalogue.prefix, self.catalogue.partitions, self.folder / name]
+        names = [name] if is_static else []
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.streams.counting_worker", *map(str, arguments), plan],
+                [sys.executable, "-m", "tests.streams.counting_worker", *map(str, arguments), plan, *names],
                 cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
         self.running.append(process)
@@ -84,6 +87,10 @@ class _Workers:
     def log(self, name: str) -> str:
         """All that a worker has logged."""
         return (self.folder / f"{name}.log").read_text()
+
+    def assigned(self, name: str) -> int:
+        """How often a worker has been given its partitions so far."""
+        return self.log(name).count('"partitions assigned"')
 
     def opened(self, name: str) -> int:
         """How many partitions a worker has opened so far."""
@@ -150,19 +157,75 @@ def test_a_killed_workers_partitions_go_to_the_other_and_a_paused_one_is_fenced(
     assert first.returncode == -signal.SIGKILL
     second = workers.start("second")
     wait_until(lambda: workers.opened("second") == 2, "the dead worker's partitions were not taken over")
-    # A worker that is away for longer than its session, and comes back while another has its partitions.
+    _a_zombie_ends_and_comes_back(workers, load, second, pause_s=0)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(600)
+def test_a_worker_that_was_paused_for_ninety_seconds_writes_nothing_more(workers: _Workers, load: _Load) -> None:
+    load.start()
+    second = workers.start("second")
+    wait_until(lambda: workers.opened("second") == 2, "the partitions were not opened")
+    _a_zombie_ends_and_comes_back(workers, load, second, pause_s=90)
+
+
+def _a_zombie_ends_and_comes_back(
+    workers: _Workers, load: _Load, second: "subprocess.Popen[bytes]", *, pause_s: float
+) -> None:
+    """A worker that is away for longer than its session comes back while another has its partitions."""
+    paused_s = time.monotonic()
     second.send_signal(signal.SIGSTOP)
     third = workers.start("third")
     wait_until(lambda: workers.opened("third") == 2, "the paused worker's partitions were not taken over")
+    wait_until(lambda: time.monotonic() > paused_s + pause_s, "the end of the pause", pause_s + DEADLINE_S)
     second.send_signal(signal.SIGCONT)
+    # It finds out by its first write, of which nothing is there.
+    assert second.wait(2 * DEADLINE_S) == EXIT_RESTART, workers.log("second")
+    assert "Fenced" in workers.log("second")
+    opened = workers.opened("second")
+    again = workers.start("second")
+    wait_until(lambda: workers.opened("second") > opened, "it did not come back")
     load.end()
     wait_until(lambda: _is_exact(workers, load), "records were lost")
-    for process in (second, third):
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(DEADLINE_S)
-    assert third.returncode == 0, workers.log("third")
+    for process in (again, third):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0, workers.log("third") + workers.log("second")
     assert _is_exact(workers, load)
+    assert _positions_only_grow(workers)
+
+
+def _positions_only_grow(workers: _Workers) -> bool:
+    """Whether the position rows of each partition of the changelog follow each other as they should."""
+    decoder = RowDecoder(PositionRow)
+    last = [0] * workers.catalogue.partitions
+    for record in read_all(workers.kafka, workers.catalogue.name(Topic.STATE), workers.catalogue.partitions):
+        if record.key == POSITION_KEY and record.value is not None:
+            position = decoder.decode(record.value).next_offset
+            if position < last[record.partition]:
+                return False
+            last[record.partition] = position
+    return True
+
+
+def test_a_static_member_that_is_back_within_its_session_causes_no_rebalance(workers: _Workers, load: _Load) -> None:
+    load.start()
+    first = workers.start("first", is_static=True)
+    second = workers.start("second", is_static=True)
+    wait_until(lambda: workers.opened("second") > 0 and workers.opened("first") > 0, "a partition for each")
+    wait_until(lambda: workers.assigned("second") > 0, "the second's place")
+    assignments, opened = workers.assigned("first"), workers.opened("second")
+    second.kill()
+    second.wait()
+    again = workers.start("second", is_static=True)
+    wait_until(lambda: workers.opened("second") > opened, "it did not come back")
+    moved = len(load.sent)
+    wait_until(lambda: len(load.sent) > moved + 100, "no load")
+    load.end()
+    wait_until(lambda: _is_exact(workers, load), "records were lost")
+    assert workers.assigned("first") == assignments
+    for process in (first, again):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_a_broker_that_is_away_ends_the_worker_with_a_reason(
@@ -192,6 +255,9 @@ async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
 
         async def offer(self, batch: Batch) -> None:
             offered.append(batch)
+
+        def steps(self) -> dict[tuple[str, int], Step]:
+            return {}
 
         async def drain(self) -> None: ...
 
