@@ -1,0 +1,78 @@
+"""What workers are given while they die: events of a population with known truth, and records that are none."""
+
+import json
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+from bench.generator import Plan, encode, generate
+from schemas.topics import Catalogue, Topic
+from streams.kafka import KafkaOptions
+from streams.metrics import Metrics
+from streams.producer import DeliveringProducer, Record
+
+Event = dict[str, Any]
+#: So few events give a checkpoint or two in each stage, so that a worker meets many.
+BATCH_EVENTS: Final = 6
+#: An event is told once more with other content once it is so old, so that the first stands for sure.
+CONFLICT_AGE_EVENTS: Final = 60
+_FLUSH_SECONDS: Final = 30.0
+
+
+class Stream:
+    """Sends events and bad records, and knows what has to come of them."""
+
+    def __init__(self, kafka: KafkaOptions, catalogue: Catalogue, seed: int, events: int = 12_000) -> None:
+        plan = Plan(customers=120, events=events, seed=seed, events_per_second=events / (60 * 86_400))
+        self._source: Iterator[Event] = iter(generate(plan))
+        self._catalogue = catalogue
+        self._dice = random.Random(seed)
+        self._producer = DeliveringProducer(kafka, catalogue, Metrics("test", "1"), linger_ms=0)
+        #: All good events, copies among them.
+        self.sent: list[Event] = []
+        #: What has to be in `dead`, by code.
+        self.bad: dict[str, int] = {}
+
+    def send(self) -> None:
+        """A batch: some events, now and then a bad record, a conflict, or a message that nobody can read."""
+        batch = list(islice(self._source, BATCH_EVENTS))
+        assert batch, "the stream is over: a worker was not killed though it had much to do"
+        for event in batch:
+            self._put(event["channel"], _key(event), encode(event))
+        self.sent += batch
+        self._send_bad()
+        self._producer.flush(_FLUSH_SECONDS)
+
+    def send_unreadable(self) -> None:
+        """What only a foreign program writes: a message on each internal topic that is none."""
+        for topic in (Topic.EVIDENCE, Topic.ROUTED):
+            self._producer.produce(Record(self._catalogue.name(topic), b"foreign", b"\xc1 no message"))
+            self._count("unreadable_message")
+        self._producer.flush(_FLUSH_SECONDS)
+
+    def _send_bad(self) -> None:
+        channel = self._dice.choice(self._catalogue.channels)
+        number = sum(self.bad.values())
+        self._put(channel, None, b"no JSON %d" % number)
+        self._count("not_json")
+        nobody = {**self.sent[-1], "id": f"nobody-{number}", "data": {"identifiers": {}}}
+        self._put(nobody["channel"], _key(nobody), encode(nobody))
+        self._count("no_usable_identifier")
+        if len(self.sent) > CONFLICT_AGE_EVENTS and self._dice.random() < 0.3:
+            old = self._dice.choice(self.sent[:-CONFLICT_AGE_EVENTS])
+            other = json.loads(encode(old))
+            other["type"] = f"other.{number}"
+            self._put(other["channel"], _key(other), encode(other))
+            self._count("content_conflict")
+
+    def _put(self, channel: str, key: bytes | None, value: bytes) -> None:
+        self._producer.produce(Record(self._catalogue.raw(channel), key, value))
+
+    def _count(self, code: str) -> None:
+        self.bad[code] = self.bad.get(code, 0) + 1
+
+
+def _key(event: Event) -> bytes:
+    """Copies and conflicts of an event are in its partition, so they come after it."""
+    return f"{event['source']}\0{event['id']}".encode()
