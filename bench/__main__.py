@@ -248,7 +248,7 @@ def overload_command(
     rate: Annotated[int, typer.Option(min=1, help="Events a second that arrive.")] = 20_000,
     seconds: Annotated[float, typer.Option(min=1, help="How long they do.")] = 60,
     throttle: Annotated[int, typer.Option(min=1, help="Events a second that the worker takes.")] = 2_000,
-    padding: Annotated[int, typer.Option(min=0, help="Bytes that each event carries on top.")] = 0,
+    padding: Annotated[int, typer.Option(min=0, max=250_000, help="Bytes that each event carries on top.")] = 0,
     seed: Seed = _DEFAULTS.seed,
     out: Annotated[Path | None, typer.Option(help="File for all samples, as JSON.")] = None,
 ) -> None:

@@ -80,6 +80,7 @@ class OverloadReport:
     lost: int = 0
     doubled: int = 0
     counted: int = 0
+    dead: int = 0
     catch_up_seconds: float = 0.0
 
     def flood(self) -> list[Sample]:
@@ -115,7 +116,10 @@ class OverloadReport:
             )
         yield f"memory during the flood: ratio {self.ratio:.3f}, at most {RATIO_MAX} is expected of warm caches"
         yield f"lag at most {self.lag_seconds_max:.1f} s, caught up {self.catch_up_seconds:.1f} s after the throttle"
-        yield f"{self.distinct} events: {self.lost} lost, {self.doubled} doubled, {self.counted} counted in contexts"
+        yield (
+            f"{self.distinct} events: {self.lost} not on `interactions`, {self.doubled} doubled, {self.counted} counted in "
+            f"contexts, {self.dead} dead letters"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -262,6 +266,7 @@ def _read_back(report: OverloadReport, sent: set[str], bootstrap_servers: str) -
     for record in read_all(kafka, prefix + Topic.CONTEXT, partitions):
         document = None if record.value is None else _DECODER.decode(record.value)
         counts[record.key] = 0 if document is None else document["interactions"]["count"]
+    report.dead = sum(1 for _ in read_all(kafka, prefix + Topic.DEAD, 1))
     report.distinct = len(sent)
     report.lost = len(sent - seen.keys())
     report.doubled = sum(count - 1 for count in seen.values()) + len(seen.keys() - sent)
