@@ -117,8 +117,8 @@ class OverloadReport:
         yield f"memory during the flood: ratio {self.ratio:.3f}, at most {RATIO_MAX} is expected of warm caches"
         yield f"lag at most {self.lag_seconds_max:.1f} s, caught up {self.catch_up_seconds:.1f} s after the throttle"
         yield (
-            f"{self.distinct} events: {self.lost} not on `interactions`, {self.doubled} doubled, {self.counted} counted in "
-            f"contexts, {self.dead} dead letters"
+            f"{self.distinct} events: {self.lost} not on `interactions`, {self.doubled} doubled, "
+            f"{self.counted} counted in contexts, {self.dead} dead letters"
         )
 
     def to_json(self) -> dict[str, Any]:
