@@ -177,6 +177,8 @@ class TransactionalProducer:
     def _translated(self, error: KafkaException, what: str) -> GoldenthreadError:
         cause = error.args[0]
         if cause.code() in _FENCED:
-            return Fenced(f"{what}: another worker has {self._id} now")
+            # The broker fences by one and the same error who was too slow and who has a successor.
+            seconds = TRANSACTION_TIMEOUT_MS // 1000
+            return Fenced(f"{what}: another worker has {self._id} now, or the transaction outlasted its {seconds} s")
         require_rights(cause, f"{what} ({self._id})")
         return DeliveryFailed(f"{what} ({self._id}): {self._failure or cause.str()}")

@@ -125,8 +125,8 @@ def test_killed_at_the_first_and_later_passes_of_every_point_all_is_exact(
 def test_a_commit_and_a_handler_that_block_for_longer_than_a_session_cost_no_place_in_the_group(
     installation: Installation,
 ) -> None:
-    # Longer than the session, shorter than a transaction may take.
-    plan = "context/after_flush=wait-8,identity/after_outputs=wait-8,intake/intake_before_produce=wait-8"
+    # Longer than the session; no transaction is open meanwhile, which would have a timeout of its own.
+    plan = "context/before_transaction=wait-10,identity/after_commit=wait-10,intake/intake_before_produce=wait-10"
     worker = installation.workers.start("disk", plan)
     for _ in range(40):
         installation.stream.send()
