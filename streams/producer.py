@@ -237,7 +237,10 @@ class DeliveringProducer:
             async with asyncio.timeout(self._delivery_timeout_s + DELIVERY_GRACE_SECONDS):
                 await answered
         except TimeoutError:
-            raise DeliveryFailed(f"{delivery.waiting} of {len(records)} records have no answer") from None
+            # A loop that was held up may have the answers, and not have collected them.
+            self._producer.poll(0)
+            if delivery.waiting:
+                raise DeliveryFailed(f"{delivery.waiting} of {len(records)} records have no answer") from None
         # 3. Tell, and count what is acknowledged.
         self._account(delivery)
 

@@ -1,5 +1,6 @@
 """Import of files: every row arrives once acknowledged, a bad one is told with its line, a broken run goes on."""
 
+import contextlib
 import csv
 import io
 import json
@@ -11,13 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.collect.files import BATCH_ROWS_MAX, BadRow, ImportProgress, import_file
+from connectors.collect.files_progress import Progress, ProgressFile
 from schemas.errors import DeadCode, DeliveryFailed, SettingError, UsageError
 from schemas.event import read_record
 from schemas.limits import EVENT_SIZE_BYTES_MAX
 from schemas.mapping import Mapping, load_mapping
+from streams.producer import Record
 from streams.recording_producer import RecordingProducer
 from tests.connectors.orders import (
     CATALOGUE,
+    DEAD,
     HEADER,
     MAPPING,
     dead,
@@ -188,6 +192,65 @@ def test_an_interrupted_import_goes_on_behind_what_was_acknowledged(tmp_path: Pa
     assert result.resumed_rows == BATCH_ROWS_MAX
     assert (result.rows, result.accepted, result.dead) == (len(expected) + 1, len(expected), 1)
     assert list((tmp_path / "imports").iterdir()) == []
+
+
+class EndingProducer(RecordingProducer):
+    """A producer whose process is killed at its n-th call; of what was not flushed the broker has a part, or not."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__(CATALOGUE)
+        self.calls = calls
+
+    def produce(self, record: Record) -> None:
+        """Keep the record; while it is under way, the broker may have it and nobody knows."""
+        self._count()
+        super().produce(record)
+        if len(self._unflushed) % 2:
+            self.records.append(self._unflushed[-1])
+
+    def flush(self, timeout_s: float) -> None:
+        """Acknowledge."""
+        self._count()
+        super().flush(timeout_s)
+
+    def _count(self) -> None:
+        self.calls -= 1
+        if self.calls < 0:
+            raise KeyboardInterrupt
+
+
+def test_wherever_an_import_is_cut_short_no_row_is_lost_and_what_repeats_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.collect.files.BATCH_ROWS_MAX", 3)
+    lines = [row(number) for number in range(11)]
+    lines[4] = "bad"
+    path = write(tmp_path, HEADER, *lines)
+    expected = sorted(str(number) for number in range(11) if number != 4)
+    written = ProgressFile.write
+    producer = EndingProducer(0)
+    torn = -1
+
+    def write_progress(file: ProgressFile, progress: Progress) -> None:
+        if producer.calls == torn:
+            # Between the acknowledgement and the note of it.
+            raise KeyboardInterrupt
+        written(file, progress)
+
+    monkeypatch.setattr(ProgressFile, "write", write_progress)
+    for calls in range(16):
+        for left in (calls // 2, -1):
+            torn, producer = left, EndingProducer(calls)
+            with contextlib.suppress(KeyboardInterrupt):
+                run(path, producer)
+            arrived = producer.records
+            producer = EndingProducer(1_000)
+            run(path, producer)
+            arrived += producer.records
+            events = {(record.topic, record.key, record.value) for record in arrived if record.topic != DEAD}
+            assert sorted(json.loads(value or b"")["id"] for _, _, value in events) == expected
+            # One of each: what came twice is the same, by which it counts once and is listed once.
+            assert len({(record.value, record.headers) for record in arrived if record.topic == DEAD}) == 1
 
 
 def test_lines_are_counted_on_after_an_interruption(tmp_path: Path) -> None:

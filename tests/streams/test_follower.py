@@ -1,5 +1,8 @@
 """Goal: a copy that calls itself ready is complete, and stays so. Method: the real broker, a store, a clock by hand."""
 
+import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from agents.known_evidence import project_evidence
 from schemas.clock import Clock, ManualClock, SystemClock
 from schemas.errors import StateError
-from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
+from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic, partition_of
 from state.engine import Rows
 from state.store import Store, StoredPosition
 from streams import follower as follower_module
@@ -28,6 +31,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 DEADLINE_S = 30.0
+KILLS = 4
 FINGERPRINT = "f"
 NOW_US = 1_795_341_600_000_000
 HALF_RETENTION_S = TOMBSTONE_RETENTION_MS / 2 / 1000
@@ -316,6 +320,50 @@ def _allow_deletion(admin: AdminClient, topic: str) -> None:
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(20)
+
+
+@pytest.mark.crash
+def test_a_follower_that_is_killed_again_and_again_ends_with_the_same_copy(
+    kafka: KafkaOptions, topic: str, tmp_path: Path
+) -> None:
+    chance = random.Random(11)
+    producer = Producer(kafka.producer(linger_ms=1))
+    newest: dict[bytes, bytes] = {}
+
+    def write(number: int) -> None:
+        """Changes and deletions of a few hundred rows, many times over."""
+        for _ in range(number):
+            key = b"k%d" % chance.randrange(300)
+            value = None if chance.random() < 0.2 else chance.randbytes(200)
+            producer.produce(topic, value, key, partition_of(key, 2))
+            newest.pop(key, None)
+            newest.update({} if value is None else {key: value})
+        assert producer.flush(60) == 0
+
+    command = [sys.executable, "-m", "tests.streams.following_process", kafka.bootstrap_servers, topic, "2"]
+    for turn in range(KILLS + 1):
+        write(3_000)
+        with subprocess.Popen([*command, str(tmp_path / "copy")], stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                if turn < KILLS:
+                    # At any moment: while it opens its copy, catches up, or follows what is just written.
+                    if chance.random() < 0.5:
+                        process.stdout.readline()
+                    write(chance.randrange(3_000))
+                    process.kill()
+                    continue
+                # The log comes on the same way.
+                assert b"ready\n" in iter(process.stdout.readline, b"")
+                process.terminate()
+                assert process.wait(DEADLINE_S) == 0
+            finally:
+                process.kill()
+    store = Store.open(tmp_path / "copy", secret_fingerprint=FINGERPRINT)
+    try:
+        assert dict(store.rows()) == newest
+    finally:
+        store.close()
 
 
 def test_a_projection_that_fails_stops_the_follower_and_is_kept(
