@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from agents.stages import stateful_stages
@@ -22,7 +22,7 @@ from schemas.topics import POSITION_KEY, Catalogue, Topic
 from streams.bulk import Record, partition_range, read_all, read_to_end
 from streams.checkpoint_options import transactional_id
 from streams.gap_search import read_changelog
-from streams.group import members, read_offsets
+from streams.group import commit_offsets, members, read_offsets
 from streams.kafka import KafkaOptions
 from streams.transaction import TransactionalProducer
 from tests.running_system import SECRET, RunningSystem
@@ -159,14 +159,15 @@ class LoneWorker:
 
     def forget_offsets(self, *topics: str) -> None:
         """What expiry does: the group has no offset of a topic any more; it must have no members."""
-        gone = [
-            TopicPartition(self.catalogue.name(topic), number)
-            for topic in topics
-            for number in range(self.catalogue.partitions_of(topic))
-        ]
-        wanted = [ConsumerGroupTopicPartitions(self.application, gone)]
-        for future in self._admin.delete_consumer_group_offsets(wanted).values():
+        read = self.catalogue.read_by_workers()
+        places = [(topic, number) for topic in read for number in range(read[topic])]
+        gone = {self.catalogue.name(topic) for topic in topics}
+        offsets = read_offsets(self.kafka, self.application, places)
+        # The client can delete groups, not single offsets.
+        for future in self._admin.delete_consumer_groups([self.application]).values():
             future.result(_ANSWER_S)
+        kept = {place: offset for place, offset in offsets.items() if offset is not None and place[0] not in gone}
+        commit_offsets(self.kafka, self.application, kept)
 
     def wait_without_members(self) -> None:
         """Until the session of a worker that stopped has run out."""
