@@ -1,12 +1,18 @@
 """Topics of its own for each test that asks for them, on the session's broker."""
 
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from schemas.topics import Catalogue
+from streams.broker.local_broker import LocalBroker
+from streams.broker.options import BrokerOptions
 from streams.kafka import KafkaOptions
 from streams.topics import create_topics
+from tests.conftest import FreePorts
+from tests.streams.hurt_broker import HurtBroker
 
 
 @pytest.fixture
@@ -21,3 +27,20 @@ def catalogue(kafka: KafkaOptions) -> Catalogue:
     made = Catalogue(prefix=f"t{uuid.uuid4().hex[:12]}.", partitions=2, channels=("web",))
     create_topics(kafka, made)
     return made
+
+
+@pytest.fixture(scope="session")
+def hurt(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, free_ports: FreePorts) -> Iterator[HurtBroker]:
+    """A broker that a test may pause, stop and start, as long as it runs when the test ends."""
+    port, controller_port = free_ports(2)
+    options = BrokerOptions(
+        data_dir=tmp_path_factory.mktemp("hurt-broker"),
+        cache_dir=cache_dir,
+        port=port,
+        controller_port=controller_port,
+        heap_mb=256,
+    )
+    with LocalBroker(options) as broker:
+        made = HurtBroker(broker)
+        yield made
+        made.settle()

@@ -3,17 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from schemas.topics import Catalogue
 from streams.broker.local_broker import LocalBroker
-from streams.broker.options import BrokerOptions
 from streams.kafka import KafkaOptions
 from streams.topics import create_topics
-from tests.conftest import FreePorts
 
 
 class HurtBroker:
@@ -46,17 +41,3 @@ class HurtBroker:
         """Wait until it is not paused any more."""
         for timer in self._resuming:
             timer.join()
-
-
-@pytest.fixture(scope="module")
-def hurt(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, free_ports: FreePorts) -> Iterator[HurtBroker]:
-    """A broker for the tests of one module."""
-    port, controller_port = free_ports(2)
-    folder = tmp_path_factory.mktemp("hurt-broker")
-    options = BrokerOptions(
-        data_dir=folder, cache_dir=cache_dir, port=port, controller_port=controller_port, heap_mb=256
-    )
-    with LocalBroker(options) as broker:
-        made = HurtBroker(broker)
-        yield made
-        made.settle()

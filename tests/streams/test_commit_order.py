@@ -19,15 +19,14 @@ from streams.metrics import Metrics
 from streams.partition import Batch, CheckpointPolicy, PartitionRunner
 from tests.streams.counting import InputRecord, counted, make_counting
 from tests.streams.feeding import send
-from tests.streams.hurt_broker import HurtBroker, hurt
+from tests.streams.hurt_broker import HurtBroker
 from tests.waiting import until
 
-__all__ = ["hurt"]
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 RECORDS = 400
 VALUES = [b"key-%d|%d" % (number % 7, number) for number in range(RECORDS)]
 #: Shorter than the transaction's timeout, which is another fault.
-PAUSES_S = (0.2, 0.7, 1.5, 3.0)
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 
 
 class _Partition:

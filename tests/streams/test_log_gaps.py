@@ -22,10 +22,9 @@ from streams.kafka import KafkaOptions
 from streams.topics import group_offsets, record_new_partitions
 from tests.streams.counting import counted
 from tests.streams.feeding import send, send_aborted, send_committed
-from tests.streams.hurt_broker import HurtBroker, hurt
+from tests.streams.hurt_broker import HurtBroker
 from tests.waiting import wait_until
 
-__all__ = ["hurt"]
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 ROOT = Path(__file__).parents[2]
 WIDE = 100_000_000

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from schemas.topics import Catalogue, Topic
 from streams.faults import FaultPoint
 from streams.kafka import KafkaOptions
+from streams.topics import create_topics
 from tests.streams.feeding import send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
@@ -23,11 +25,26 @@ RECORDS = 120
 VALUES = [b"key-%d|%d" % (number % 3, number) for number in range(RECORDS)]
 
 
+@pytest.fixture(scope="module")
+def interactions(broker: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A topic of a worker that was killed when its outputs were in the log, and of its successor to the end."""
+    kafka, catalogue = KafkaOptions(broker), Catalogue(prefix=f"t{uuid.uuid4().hex[:12]}.", partitions=2)
+    create_topics(kafka, catalogue)
+    folder = tmp_path_factory.mktemp("uncommitted")
+    send(kafka, catalogue.name(Topic.ROUTED), [(None, value) for value in VALUES])
+    for plan, code in ((f"{FaultPoint.AFTER_FLUSH}:2", -signal.SIGKILL), ("", 0)):
+        arguments = [kafka.bootstrap_servers, catalogue.prefix, folder / "disk", folder / "acknowledged", RECORDS, plan]
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.streams.crashing_partition", *map(str, arguments)],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ended.returncode == code, ended.stderr
+    return catalogue.name(Topic.INTERACTIONS)
+
+
 def test_a_reader_of_uncommitted_records_sees_outputs_again_after_a_crash_and_one_of_committed_does_not(
-    kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path
+    kafka: KafkaOptions, interactions: str
 ) -> None:
-    _crash_and_go_on(kafka, catalogue, tmp_path)
-    interactions = catalogue.name(Topic.INTERACTIONS)
     # librdkafka reads committed records where nothing else is said.
     assert Counter(_librdkafka(kafka, interactions)) == Counter(VALUES)
     uncommitted = Counter(_librdkafka(kafka, interactions, "read_uncommitted"))
@@ -38,25 +55,9 @@ def test_a_reader_of_uncommitted_records_sees_outputs_again_after_a_crash_and_on
     assert all(count == 2 for count in uncommitted.values() if count > 1)
 
 
-async def test_aiokafka_has_to_be_told_to_read_committed(
-    kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path
-) -> None:
-    await asyncio.to_thread(_crash_and_go_on, kafka, catalogue, tmp_path)
-    interactions = catalogue.name(Topic.INTERACTIONS)
+async def test_aiokafka_has_to_be_told_to_read_committed(kafka: KafkaOptions, interactions: str) -> None:
     assert Counter(await _aiokafka(kafka, interactions, "read_committed")) == Counter(VALUES)
     assert Counter(await _aiokafka(kafka, interactions)).total() > RECORDS
-
-
-def _crash_and_go_on(kafka: KafkaOptions, catalogue: Catalogue, folder: Path) -> None:
-    """A worker that is killed when its outputs are in the log and not committed, and its successor to the end."""
-    send(kafka, catalogue.name(Topic.ROUTED), [(None, value) for value in VALUES])
-    for plan, code in ((f"{FaultPoint.AFTER_FLUSH}:2", -signal.SIGKILL), ("", 0)):
-        arguments = [kafka.bootstrap_servers, catalogue.prefix, folder / "disk", folder / "acknowledged", RECORDS, plan]
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.streams.crashing_partition", *map(str, arguments)],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert ended.returncode == code, ended.stderr
 
 
 def _librdkafka(kafka: KafkaOptions, topic: str, isolation: str | None = None) -> list[bytes]:
