@@ -257,17 +257,14 @@ class KafkaBroker:
             request_timeout=REQUEST_TIMEOUT_SECONDS,
         )
         # All are waited for before the first failure is told: a client may not go away with answers under way.
-        wait(answers.values(), 2 * REQUEST_TIMEOUT_SECONDS)
-        ends = {}
-        for place, future in answers.items():
-            try:
-                ends[place.topic, place.partition] = int(future.result(0).offset)
-            except TimeoutError as error:
-                raise BrokerUnreachable(f"offsets of {place.topic}/{place.partition}: no answer") from error
-            except KafkaException as error:
-                if error.args[0].code() not in _TOPIC_CODES:
-                    raise BrokerUnreachable(f"offsets of {place.topic}/{place.partition}: {error}") from error
-        return ends
+        unanswered = wait(answers.values(), 2 * REQUEST_TIMEOUT_SECONDS).not_done
+        try:
+            return _ends(answers)
+        except BrokerUnreachable:
+            # A client that knew the leaders of before a restart asks them on and on: the next pass has a new one.
+            if not unanswered:
+                self._client = None
+            raise
 
     def committed_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
         """See `Broker.committed_offsets`."""
@@ -299,3 +296,16 @@ class KafkaBroker:
             raise BrokerUnreachable(str(error)) from error
         finally:
             reader.close()
+
+
+def _ends(answers: Mapping[TopicPartition, "Future[Any]"]) -> dict[Partition, int]:
+    ends = {}
+    for place, future in answers.items():
+        try:
+            ends[place.topic, place.partition] = int(future.result(0).offset)
+        except TimeoutError as error:
+            raise BrokerUnreachable(f"offsets of {place.topic}/{place.partition}: no answer") from error
+        except KafkaException as error:
+            if error.args[0].code() not in _TOPIC_CODES:
+                raise BrokerUnreachable(f"offsets of {place.topic}/{place.partition}: {error}") from error
+    return ends

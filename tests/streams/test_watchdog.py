@@ -5,10 +5,15 @@ from collections.abc import Iterable
 import pytest
 
 from schemas.errors import BrokerUnreachable, RestartNeeded
+from schemas.topics import Catalogue, Topic
+from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.partition import Step
 from streams.standstill import TURN_RATIO, Partition, Standstill
-from streams.watchdog import Sight, Watchdog, WatchdogOptions
+from streams.topics import record_new_partitions
+from streams.transaction import TransactionalProducer
+from streams.watchdog import KafkaBroker, Sight, Watchdog, WatchdogOptions
+from tests.conftest import FreePorts
 from tests.waiting import wait_until
 
 TIMEOUT_S = 20.0
@@ -293,3 +298,35 @@ def test_standstill_counts_what_waits_and_forgets_what_moved() -> None:
     assert standstill.unmoved({A: IDLE, B: IDLE}, {A: 1, B: 3}) == [A]
     standstill.start_anew()
     assert standstill.longest_s == 0
+
+
+@pytest.mark.kafka
+def test_a_real_broker_tells_ends_offsets_and_whether_a_record_is_there(
+    kafka: KafkaOptions, catalogue: Catalogue
+) -> None:
+    topic = catalogue.name(Topic.ROUTED)
+    record_new_partitions(kafka, catalogue.prefix, {topic: 2})
+    broker = KafkaBroker(kafka, catalogue.prefix, (topic, 0))
+    broker.require_coordinator()
+    assert broker.committed_offsets([(topic, 0)]) == {(topic, 0): 0}
+    producer = TransactionalProducer(kafka, f"{catalogue.prefix}watchdog")
+    producer.fence()
+    producer.begin()
+    producer.produce_batch(topic, 0, [(b"key", b"value")])
+    # Open, it waits for nobody yet.
+    assert broker.stable_ends([(topic, 0), (topic, 1)]) == {(topic, 0): 0, (topic, 1): 0}
+    producer.commit()
+    # One record and its marker.
+    wait_until(lambda: broker.stable_ends([(topic, 0)]) == {(topic, 0): 2}, "the end of the transaction")
+    assert broker.has_record((topic, 0), 0)
+    assert not broker.has_record((topic, 0), 1)
+    assert broker.stable_ends([(f"{topic}.gone", 0), (topic, 0)]) == {(topic, 0): 2}
+
+
+@pytest.mark.kafka
+def test_nobody_at_the_address_is_a_broker_that_is_away(free_ports: FreePorts) -> None:
+    nobody = KafkaBroker(KafkaOptions(f"127.0.0.1:{free_ports(1)[0]}"), "group", A)
+    with pytest.raises(BrokerUnreachable):
+        nobody.stable_ends([A])
+    with pytest.raises(BrokerUnreachable):
+        nobody.require_coordinator()
