@@ -76,9 +76,8 @@ def own_broker(tmp_path: Path, cache_dir: Path, free_ports: FreePorts) -> Iterat
         yield broker
 
 
-def _seconds_to_resume(system: RunningSystem, broker: LocalBroker) -> float:
+def _seconds_to_resume(system: RunningSystem) -> float:
     """From the broker's first answer until the lookup shows an event that collect is given then, again and again."""
-    wait_until(broker.answers, "the broker's return")
     began_s = time.monotonic()
     name = f"{secrets.token_hex(6)}@canary.example"
     event = {
@@ -124,7 +123,8 @@ def _go_through(
         )
         for outage, seconds in outages:
             outage(broker, seconds)
-            resumed_s = _seconds_to_resume(system, broker)
+            wait_until(broker.answers, "the broker's return")
+            resumed_s = _seconds_to_resume(system)
             with capsys.disabled():
                 print(f"\n{outage.__name__} {seconds:g} s: resumed after {resumed_s:.1f} s", flush=True)  # noqa: T201 - what was measured.
             assert system.process.poll() is None, system.err
@@ -148,3 +148,28 @@ def test_work_goes_on_by_itself_after_long_outages(
 ) -> None:
     outages: list[tuple[Outage, float]] = [(restarted, 0), (killed, 0), (paused, 60), (restarted, 120), (disk_full, 20)]
     _go_through(make_system, own_broker, outages, RESUMED_WITHIN_S, capsys)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(900)
+def test_up_starts_its_own_broker_again_and_goes_on(make_system: SystemMaker, free_ports: FreePorts) -> None:
+    port, controller_port = free_ports(2)
+    settings = DEFAULT_RESTARTS | {
+        "KAFKA_BOOTSTRAP_SERVERS": "",
+        "GOLDENTHREAD_BROKER_PORT": str(port),
+        "GOLDENTHREAD_CONTROLLER_PORT": str(controller_port),
+    }
+    with make_system("own-broker", **settings).start() as system:
+        _seconds_to_resume(system)
+        for _ in range(3):
+            _have_another_broker(system)
+            _seconds_to_resume(system)
+        system.wait_quiet()
+        assert system.process.poll() is None, system.err
+        assert system.stop() == 0
+
+
+def _have_another_broker(system: RunningSystem) -> None:
+    first = system.children()["broker"]
+    system.kill("broker")
+    wait_until(lambda: system.children().get("broker") not in {None, first}, "another broker")
