@@ -32,10 +32,17 @@ def _rows(heading: str) -> list[list[str]]:
 
 @functools.cache
 def _functions(path: str) -> dict[str, str]:
-    """The functions of a test file, each with its decorators as they are written."""
+    """The functions of a test file, each with its marks as they are written: its own, and those of the whole file."""
     tree = ast.parse((ROOT / path).read_text())
+    marks = " ".join(
+        ast.unparse(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+    )
     return {
-        node.name: " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+        node.name: " ".join(
+            [marks, *(ast.unparse(each) for each in node.decorator_list if "param" not in ast.unparse(each))]
+        )
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
