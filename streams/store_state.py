@@ -16,6 +16,8 @@ log = logger(__name__)
 
 #: A topic by its full name, and the number of one of its partitions.
 Partition = tuple[str, int]
+# Clocks of machines that share a disk, one after the other, differ by less.
+_CLOCK_SLACK_MS: Final = 3_600_000
 # Of these nobody knows what they hold; the others hold what their topics hold, or once held.
 _KEPT: Final = frozenset({RebuildReason.DAMAGED, RebuildReason.FOREIGN})
 
@@ -39,8 +41,9 @@ def rebuild_reason(store: Store, topic_ids: Mapping[Partition, str], now_ms: flo
     if any(position.topic_id != topic_ids[place] for place, position in positions.items()):
         return RebuildReason.FOREIGN
     # A deletion that came while the store slept may be gone from the topic after the tombstones' retention.
-    oldest_ms = now_ms - TOMBSTONE_RETENTION_MS / 2
-    if any(position.caught_up_ms < oldest_ms for position in positions.values()):
+    # Nor does one tell how long it slept that was written while the clock was ahead.
+    oldest_ms, newest_ms = now_ms - TOMBSTONE_RETENTION_MS / 2, now_ms + _CLOCK_SLACK_MS
+    if any(not oldest_ms <= position.caught_up_ms <= newest_ms for position in positions.values()):
         return RebuildReason.STALE
     return None
 

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 import structlog
 
 from schemas.errors import RestartNeeded, StateError, StoreHeld, StoreUnusable
-from schemas.topics import Catalogue, Topic
+from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
 from state import store as store_module
 from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
 from state.store_cache import shared_cache
@@ -37,7 +36,7 @@ RESTORE_IN_A_PROCESS = """
 import os, signal, sys, threading
 from pathlib import Path
 from schemas.errors import GoldenthreadError
-from schemas.topics import Catalogue, Topic
+from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
 from state.store import Store
 from state.store_cache import shared_cache
 from streams import bulk
@@ -185,20 +184,31 @@ def test_a_damaged_block_that_is_met_while_running_is_healed_by_the_next_start(
     assert disk.rebuilds(RebuildReason.DAMAGED) == 1
 
 
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "a missing table": lambda path: next(path.glob("*.sst")).unlink(),
-    "a table cut short": lambda path: next(path.glob("*.sst")).write_bytes(b"half"),
-    "a missing manifest": lambda path: next(path.glob("MANIFEST*")).unlink(),
-    "a missing CURRENT": lambda path: (path / "CURRENT").unlink(),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_folder_that_is_not_whole_is_made_anew(disk: _Disk, damage: str) -> None:
+def test_a_folder_that_is_not_whole_is_made_anew(disk: _Disk) -> None:
+    # tests/state/test_store_damage.py has all the ways in which one may not be whole.
     disk.restored()
-    DAMAGES[damage](disk.path)
+    next(disk.path.glob("*.sst")).unlink()
     assert disk.restored() == (_rows(), ROWS)
-    assert disk.rebuilds(RebuildReason.DAMAGED) == 1
+    (disk.path / "CURRENT").unlink()
+    assert disk.restored() == (_rows(), ROWS)
+    assert disk.rebuilds(RebuildReason.DAMAGED) == 2
+    assert sorted(path.name for path in disk.folder.iterdir()) == ["context-0", "context-0.set-aside"]
+
+
+@pytest.mark.parametrize("moved_ms", [-TOMBSTONE_RETENTION_MS // 2 - 1000, 30 * 86_400_000])
+def test_a_store_that_slept_too_long_or_was_written_by_a_clock_that_was_ahead_is_made_anew(
+    disk: _Disk, moved_ms: int
+) -> None:
+    disk.restored()
+    store = disk.store()
+    position = store.position(disk.changelog, 0)
+    assert position is not None
+    moved = StoredPosition(position.topic_id, position.next_offset, position.caught_up_ms + moved_ms)
+    # Its deletion may have come and gone meanwhile.
+    store.write({b"ghost": b"1"}, {(disk.changelog, 0): moved})
+    store.close()
+    assert disk.restored() == (_rows(), ROWS)
+    assert disk.rebuilds(RebuildReason.STALE) == 1
 
 
 def test_an_older_format_is_made_anew_and_nothing_of_it_is_kept(disk: _Disk) -> None:
