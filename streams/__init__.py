@@ -8,7 +8,7 @@ what events mean: it moves records, and gives them to engines. Imports `state` a
 Read in this order: `kafka` with `kafka_security` (how every client is made, and logs in), `transport` (batches through
 Faust), `tolerant_records` (header names that are no UTF-8), `assignment` (who gets which partitions), `checkpoint` with
 `checkpoint_options` and `transaction` (the commit, step by step), `restore` and `position` (where a partition goes on),
-`partition` (a stateful partition from assignment to revocation), `retrying_engine` (a record that an engine can't bear),
+`partition` (a stateful partition from assignment to revocation), `retrying_engine` (a record that no engine can bear),
 `stage` and `stateless` (what an agent does with its partitions), `application` (the Faust app), `bulk` and `follower`
 (the bulk reader, and followers), `producer`, `topics` and `rights` (what a broker has, and what it refuses),
 `freshness`, `dead`, `broker/`, `metrics` with `store_metrics`, `logs`.
