@@ -130,8 +130,16 @@ class LoneWorker:
     def work_off(self) -> None:
         """Start it, let it do all there is to do, and stop it."""
         self.start()
-        wait_until(lambda: self._process is None or self._process.poll() is not None or self.is_quiet(), "quiet")
+        wait_until(lambda: self.has_ended() or (self.has_opened() and self.is_quiet()), "quiet")
         self.stop()
+
+    def has_ended(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def has_opened(self) -> bool:
+        """Whether it has all partitions of both stateful stages."""
+        return self.log_file.read_text().count('"partition restored"') == self.catalogue.partitions + 1
 
     def delete(self, *topics: str) -> None:
         """Delete topics, and wait until they are gone."""
