@@ -133,7 +133,7 @@ class Gap:
             "is gone, the changelog was made again or emptied",
             Cause.STATE_BEHIND: f"{changelog} knows {self.where} to offset {stored}, the group committed a later one: "
             "the changelog lost its tail",
-            Cause.PARTITIONS: f"the state of {self.where} was made with another number of partitions than "
+            Cause.PARTITIONS: f"the state of {self.where} was made with {self._made_with} partitions, now there are "
             f"{self.log.partitions}",
             Cause.UNFINISHED: f"{self.where}: a gap was accepted, but the group's offset was not committed any more",
         }[self.cause]
@@ -156,6 +156,11 @@ class Gap:
         if self.cause is Cause.STATE_BEHIND:
             return text + ", where the changelog ends; consumers may see outputs again"
         return text + f", in era {self.era}; what is read twice is recognised and not counted again"
+
+    @property
+    def _made_with(self) -> int:
+        position = None if self.changelog is None else self.changelog.position
+        return self.log.partitions if position is None else position.partitions
 
     def _since(self) -> str:
         times = []

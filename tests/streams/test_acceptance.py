@@ -3,6 +3,7 @@
 Method: a real broker with topics of its own, positions written as a checkpoint writes them, a fault at each point.
 """
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,7 @@ def test_an_acceptance_cut_short_anywhere_is_ended_by_the_next_call(
 
         found = find_gaps(kafka, options.application, catalogue, options.stages)
         assert [(gap.cause, gap.where) for gap in found] == [(Cause.MADE_AGAIN, f"{routed}/0")]
-        cut = AcceptanceOptions(
-            *(getattr(options, name) for name in options.__dataclass_fields__ if name != "fault"), fault
-        )
+        cut = dataclasses.replace(options, fault=fault)
         with pytest.raises(RestartNeeded):
             accept(cut, Plan(tuple(found), replays=True), "a test")
         assert not options.scratch.exists()

@@ -158,7 +158,7 @@ def test_copies_are_held_to_what_keeps_data_safe(
 
 def test_offsets_that_are_missing_are_a_problem(examine: Examine, world: World) -> None:
     world.make()
-    assert "no committed offset" in only(examine(check_group, **world.settings), Status.PROBLEM).found
+    assert "the group's offset is gone" in only(examine(check_group, **world.settings), Status.PROBLEM).found
     record_new_partitions(world.kafka, world.group, world.catalogue.read_by_workers())
     only(examine(check_group, **world.settings), Status.OK)
     only(examine(check_lag, **world.settings), Status.OK)
