@@ -9,9 +9,10 @@ Read in this order: `kafka` with `kafka_security` (how every client is made, and
 Faust), `tolerant_records` (header names that are no UTF-8), `assignment` (who gets which partitions), `checkpoint` with
 `checkpoint_options` and `transaction` (the commit, step by step), `restore` and `position` (where a partition goes on),
 `partition` (a stateful partition from assignment to revocation), `retrying_engine` (a record that no engine can bear),
-`stage` and `stateless` (what an agent does with its partitions), `application` (the Faust app), `bulk` and `follower`
-(the bulk reader, and followers), `producer`, `topics` and `rights` (what a broker has, and what it refuses),
-`freshness`, `dead`, `broker/`, `metrics` with `store_metrics`, `logs`.
+`stage` and `stateless` (what an agent does with its partitions), `application` (the Faust app), `standstill` and
+`watchdog` (who ends a worker that does nothing), `group_coordinator` (what a coordinator says of a whole group),
+`bulk` and `follower` (the bulk reader, and followers), `producer`, `topics` and `rights` (what a broker has, and what
+it refuses), `freshness`, `dead`, `broker/`, `metrics` with `store_metrics`, `logs`.
 
 Of a schema registry: `registry_client` (its HTTP API), `registry` (ids and schemas), `wire` (records out), `wire_input`
 and `wire_reader` (records in, for workers and for our own readers), `fake_registry` (one in memory). For diagnoses:

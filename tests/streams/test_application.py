@@ -1,6 +1,7 @@
 """Goal: partitions move between workers and nothing is lost or doubled. Method: real broker, real worker processes."""
 
 import asyncio
+import inspect
 import signal
 import subprocess
 import sys
@@ -13,7 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from confluent_kafka import Producer
+from faust.transport.consumer import ThreadDelegateConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from schemas.errors import EXIT_RESTART
@@ -240,6 +245,16 @@ def test_a_broker_that_is_away_ends_the_worker_with_a_reason(
         process.kill()
         process.wait()
     assert "ended by" in workers.log("first")
+
+
+def test_faust_and_aiokafka_name_what_keeps_a_member_in_its_group_as_we_do() -> None:
+    """By other names a worker would seem to be no member, and its watchdog would end it."""
+    assert "self._thread" in inspect.getsource(ThreadDelegateConsumer)
+    assert "self._consumer" in inspect.getsource(AIOKafkaConsumerThread)
+    assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer)
+    coordinator = inspect.getsource(GroupCoordinator)
+    assert "self._coordination_task = create_task(" in coordinator
+    assert "self._heartbeat_task = create_task(" in coordinator
 
 
 async def test_batches_wait_until_the_stages_know_the_assignment() -> None:
