@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 #: From the broker's first answer until an event that is sent then is looked up; asked for where nothing else runs.
 RESUMED_WITHIN_S: Final = 30.0
 HEAP_MB: Final = 256
-EVENTS_PER_SECOND: Final = 40.0
+EVENTS_PER_SECOND: Final = 20.0
 #: As up has them by default: an outage, however long, must not use them up.
 DEFAULT_RESTARTS: Final = {"GOLDENTHREAD_RESTARTS_MAX": "15", "GOLDENTHREAD_RESTART_WINDOW_S": "120"}
 
@@ -111,7 +111,7 @@ def _go_through(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Each outage under load, one after the other; then everything has to be exact."""
-    length_s = sum(seconds + 25 for _, seconds in outages)
+    length_s = sum(seconds + 20 for _, seconds in outages)
     events = int(EVENTS_PER_SECOND * length_s)
     seed = random.SystemRandom().randrange(1_000_000)
     stream = list(generate(Plan(customers=100, events=events, seed=seed, events_per_second=events / (40 * 86_400))))
@@ -134,7 +134,7 @@ def _go_through(
         assert system.stop() == 0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_work_goes_on_by_itself_after_short_outages(
     make_system: SystemMaker, own_broker: LocalBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
