@@ -79,6 +79,15 @@ def _feed_until_dead(installation: Installation, worker: WorkerProcess, seconds_
     return True
 
 
+def _work_a_while(installation: Installation, disk: str) -> None:
+    """Have something in every partition that a restore can meet."""
+    worker = installation.workers.start(disk)
+    for _ in range(20):
+        installation.stream.send()
+    installation.judge.wait_until_done()
+    assert installation.workers.stop(worker) == 0
+
+
 def _finish(installation: Installation, disk: str) -> None:
     workers, stream, judge = installation
     stream.send_unreadable()
@@ -109,6 +118,7 @@ def test_killed_at_the_first_and_later_passes_of_every_point_all_is_exact(
 ) -> None:
     deaths = [Death(stage, point, passes) for stage, point in PLACES for passes in (1, 2, 5)]
     random.Random(1).shuffle(deaths)
+    _work_a_while(installation, "disk")
     for number, death in enumerate(deaths):
         opening = death.point.startswith("open_")
         if opening and death.passes > (1 if death.stage == "identity" else 2):
@@ -141,7 +151,10 @@ def test_a_commit_and_a_handler_that_block_for_longer_than_a_session_cost_no_pla
 @pytest.mark.timeout(3600)
 def test_killed_beside_a_second_worker_all_is_exact(installation: Installation) -> None:
     workers = installation.workers
+    _work_a_while(installation, "first")
     for stage, point in PLACES:
+        if point == FaultPoint.OPEN_DURING_RESTORE:
+            workers.wipe("first")
         first = workers.start("first", Death(stage, point).plan)
         second = workers.start("second", index=1)
         if not _feed_until_dead(installation, first, BESIDE_SECONDS_MAX):
