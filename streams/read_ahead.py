@@ -183,7 +183,8 @@ class Taking:
             return UNBOUNDED
         held = allowance.held.get(tp)
         if held is None:
-            return UNBOUNDED
+            # Faust may fetch again before it has told us of an assignment.
+            return 0
         paced = self._paced.setdefault(
             allowance, UNBOUNDED if allowance.pace is None else allowance.pace.room_records()
         )
