@@ -58,6 +58,10 @@ class RecordProducer(Protocol):
     def outstanding_bytes(self) -> int:
         """Bytes of the records that are neither acknowledged nor refused yet."""
 
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the oldest of what `send_all` handed over waits for its answer; 0 when nothing does."""
+
     def produce(self, record: Record) -> None:
         """Hand one record over; `flush` tells what became of it.
 
@@ -155,8 +159,8 @@ class DeliveringProducer:
             | {"delivery.timeout.ms": delivery_timeout_ms, "error_cb": self._on_error}
         )
         self._unflushed = _Delivery()
-        # What `send_all` handed over and has no answer yet, waited for or not.
-        self._sent: set[_Delivery] = set()
+        # What `send_all` handed over and has no answer yet, waited for or not, and since when; the oldest first.
+        self._sent: dict[_Delivery, float] = {}
         self._sent_bytes = 0
         self._collecting: asyncio.Task[None] | None = None
 
@@ -164,6 +168,12 @@ class DeliveringProducer:
     def outstanding_bytes(self) -> int:
         """Bytes of the records that are neither acknowledged nor refused yet, as far as they were collected."""
         return self._sent_bytes + (self._unflushed.size_bytes if self._unflushed.waiting else 0)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the oldest of what `send_all` handed over waits, as far as answers were collected."""
+        since = next(iter(self._sent.values()), None)
+        return 0.0 if since is None else time.monotonic() - since
 
     def produce(self, record: Record) -> None:
         """Hand one record over; waits while the queue is full. See `RecordProducer.produce`."""
@@ -228,7 +238,7 @@ class DeliveringProducer:
             await self._hand_over(records, delivery)
         finally:
             delivery.release()
-            self._sent.add(delivery)
+            self._sent[delivery] = time.monotonic()
             self._sent_bytes += delivery.size_bytes - wanted_bytes
             if self._collecting is None or self._collecting.done():
                 self._collecting = loop.create_task(self._collect())
@@ -269,7 +279,7 @@ class DeliveringProducer:
         while self._sent:
             self._producer.poll(0)
             for delivery in [delivery for delivery in self._sent if not delivery.waiting]:
-                self._sent.discard(delivery)
+                del self._sent[delivery]
                 self._sent_bytes -= delivery.size_bytes
             await asyncio.sleep(COLLECT_INTERVAL_SECONDS)
 

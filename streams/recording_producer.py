@@ -21,6 +21,7 @@ class RecordingProducer:
         self.open = asyncio.Event()
         self.open.set()
         self.outstanding_bytes = 0
+        self.waiting_seconds = 0.0
         self.closed = False
         self._unflushed: list[Record] = []
 

@@ -30,6 +30,9 @@ from streams.metrics import Metrics
 from streams.producer import RecordProducer
 
 STAGE: Final = "collect"
+# Once something has waited so long for the broker, whoever comes is told at once, and need not wait in vain, too. What
+# waits is answered or given up within a few seconds more; then the next request finds out how things are.
+STALLED_SECONDS: Final = 5.0
 # Outcomes of events in metrics, besides the codes of refused ones and of those set aside.
 ACCEPTED: Final = "accepted"
 NOT_DELIVERED: Final = "not_acknowledged"
@@ -91,6 +94,12 @@ class Delivery:
         Raises:
             ProblemError: 503, there is no room for it.
         """
+        if self._producer.waiting_seconds > STALLED_SECONDS:
+            raise ProblemError(
+                OVERLOADED,
+                "The broker does not answer at the moment; nothing of this request was taken.",
+                headers=retry_after(OVERLOADED_RETRY_SECONDS),
+            )
         on_its_way_bytes = self._producer.outstanding_bytes + self._judged_bytes
         # What is alone has room, or a body past the bound would never get any.
         if on_its_way_bytes and on_its_way_bytes + size_bytes > self._in_flight_bytes_max:

@@ -138,7 +138,9 @@ async def test_request_that_is_given_up_stays_outstanding_until_the_broker_answe
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert producer.outstanding_bytes > 500
+    assert producer.waiting_seconds > 0
     await until(lambda: not producer.outstanding_bytes)
+    assert producer.waiting_seconds == 0
 
 
 async def test_no_answer_at_all_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:

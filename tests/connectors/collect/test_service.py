@@ -8,6 +8,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from connectors.collect.cloud_events_http import binary_attributes
+from connectors.collect.delivery import STALLED_SECONDS
 from schemas.errors import DeadCode, EventError
 from schemas.event import parse_structured
 from schemas.topics import partition_of
@@ -315,6 +316,17 @@ async def test_what_is_still_being_judged_takes_room_too_and_gives_it_back() -> 
         # Whatever became of a request, its room is free again.
         assert (await collect.post(b"{no json")).status == 400
         assert (await collect.client.post("/v1/batch", data=batch, headers=json)).status == 200
+
+
+async def test_while_the_broker_does_not_answer_others_are_told_at_once() -> None:
+    async with running() as collect:
+        collect.producer.waiting_seconds = STALLED_SECONDS + 1
+        response = await collect.post(event())
+        problem = await assert_problem(response, 503, "overloaded")
+        assert "does not answer" in problem["detail"]
+        assert response.headers["Retry-After"] == "2"
+        collect.producer.waiting_seconds = 0.0
+        assert (await collect.post(event())).status == 202
 
 
 async def test_a_body_past_the_bound_has_room_when_it_is_alone() -> None:
