@@ -72,8 +72,8 @@ def test_a_thread_that_hangs_does_not_keep_a_process_that_was_told_to_stop() -> 
 
 
 def test_an_event_loop_that_is_blocked_does_not_keep_a_process_that_was_told_to_stop() -> None:
-    body = 'from goldenthread.processes import running; running.STOP_TIMEOUT_SECONDS = 1.0; print("ready", flush=True); '
-    process = _start(body + "time.sleep(600)")
+    shorter = "from goldenthread.processes import running; running.STOP_TIMEOUT_SECONDS = 1.0"
+    process = _start(f'{shorter}; print("ready", flush=True); time.sleep(600)')
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     began_s = time.monotonic()
