@@ -14,6 +14,9 @@ Faust), `tolerant_records` (header names that are no UTF-8), `assignment` (who g
 `bulk` and `follower` (the bulk reader, and followers), `producer`, `topics` and `rights` (what a broker has, and what
 it refuses), `freshness`, `dead`, `broker/`, `metrics` with `store_metrics`, `logs`.
 
+Of gaps: `group` (committed offsets), `gaps` (what is gone, judged and said), `gap_search` (found), `acceptance` with
+`announcing` (how an operator goes on).
+
 Of a schema registry: `registry_client` (its HTTP API), `registry` (ids and schemas), `wire` (records out), `wire_input`
 and `wire_reader` (records in, for workers and for our own readers), `fake_registry` (one in memory). For diagnoses:
 `broker_features`. Of stores on disk: `store_state` (whether one can be gone on with), `restore_progress`,
