@@ -129,8 +129,8 @@ class OverloadReport:
 def overload(plan: Plan, tell: Callable[[str], None] | None = None) -> OverloadReport:
     """Run one overload against a system of its own.
 
-    1. Warm up, without a throttle. 2. Throttle, and flood. 3. Lift the throttle, and wait until all is folded.
-    4. Read what came out.
+    1. Throttle, and warm up with as much as the worker takes. 2. Flood. 3. Lift the throttle by a restart, and wait
+    until all is folded. 4. Read what came out.
 
     Raises:
         RestartNeeded: a process ended, or the worker stands still.
@@ -143,12 +143,11 @@ def overload(plan: Plan, tell: Callable[[str], None] | None = None) -> OverloadR
     ):
         run = _Run(report, system, feed, tell)
         # Step 1.
+        run.start_worker(throttle=plan.throttle_per_second)
         if plan.warm_events:
-            run.start_worker(throttle=0)
-            run.send_at(run.take(plan.warm_events), 0)
+            run.send_at(run.take(plan.warm_events), plan.throttle_per_second)
             run.wait_folded("warm-up")
         # Step 2.
-        run.start_worker(throttle=plan.throttle_per_second)
         events = run.take(int(plan.flood_per_second * plan.flood_seconds))
         flood = threading.Thread(target=run.send_at, args=(events, plan.flood_per_second), daemon=True)
         flood.start()
