@@ -170,7 +170,6 @@ class Watchdog:
             self._empty.clear()
         try:
             reason = self._judge(sight, passed_s) if sight.is_member else self._judge_membership(passed_s)
-            self._tell_broker(is_away=False)
         except BrokerUnreachable as error:
             self._tell_broker(is_away=True, reason=str(error))
             self._apart_s = 0.0
@@ -183,6 +182,7 @@ class Watchdog:
         """Whether a worker without a place in the group should have had one long ago."""
         self._standstill.start_anew()
         self._broker.require_coordinator()
+        self._tell_broker(is_away=False)
         self._apart_s += passed_s
         if self._apart_s < self._options.membership_timeout_s:
             return None
@@ -193,6 +193,8 @@ class Watchdog:
         # Step 2.
         unmoved = self._standstill.unmoved(sight.steps, sight.positions)
         ends = self._broker.stable_ends(unmoved) if unmoved else {}
+        if unmoved:
+            self._tell_broker(is_away=False)
         positions = self._known_positions(sight, unmoved)
         waiting = [
             place

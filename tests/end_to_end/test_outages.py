@@ -76,14 +76,17 @@ def own_broker(tmp_path: Path, cache_dir: Path, free_ports: FreePorts) -> Iterat
         yield broker
 
 
-def _seconds_to_resume(system: RunningSystem) -> float:
-    """From the broker's first answer until the lookup shows an event that collect is given then, again and again."""
-    began_s = time.monotonic()
+def _canary() -> dict[str, object]:
     name = f"{secrets.token_hex(6)}@canary.example"
-    event = {
+    return {
         "specversion": "1.0", "id": name, "source": "canaries", "type": "page.viewed", "channel": "web",
         "time": "2026-01-05T10:00:00Z", "data": {"identifiers": {"email": name}},
     }  # fmt: skip
+
+
+def _seconds_to_resume(system: RunningSystem, event: dict[str, object]) -> float:
+    """Until the lookup shows an event that collect is given now, again and again."""
+    began_s = time.monotonic()
 
     def accepted() -> bool:
         try:
@@ -94,7 +97,7 @@ def _seconds_to_resume(system: RunningSystem) -> float:
 
     def shown() -> bool:
         try:
-            return system.lookup(("email", name)).status == 200
+            return system.lookup(("email", str(event["id"]))).status == 200
         except OSError:
             return False
 
@@ -121,16 +124,18 @@ def _go_through(
         players = stack.enter_context(
             Players(system, stream, random.Random(seed), events_per_second=EVENTS_PER_SECOND, give_up_s=length_s + 120)
         )
+        canaries: list[dict[str, object]] = []
         for outage, seconds in outages:
             outage(broker, seconds)
             wait_until(broker.answers, "the broker's return")
-            resumed_s = _seconds_to_resume(system)
+            canaries.append(_canary())
+            resumed_s = _seconds_to_resume(system, canaries[-1])
             with capsys.disabled():
                 print(f"\n{outage.__name__} {seconds:g} s: resumed after {resumed_s:.1f} s", flush=True)  # noqa: T201 - what was measured.
             assert system.process.poll() is None, system.err
             assert resumed_s < resumed_within_s, outage.__name__
         assert players.finish() == len(stream)
-        assert_exact(system, stream)
+        assert_exact(system, stream, canaries)
         assert system.stop() == 0
 
 
@@ -160,10 +165,10 @@ def test_up_starts_its_own_broker_again_and_goes_on(make_system: SystemMaker, fr
         "GOLDENTHREAD_CONTROLLER_PORT": str(controller_port),
     }
     with make_system("own-broker", **settings).start() as system:
-        _seconds_to_resume(system)
+        _seconds_to_resume(system, _canary())
         for _ in range(3):
             _have_another_broker(system)
-            _seconds_to_resume(system)
+            _seconds_to_resume(system, _canary())
         system.wait_quiet()
         assert system.process.poll() is None, system.err
         assert system.stop() == 0
