@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,14 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.clock import ManualClock, SystemClock
 from schemas.errors import BrokerUnreachable
+from schemas.topics import Catalogue, Topic
+from streams.broker.local_broker import LocalBroker
+from streams.broker.options import BrokerOptions
 from streams.freshness import Freshness, FreshnessOptions, Lag
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
+from streams.topics import create_topics, record_new_partitions
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2
@@ -319,3 +325,29 @@ def test_it_never_says_0_while_a_record_is_on_its_way(
         carrier.join()
     assert zeros == 30
     assert looks > zeros, "it was looked while records were on their way"
+
+
+@pytest.mark.drill
+def test_once_a_killed_broker_is_back_it_can_be_probed_again(
+    tmp_path: Path, cache_dir: Path, free_ports: Callable[[int], list[int]]
+) -> None:
+    port, controller_port = free_ports(2)
+    options = BrokerOptions(data_dir=tmp_path, cache_dir=cache_dir, port=port, controller_port=controller_port)
+    with LocalBroker(options) as broker:
+        kafka, catalogue = KafkaOptions(broker.bootstrap_servers), Catalogue("t.", 2, ("web",))
+        create_topics(kafka, catalogue)
+        record_new_partitions(kafka, "g", catalogue.read_by_workers())
+        freshness = Freshness(
+            FreshnessOptions(kafka, "g", catalogue.read_by_workers(), {catalogue.name(Topic.CONTEXT): 2}),
+            applied=lambda _topic, _partition: None,
+            followed=lambda _topic, _partition: 0,
+            metrics=Metrics("test", "1"),
+        )
+        wait_until(lambda: freshness._lag_by_pass() == Lag(0.0), "a first pass")
+        for _ in range(2):
+            broker.kill()
+            assert freshness._lag_by_pass() != Lag(0.0)
+            broker.start()
+            # Only a new client asks again who leads; the former one would be refused for minutes.
+            wait_until(lambda: freshness._lag_by_pass() == Lag(0.0), "a pass after the broker's return", 40)
+        freshness._close_clients()
