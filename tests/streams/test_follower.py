@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from agents.known_evidence import project_evidence
 from schemas.clock import Clock, ManualClock, SystemClock
-from schemas.errors import StateError
+from schemas.errors import BrokerUnreachable, StateError
 from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic, partition_of
 from state.engine import Rows
 from state.store import Store, StoredPosition
@@ -245,19 +245,22 @@ def test_a_topic_that_is_made_again_under_a_follower_gives_a_copy_of_the_new_one
 ) -> None:
     monkeypatch.setattr(follower_module, "IDLE_WRITE_SECONDS", 0.2)
     monkeypatch.setattr(follower_module, "RETRY_SECONDS", 0.1)
-    filled = threading.Event()
+    making = threading.Event()
     send(kafka, topic, [(b"a", b"1"), (b"b", b"1")])
-    former = topic_ids(kafka, [topic])
 
     def ids(*arguments: Any) -> dict[str, str]:
-        return topic_ids(*arguments) if filled.is_set() else former
+        # It looks again when the new log is the longer one: who is connected would read on where he was. (While the new
+        # topic is empty, the copy would be kept.)
+        if making.is_set():
+            raise BrokerUnreachable("not now")
+        return topic_ids(*arguments)
 
-    # It looks again when the new log is the longer one: who is connected would read on where he was.
     monkeypatch.setattr(follower_module, "topic_ids", ids)
     with following() as copy:
+        making.set()
         _make_again(kafka, catalogue, topic)
         send(kafka, topic, [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")])
-        filled.set()
+        making.clear()
         wait_until(lambda: copy.follower.ready and copy.rows == {b"x": b"1", b"y": b"1", b"z": b"1"}, deadline_s=60)
 
 
