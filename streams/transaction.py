@@ -34,6 +34,7 @@ class TransactionalProducer:
         self._id = transactional_id
         self._producer = Producer(kafka.transactional_producer(transactional_id))
         self._failure: str | None = None
+        self._fenced = False
         # Records of the running transaction that have no acknowledgement yet.
         self._unacknowledged = 0
         #: The greatest acknowledged offset of each topic and partition in the running transaction.
@@ -106,6 +107,8 @@ class TransactionalProducer:
                 self._producer.flush(left_s)
         if self._unacknowledged:
             self._abort()
+            if self._fenced:
+                raise self._outdone("flush")
             reason = self._failure or f"{self._unacknowledged} records have no answer in {FLUSH_TIMEOUT_SECONDS:.0f} s"
             raise DeliveryFailed(f"{self._id}: {reason}")
 
@@ -135,6 +138,7 @@ class TransactionalProducer:
     def _delivered(self, error: KafkaError | None, message: Any) -> None:
         if error is not None:
             self._failure = self._failure or f"{message.topic()}/{message.partition()}: {error.str()}"
+            self._fenced |= error.code() in _FENCED
             return
         self._unacknowledged -= 1
         partition = (message.topic(), message.partition())
@@ -170,15 +174,21 @@ class TransactionalProducer:
             raise self._translated(error, what) from error
         except SystemError as error:
             # A fatal error is raised while delivery reports are served, which then complain that it stands there.
-            if isinstance(error.__cause__, KafkaException):
-                raise self._translated(error.__cause__, what) from error
-            raise
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, KafkaException):
+                cause = cause.__cause__ or cause.__context__
+            if cause is None:
+                raise
+            raise self._translated(cause, what) from error
 
     def _translated(self, error: KafkaException, what: str) -> GoldenthreadError:
         cause = error.args[0]
         if cause.code() in _FENCED:
-            # The broker fences by one and the same error who was too slow and who has a successor.
-            seconds = TRANSACTION_TIMEOUT_MS // 1000
-            return Fenced(f"{what}: another worker has {self._id} now, or the transaction outlasted its {seconds} s")
+            return self._outdone(what)
         require_rights(cause, f"{what} ({self._id})")
         return DeliveryFailed(f"{what} ({self._id}): {self._failure or cause.str()}")
+
+    def _outdone(self, what: str) -> Fenced:
+        """The broker fences by one and the same error who was too slow and who has a successor."""
+        seconds = TRANSACTION_TIMEOUT_MS // 1000
+        return Fenced(f"{what}: another worker has {self._id} now, or the transaction outlasted its {seconds} s")
