@@ -7,7 +7,7 @@ import random
 import resource
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -15,17 +15,20 @@ from typing import Final
 import pytest
 
 from bench.generator import Plan, generate
+from schemas.identifiers import Identifier
+from schemas.keys import Keyring
+from schemas.topics import DEFAULT_PARTITIONS, partition_of
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
 from tests.end_to_end.test_exactness import Players, assert_exact
-from tests.running_system import RunningSystem
+from tests.running_system import SECRET, RunningSystem
 from tests.waiting import SYSTEM_DEADLINE_S, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 
-#: From the broker's first answer until an event that is sent then is looked up; asked for where nothing else runs.
+#: From the broker's first answer until events that are sent then are looked up; asked for where nothing else runs.
 RESUMED_WITHIN_S: Final = 30.0
 HEAP_MB: Final = 256
 EVENTS_PER_SECOND: Final = 20.0
@@ -76,33 +79,42 @@ def own_broker(tmp_path: Path, cache_dir: Path, free_ports: FreePorts) -> Iterat
         yield broker
 
 
-def _canary() -> dict[str, object]:
-    name = f"{secrets.token_hex(6)}@canary.example"
-    return {
-        "specversion": "1.0", "id": name, "source": "canaries", "type": "page.viewed", "channel": "web",
-        "time": "2026-01-05T10:00:00Z", "data": {"identifiers": {"email": name}},
-    }  # fmt: skip
+def canaries() -> list[dict[str, object]]:
+    """An event for each partition of contexts: one that stands still while the others go on is not overlooked."""
+    found: dict[int, str] = {}
+    ring = Keyring(SECRET.encode())
+    while len(found) < DEFAULT_PARTITIONS:
+        email = f"{secrets.token_hex(6)}@canary.example"
+        key = ring.fragment_id(Identifier("email", email)).encode()
+        found.setdefault(partition_of(key, DEFAULT_PARTITIONS), email)
+    return [
+        {
+            "specversion": "1.0", "id": email, "source": "canaries", "type": "page.viewed", "channel": "web",
+            "time": "2026-01-05T10:00:00Z", "data": {"identifiers": {"email": email}},
+        }
+        for email in found.values()
+    ]  # fmt: skip
 
 
-def _seconds_to_resume(system: RunningSystem, event: dict[str, object]) -> float:
-    """Until the lookup shows an event that collect is given now, again and again."""
+def seconds_to_resume(system: RunningSystem, events: Sequence[dict[str, object]]) -> float:
+    """Until the lookup shows all events that collect is given now, again and again."""
     began_s = time.monotonic()
 
     def accepted() -> bool:
         try:
-            system.send(event)
+            system.send(*events)
         except (AssertionError, OSError):
             return False
         return True
 
     def shown() -> bool:
         try:
-            return system.lookup(("email", str(event["id"]))).status == 200
+            return all(system.lookup(("email", str(event["id"]))).status == 200 for event in events)
         except OSError:
             return False
 
-    wait_until(accepted, "an accepted event", SYSTEM_DEADLINE_S)
-    wait_until(shown, "its context", SYSTEM_DEADLINE_S)
+    wait_until(accepted, "accepted events", SYSTEM_DEADLINE_S)
+    wait_until(shown, "their contexts", SYSTEM_DEADLINE_S)
     return time.monotonic() - began_s
 
 
@@ -124,18 +136,19 @@ def _go_through(
         players = stack.enter_context(
             Players(system, stream, random.Random(seed), events_per_second=EVENTS_PER_SECOND, give_up_s=length_s + 120)
         )
-        canaries: list[dict[str, object]] = []
+        besides: list[dict[str, object]] = []
         for outage, seconds in outages:
             outage(broker, seconds)
             wait_until(broker.answers, "the broker's return")
-            canaries.append(_canary())
-            resumed_s = _seconds_to_resume(system, canaries[-1])
+            sent = canaries()
+            besides += sent
+            resumed_s = seconds_to_resume(system, sent)
             with capsys.disabled():
                 print(f"\n{outage.__name__} {seconds:g} s: resumed after {resumed_s:.1f} s", flush=True)  # noqa: T201 - what was measured.
             assert system.process.poll() is None, system.err
             assert resumed_s < resumed_within_s, outage.__name__
         assert players.finish() == len(stream)
-        assert_exact(system, stream, canaries)
+        assert_exact(system, stream, besides)
         assert system.stop() == 0
 
 
@@ -165,10 +178,10 @@ def test_up_starts_its_own_broker_again_and_goes_on(make_system: SystemMaker, fr
         "GOLDENTHREAD_CONTROLLER_PORT": str(controller_port),
     }
     with make_system("own-broker", **settings).start() as system:
-        _seconds_to_resume(system, _canary())
+        seconds_to_resume(system, canaries())
         for _ in range(3):
             _have_another_broker(system)
-            _seconds_to_resume(system, _canary())
+            seconds_to_resume(system, canaries())
         system.wait_quiet()
         assert system.process.poll() is None, system.err
         assert system.stop() == 0
