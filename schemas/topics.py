@@ -36,6 +36,9 @@ TOMBSTONE_RETENTION_MS: Final = 7 * 86_400_000
 # The reserved row of each changelog partition: it sorts before every other key and no identifier gives it.
 POSITION_KEY: Final = b"\x00position"
 
+#: A topic by its full name, and the number of one of its partitions.
+Partition = tuple[str, int]
+
 
 class Topic(StrEnum):
     """Names of the topics without their prefix; raw topics are `raw.<channel>`."""

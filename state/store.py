@@ -28,6 +28,7 @@ from rocksdict import (
 )
 
 from schemas.errors import GoldenthreadError, StateError, StoreFailed, StoreUnusable
+from schemas.topics import Partition
 from state.store_cache import StoreCache, shared_cache
 from state.store_folder import RebuildReason, failure_of, mark_damaged, remove, require_whole
 from state.store_statistics import StoreStatistics
@@ -195,7 +196,7 @@ class Store:
                 return
             yield key, value
 
-    def positions(self) -> dict[tuple[str, int], StoredPosition]:
+    def positions(self) -> dict[Partition, StoredPosition]:
         """How far the store is in each partition that it ever read."""
         found = {}
         for key, value in self.scan(_POSITION_PREFIX):
@@ -211,7 +212,7 @@ class Store:
     def write(
         self,
         changes: Mapping[bytes, bytes | None],
-        positions: Mapping[tuple[str, int], StoredPosition | None],
+        positions: Mapping[Partition, StoredPosition | None],
     ) -> None:
         """Commit rows and positions (None deletes), all or nothing."""
         self.require_sound()

@@ -22,13 +22,13 @@ from schemas.rows import (
     accepted_raw_gap_key,
     encode_row,
 )
-from schemas.topics import POSITION_KEY, Catalogue
+from schemas.topics import POSITION_KEY, Catalogue, Partition
 from streams.announcing import STATE_LOST, AnnouncingOptions, Eras, announce
 from streams.bulk import Record, partition_range, read_to_end
 from streams.checkpoint_options import transactional_id
 from streams.faults import FaultHook, no_fault
 from streams.gaps import TELLING, Gap, StageTopics
-from streams.group import GroupOffset, Place, commit_offsets, members
+from streams.group import GroupOffset, commit_offsets, members
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.topics import topic_ids
@@ -173,7 +173,7 @@ def _fence(options: AcceptanceOptions) -> TransactionalProducer:
     return producer
 
 
-def _raw_offsets(options: AcceptanceOptions, plan: Plan) -> dict[Place, GroupOffset]:
+def _raw_offsets(options: AcceptanceOptions, plan: Plan) -> dict[Partition, GroupOffset]:
     offsets = {
         (gap.topic, gap.partition): GroupOffset(gap.goes_on, gap.log.topic_id)
         for gap in plan.gaps
@@ -221,7 +221,7 @@ def accepted_gaps(options: AcceptanceOptions) -> list[AcceptedGap]:
     for stage in options.stages:
         for number in range(options.catalogue.partitions_of(stage.changelog.removeprefix(options.catalogue.prefix))):
 
-            def read(records: list[Record], place: Place = (stage.changelog, number)) -> None:
+            def read(records: list[Record], place: Partition = (stage.changelog, number)) -> None:
                 for record in records:
                     if (
                         record.key is not None

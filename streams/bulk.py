@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import BrokerUnreachable, PositionLost, RestartNeeded, StateError
+from schemas.topics import Partition
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.rights import require_rights
@@ -60,7 +61,7 @@ class Chunk(NamedTuple):
     """What one read gave: records, and the partitions whose end was seen, each with the offset that comes next."""
 
     records: list[Record]
-    ends: dict[tuple[str, int], int]
+    ends: dict[Partition, int]
 
 
 def record_of(message: Message, with_headers: bool = False) -> Record:
@@ -83,7 +84,7 @@ class BulkReader:
     def __init__(
         self,
         kafka: KafkaOptions,
-        positions: Mapping[tuple[str, int], int],
+        positions: Mapping[Partition, int],
         *,
         with_headers: bool = False,
     ) -> None:
@@ -119,7 +120,7 @@ class BulkReader:
         RestartNeeded: another error that does not pass by itself.
         """
         records: list[Record] = []
-        ends: dict[tuple[str, int], int] = {}
+        ends: dict[Partition, int] = {}
         # `consume` waits until its time is over unless it gets all that it asks for; so it is asked for what is there.
         first = self._consumer.poll(timeout_s)
         rest = [] if first is None else self._consumer.consume(num_messages=RECORDS_PER_READ_MAX - 1, timeout=0)

@@ -8,14 +8,15 @@ import threading
 import time
 from typing import Final
 
-from schemas.errors import RestartNeeded, StateError
+from schemas.errors import StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
 from state.store import Store
-from streams.bulk import BulkReader, partition_range
+from streams.bulk import partition_range
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
+from streams.idle_ends import idle_ends
 from streams.logs import logger
 from streams.position import require_position
 from streams.restore import Restore
@@ -24,9 +25,6 @@ from streams.transaction import TransactionalProducer
 
 log = logger(__name__)
 
-# A look at the end of an idle partition takes milliseconds; without an answer by then the next look does it.
-IDLE_LOOK_SECONDS: Final = 5.0
-_IDLE_POLL_SECONDS: Final = 0.5
 _POSITIONS: Final = RowDecoder(PositionRow)
 
 
@@ -151,29 +149,12 @@ class Checkpoint:
                 self._options.metrics.bytes_written.labels(topic).inc(size_bytes)
 
     def idle_end(self) -> int:
-        """Where the input goes on if nothing but transaction markers lies between the position and its end.
+        """Where the input goes on if no committed record lies between the position and its end; the position if one does.
 
-        Never past a record, nor past a transaction that is still open: then it is the position itself.
-
-        Raises:
-            StateError: the position is no longer in the log.
+        Never past a record, nor past a transaction that is still open.
         """
         place = (self._input, self.partition)
-        reader = BulkReader(self._options.kafka, {place: self.next_offset})
-        deadline = time.monotonic() + IDLE_LOOK_SECONDS
-        try:
-            while time.monotonic() < deadline:
-                chunk = reader.read(_IDLE_POLL_SECONDS)
-                if chunk.records:
-                    break
-                if place in chunk.ends:
-                    return max(self.next_offset, chunk.ends[place])
-        except RestartNeeded as error:
-            # Whatever it is, the next record meets it too; nothing hangs on this look.
-            log.warning("the end of the input can't be seen", partition=self.partition, reason=str(error))
-        finally:
-            reader.close()
-        return self.next_offset
+        return idle_ends(self._options.kafka, {place: self.next_offset}).get(place, self.next_offset)
 
     def close(self) -> None:
         """Release store and producer; an open transaction is left to the next owner, who aborts it.

@@ -14,6 +14,7 @@ from typing import Final
 
 from schemas.clock import Clock, SystemClock
 from schemas.errors import BrokerUnreachable, GoldenthreadError, PositionLost, RestartNeeded, StateError, StoreFailed
+from schemas.topics import Partition
 from state.engine import Rows
 from state.store import Store, StoredPosition
 from state.store_folder import RebuildReason
@@ -38,8 +39,6 @@ STOP_TIMEOUT_SECONDS: Final = 10.0
 FORGOTTEN_ROWS_PER_WRITE: Final = 10_000
 # A broker that is away is asked again after this long.
 RETRY_SECONDS: Final = 1.0
-
-Partition = tuple[str, int]
 
 
 class Follower:

@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from schemas.clock import Clock, SystemClock
 from schemas.errors import BrokerUnreachable
 from schemas.times import MICROSECONDS_PER_SECOND
+from schemas.topics import Partition
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -42,7 +43,6 @@ _QUEUE_SIZE_KIB: Final = 1024
 # A record that waits is at least this old, however the clocks of broker and reader differ.
 _LEAST_SECONDS: Final = 0.001
 
-Partition = tuple[str, int]
 #: The next offset of a partition that somebody has come to; None where he does not know.
 Positions = Callable[[str, int], int | None]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from schemas.errors import StateError, TopicError
 from schemas.rows import AcceptedGap, PositionRow, RowDecoder, accepted_gap_key
-from schemas.topics import POSITION_KEY, Catalogue
+from schemas.topics import POSITION_KEY, Catalogue, Partition
 from streams.bulk import BulkReader, Record, partition_range, read_to_end
 from streams.gaps import Changelog, Gap, Log, StageTopics, judge, told
-from streams.group import Place, read_offsets
+from streams.group import read_offsets
 from streams.kafka import KafkaOptions
 from streams.topics import topic_ids
 
@@ -58,7 +58,7 @@ def find_gaps(kafka: KafkaOptions, group_id: str, catalogue: Catalogue, stages: 
     names = {stage.input: stage.stage for stage in stages}
     places = [(topic, number) for topic, count in topics.items() for number in range(count)]
     offsets = read_offsets(kafka, group_id, places)
-    changelogs: dict[Place, Changelog] = {}
+    changelogs: dict[Partition, Changelog] = {}
     for stage in stages:
         for number in range(topics[stage.input]):
             changelogs[stage.input, number] = read_changelog(kafka, stage.changelog, number)

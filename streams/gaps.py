@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from schemas.rows import PositionRow
 from schemas.times import format_time
-from streams.group import GroupOffset, Place
+from schemas.topics import Partition
+from streams.group import GroupOffset
 
 ACCEPT_COMMAND: Final = "goldenthread state accept-gap"
 _DOCS: Final = "docs/gaps.md"
@@ -172,7 +173,7 @@ class Gap:
 
 
 def judge(
-    stage: str, place: Place, log: Log, group: GroupOffset | None, changelog: Changelog | None = None
+    stage: str, place: Partition, log: Log, group: GroupOffset | None, changelog: Changelog | None = None
 ) -> Gap | None:
     """The gap in a partition, None where all agrees.
 
@@ -200,7 +201,7 @@ def judge(
 
 
 def _judge_position(  # noqa: PLR0917 - what is known of one partition.
-    stage: str, place: Place, log: Log, group: GroupOffset | None, changelog: Changelog, position: PositionRow
+    stage: str, place: Partition, log: Log, group: GroupOffset | None, changelog: Changelog, position: PositionRow
 ) -> Gap | None:
     stored = position.next_offset
     cause, goes_on = None, log.low
@@ -220,7 +221,7 @@ def _judge_position(  # noqa: PLR0917 - what is known of one partition.
     return None if cause is None else Gap(cause, stage, *place, log, stored, goes_on, changelog)
 
 
-def _judge_stateless(stage: str, place: Place, log: Log, group: GroupOffset | None) -> Gap | None:
+def _judge_stateless(stage: str, place: Partition, log: Log, group: GroupOffset | None) -> Gap | None:
     cause = None
     if group is None:
         cause = Cause.OFFSET_GONE

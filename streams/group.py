@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import BrokerUnreachable
+from schemas.topics import Partition
 from streams.kafka import KafkaOptions
 from streams.rights import require_rights
 
@@ -19,9 +20,6 @@ REQUEST_TIMEOUT_SECONDS: Final = 15.0
 _NAMED: Final = "topic-id="
 # confluent-kafka takes metadata for a C string, wherever it ends: without this mark it would read on behind it.
 _END: Final = "\0"
-
-#: A topic by its full name, and the number of one of its partitions.
-Place = tuple[str, int]
 
 
 class GroupOffset(NamedTuple):
@@ -37,8 +35,8 @@ def offset_metadata(topic_id: str) -> str:
 
 
 def read_offsets(
-    kafka: KafkaOptions, group_id: str, places: Sequence[Place], *, timeout_s: float = REQUEST_TIMEOUT_SECONDS
-) -> dict[Place, GroupOffset | None]:
+    kafka: KafkaOptions, group_id: str, places: Sequence[Partition], *, timeout_s: float = REQUEST_TIMEOUT_SECONDS
+) -> dict[Partition, GroupOffset | None]:
     """The committed offset of each partition, None where there is none.
 
     A consumer asks, since librdkafka's admin client crashes on an answer of a coordinator that is not ready.
@@ -58,7 +56,7 @@ def read_offsets(
     }
 
 
-def commit_offsets(kafka: KafkaOptions, group_id: str, offsets: Mapping[Place, GroupOffset]) -> None:
+def commit_offsets(kafka: KafkaOptions, group_id: str, offsets: Mapping[Partition, GroupOffset]) -> None:
     """Commit the offsets; only a group without members takes them from outside.
 
     Raises:

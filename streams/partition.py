@@ -26,6 +26,8 @@ log = logger(__name__)
 QUEUE_BATCHES_MAX: Final = 10_000
 # The event loop answers heartbeats and other partitions between slices of this many records.
 SLICE_RECORDS: Final = 500
+# A partition that got nothing for so long is looked at: far shorter than records are kept, far longer than the look.
+IDLE_SECONDS: Final = 600.0
 _DEAD_CODES: Final = frozenset(code.value for code in DeadCode)
 
 #: Makes the engine of a partition over its committed rows: rows, partition, and the era of its positions.
@@ -43,8 +45,7 @@ class CheckpointPolicy:
     pause_ms: int = 15
     #: What was applied may have so many bytes: what it gives has to be acknowledged within a transaction's time.
     size_bytes_max: int = 32 * 1024 * 1024
-    #: Far shorter than records are kept, far longer than a look at the end of the input takes.
-    idle_s: float = 600.0
+    idle_s: float = IDLE_SECONDS
 
 
 class Batch(NamedTuple):

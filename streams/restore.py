@@ -12,7 +12,7 @@ from typing import Final
 
 from schemas.errors import RestartNeeded, StateError, StoreUnusable
 from schemas.rows import PositionRow, RowDecoder
-from schemas.topics import POSITION_KEY
+from schemas.topics import POSITION_KEY, Partition
 from state.store import Store, StoredPosition
 from state.store_folder import RebuildReason, holds_tables
 from streams.bulk import Record, partition_range, read_to_end
@@ -91,7 +91,7 @@ class Restore:
         store = self._anew(RebuildReason.ASKED, "an operator asked for it", keep=discard or not readable)
         return store, self._read(store)
 
-    def position(self, next_offset: int) -> dict[tuple[str, int], StoredPosition]:
+    def position(self, next_offset: int) -> dict[Partition, StoredPosition]:
         """What a store that holds the changelog below an offset says of itself."""
         stored = StoredPosition(self._changelog_id, next_offset, int(time.time() * 1000))
         return {(self._changelog, self._partition): stored}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from schemas.topics import Partition
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
 from streams.partition import Batch, CheckpointPolicy, EngineFactory, Fatal, PartitionRunner, Step
@@ -23,13 +24,13 @@ class Stage(Protocol):
     name: str
     topics: tuple[str, ...]
 
-    async def assigned(self, partitions: Iterable[tuple[str, int]], generation: int) -> None:
+    async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
         """These partitions, and no others, are this worker's now."""
 
     async def offer(self, batch: Batch) -> None:
         """Take in a batch; waits while the stage is full."""
 
-    def steps(self) -> dict[tuple[str, int], Step]:
+    def steps(self) -> dict[Partition, Step]:
         """How far the work on each partition is, but for those that wait for what has bounds of its own.
 
         For any thread, at any time: it waits for nothing.
@@ -64,7 +65,7 @@ class StatefulStage:
         self._fatal = fatal
         self._runners: dict[int, PartitionRunner] = {}
 
-    async def assigned(self, partitions: Iterable[tuple[str, int]], generation: int) -> None:
+    async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
         """Keep what stays, open what is new, close what went; fencing tells if keeping was wrong."""
         mine = {number for topic, number in partitions if topic == self._topic}
         gone = [self._runners.pop(number) for number in list(self._runners) if number not in mine]
@@ -82,7 +83,7 @@ class StatefulStage:
         if runner is not None:
             await runner.offer(batch)
 
-    def steps(self) -> dict[tuple[str, int], Step]:
+    def steps(self) -> dict[Partition, Step]:
         """How far the work on each partition is; those that are opened are left out."""
         steps = {(self._topic, number): runner.step for number, runner in list(self._runners.items())}
         return {place: step for place, step in steps.items() if step is not None}

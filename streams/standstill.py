@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from schemas.topics import Partition
 from streams.partition import Step
 
 # A partition of which nothing is in hand may wait for its turn: while others move it has so many times the timeout.
 TURN_RATIO: Final = 15
-
-Partition = tuple[str, int]
 
 
 class Standstill:

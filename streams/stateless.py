@@ -5,20 +5,24 @@
 3. Acknowledge the input.
 
 A failure in 1 or 2 stops the worker; what it repeats afterwards, the fold removes.
+
+Partitions that have been idle for `idle_s` are acknowledged up to their ends where no record lies before these: others
+may write raw topics in transactions, whose markers retention would overtake otherwise (`streams.idle_ends`).
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.errors import RestartNeeded
 from schemas.topics import Catalogue, Topic
 from state.engine import Output
 from streams.faults import FaultHook, FaultPoint, no_fault
+from streams.group import Place
 from streams.metrics import Metrics
-from streams.partition import QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, Step, count_outcomes
+from streams.partition import IDLE_SECONDS, QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, Step, count_outcomes
 from streams.producer import Record, RecordProducer
 from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
 
@@ -31,6 +35,8 @@ OUTSTANDING_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 #: Fetches what handling the records needs, as long as they are wanted; False where they no longer are.
 Prepare = Callable[[Sequence[Any], Callable[[], bool]], Awaitable[bool]]
+#: The ends of those of the partitions that hold no record behind what is committed, but something else; it blocks.
+IdleEnds = Callable[[Sequence[Place]], Mapping[Place, int]]
 
 
 class Handler(Protocol):
@@ -46,7 +52,7 @@ class Handler(Protocol):
 
 
 class StatelessStage:
-    """Runs a handler over all partitions of its topics, in one task."""
+    """Runs a handler over all partitions of its topics, in one task; another one looks at those that are idle."""
 
     def __init__(
         self,
@@ -61,6 +67,8 @@ class StatelessStage:
         fatal: Fatal,
         fault: FaultHook = no_fault,
         prepare: Prepare | None = None,
+        idle_ends: IdleEnds | None = None,
+        idle_s: float = IDLE_SECONDS,
     ) -> None:
         self.name = name
         self.topics = topics
@@ -73,15 +81,20 @@ class StatelessStage:
         self._fatal = fatal
         self._fault = fault
         self._prepare = prepare
+        self._idle_ends = idle_ends
+        self._idle_s = idle_s
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(QUEUE_BATCHES_MAX)
         self._generation = -1
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         # The offset expected next of each partition, in this generation.
         self._expected: dict[tuple[str, int], int] = {}
         # What was acknowledged of each, in this generation.
         self._done: dict[tuple[str, int], int] = {}
         self._assigned: frozenset[tuple[str, int]] = frozenset()
+        # When each partition that is assigned got something, or was assigned.
+        self._offered_s: dict[Place, float] = {}
         self._in_hand: frozenset[tuple[str, int]] = frozenset()
         self._taken = 0
         self._is_preparing = False
@@ -92,9 +105,13 @@ class StatelessStage:
         self._expected.clear()
         self._done.clear()
         self._assigned = frozenset(place for place in partitions if place[0] in self.topics)
+        now = time.monotonic()
+        self._offered_s = {place: self._offered_s.get(place, now) for place in self._assigned}
         self._metrics.assigned_partitions.labels(self.name).set(len(self._assigned))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=self.name)
+            if self._idle_ends is not None:
+                self._looking = asyncio.create_task(self._look(self._idle_ends), name=f"{self.name}-idle-ends")
 
     def steps(self) -> dict[tuple[str, int], Step]:
         """How far the work on each partition is; nothing while what a batch needs is fetched, which has its bounds."""
@@ -106,6 +123,7 @@ class StatelessStage:
     async def offer(self, batch: Batch) -> None:
         """Queue a batch; batches of another generation are fetched again: dropped."""
         if batch.generation == self._generation:
+            self._offered_s[batch.topic, batch.partition] = time.monotonic()
             await self._queue.put(batch)
 
     async def drain(self) -> None:
@@ -123,11 +141,12 @@ class StatelessStage:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        """End the tasks."""
+        tasks = [task for task in (self._task, self._looking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._task = self._looking = None
 
     async def _run(self) -> None:
         try:
@@ -141,6 +160,25 @@ class StatelessStage:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
+            self._fatal(error)
+
+    async def _look(self, idle_ends: IdleEnds) -> None:
+        """Acknowledge the ends of idle partitions, now and then.
+
+        What comes meanwhile lies behind such an end, or is a record, and then the look found no end.
+        """
+        try:
+            while True:
+                await asyncio.sleep(self._idle_s)
+                generation, latest = self._generation, time.monotonic() - self._idle_s
+                idle = sorted(place for place in self._assigned if self._offered_s[place] <= latest)
+                ends = await asyncio.to_thread(idle_ends, idle) if idle else {}
+                # A drain or a rebalance meanwhile: the partitions may be another worker's.
+                if self._generation == generation >= 0:
+                    self._tell(ends)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in `_run`.
             self._fatal(error)
 
     def _is_current(self, batch: Batch) -> bool:
@@ -170,14 +208,17 @@ class StatelessStage:
         self._fault(FaultPoint.INTAKE_AFTER_FLUSH)
         # Step 3.
         self._handler.acknowledged()
-        for (topic, partition), next_offset in done.items():
+        self._tell(done)
+        self._fault(FaultPoint.INTAKE_AFTER_ACKNOWLEDGE)
+        self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
+        count_outcomes(self._metrics, self.name, self._handler.counts)
+
+    def _tell(self, offsets: Mapping[Place, int]) -> None:
+        for (topic, partition), next_offset in offsets.items():
             # Offsets only grow: a batch that came twice takes nothing back.
             if next_offset > self._done.get((topic, partition), -1):
                 self._done[topic, partition] = next_offset
                 self._acknowledge(topic, partition, next_offset)
-        self._fault(FaultPoint.INTAKE_AFTER_ACKNOWLEDGE)
-        self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
-        count_outcomes(self._metrics, self.name, self._handler.counts)
 
     def _produce(self, record: Record) -> None:
         if record.topic != self._dead:

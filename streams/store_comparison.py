@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from schemas.topics import Partition
 from state.store import Store
 from state.store_cache import StoreCache
 from streams.bulk import Record, partition_range, read_to_end
 from streams.kafka import KafkaOptions
-from streams.store_state import Partition
 
 EXAMPLES_MAX: Final = 5
 _DIGEST_SIZE_BYTES: Final = 16

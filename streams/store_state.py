@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import StateError, StoreUnusable
-from schemas.topics import TOMBSTONE_RETENTION_MS
+from schemas.topics import TOMBSTONE_RETENTION_MS, Partition
 from state.store import Store
 from state.store_cache import StoreCache
 from state.store_folder import RebuildReason, remove, set_aside
@@ -14,8 +14,6 @@ from streams.metrics import Metrics
 
 log = logger(__name__)
 
-#: A topic by its full name, and the number of one of its partitions.
-Partition = tuple[str, int]
 # Clocks of machines that share a disk, one after the other, differ by less.
 _CLOCK_SLACK_MS: Final = 3_600_000
 # Of these nobody knows what they hold; the others hold what their topics hold, or once held.

@@ -9,13 +9,14 @@ from typing import Final
 import msgspec
 
 from schemas.errors import StateError, StoreUnusable
+from schemas.topics import Partition
 from state.store import Store, StoredPosition
 from state.store_cache import StoreCache
 from state.store_folder import RebuildReason
 from streams.bulk import BulkReader
 from streams.kafka import KafkaOptions
 from streams.store_comparison import compare
-from streams.store_state import Partition, rebuild_reason
+from streams.store_state import rebuild_reason
 
 #: The store is as it should be; of an empty one its process reads everything.
 WHOLE: Final = "whole"

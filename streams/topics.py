@@ -13,7 +13,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from schemas.errors import BrokerUnreachable, LoginRefused, NoBroker, TopicError
-from schemas.topics import MIN_INSYNC_CONFIG, Catalogue, TopicSpec, min_insync_replicas
+from schemas.topics import MIN_INSYNC_CONFIG, Catalogue, Partition, TopicSpec, min_insync_replicas
 from streams.bulk import BulkReader
 from streams.group import GroupOffset, commit_offsets, read_offsets
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
@@ -256,10 +256,10 @@ def is_empty(kafka: KafkaOptions, catalogue: Catalogue, topics: Sequence[str]) -
 def group_offsets(
     kafka: KafkaOptions,
     group_id: str,
-    partitions: Sequence[tuple[str, int]],
+    partitions: Sequence[Partition],
     *,
     timeout_s: float = ADMIN_TIMEOUT_SECONDS,
-) -> dict[tuple[str, int], int | None]:
+) -> dict[Partition, int | None]:
     """The committed offset of each partition, None where there is none.
 
     Raises:

@@ -28,12 +28,13 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas.errors import BrokerUnreachable, GoldenthreadError, RestartNeeded, StateError
+from schemas.topics import Partition
 from streams.bulk import BulkReader
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.partition import Step
-from streams.standstill import Partition, Standstill
+from streams.standstill import Standstill
 from streams.topics import group_offsets
 
 log = logger(__name__)

@@ -17,7 +17,7 @@ from goldenthread.dead_letters.judging import EventKey
 from schemas.errors import BrokerUnreachable
 from schemas.messages import RoutedEvent, decode_routed
 from schemas.strict_json import UNREADABLE
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Catalogue, Partition, Topic
 from streams.bulk import BulkReader, Record
 from streams.dead import DeadLetterRecord, letter_of
 from streams.kafka import KafkaOptions
@@ -32,8 +32,6 @@ _REQUEST_SECONDS: Final = 10.0
 # The group's offsets are committed twice a second; asking more often tells nothing.
 _ASK_SECONDS: Final = 0.3
 _CONTEXT_STAGE: Final = "context"
-
-Partition = tuple[str, int]
 #: What is no event of anybody.
 _NONE: Final = EventKey("", "", "")
 

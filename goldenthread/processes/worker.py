@@ -275,6 +275,7 @@ class Worker:
             fatal=application.fatal,
             fault=fault_hook(parts.settings.fault, intake.STAGE),
             prepare=self._wire.prepare,
+            idle_ends=lambda places: group_idle_ends(parts.kafka, parts.settings.application, places),
         )
 
     def _stateful_stage(

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import pytest
 
 from schemas.errors import BrokerUnreachable, RestartNeeded
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Catalogue, Partition, Topic
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.partition import Step
-from streams.standstill import TURN_RATIO, Partition, Standstill
+from streams.standstill import TURN_RATIO, Standstill
 from streams.topics import record_new_partitions
 from streams.transaction import TransactionalProducer
 from streams.watchdog import KafkaBroker, Sight, Watchdog, WatchdogOptions
