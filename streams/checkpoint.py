@@ -149,9 +149,9 @@ class Checkpoint:
                 self._options.metrics.bytes_written.labels(topic).inc(size_bytes)
 
     def idle_end(self) -> int:
-        """Where the input goes on if no committed record lies between the position and its end; the position if one does.
+        """Where the input goes on if no committed record lies between the position and its end.
 
-        Never past a record, nor past a transaction that is still open.
+        Never past a record, nor past a transaction that is still open: then it is the position itself.
         """
         place = (self._input, self.partition)
         return idle_ends(self._options.kafka, {place: self.next_offset}).get(place, self.next_offset)

@@ -17,10 +17,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.errors import RestartNeeded
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Catalogue, Partition, Topic
 from state.engine import Output
 from streams.faults import FaultHook, FaultPoint, no_fault
-from streams.group import Place
 from streams.metrics import Metrics
 from streams.partition import IDLE_SECONDS, QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, Step, count_outcomes
 from streams.producer import Record, RecordProducer
@@ -36,7 +35,7 @@ OUTSTANDING_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
 #: Fetches what handling the records needs, as long as they are wanted; False where they no longer are.
 Prepare = Callable[[Sequence[Any], Callable[[], bool]], Awaitable[bool]]
 #: The ends of those of the partitions that hold no record behind what is committed, but something else; it blocks.
-IdleEnds = Callable[[Sequence[Place]], Mapping[Place, int]]
+IdleEnds = Callable[[Sequence[Partition]], Mapping[Partition, int]]
 
 
 class Handler(Protocol):
@@ -89,17 +88,17 @@ class StatelessStage:
         self._task: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         # The offset expected next of each partition, in this generation.
-        self._expected: dict[tuple[str, int], int] = {}
+        self._expected: dict[Partition, int] = {}
         # What was acknowledged of each, in this generation.
-        self._done: dict[tuple[str, int], int] = {}
-        self._assigned: frozenset[tuple[str, int]] = frozenset()
+        self._done: dict[Partition, int] = {}
+        self._assigned: frozenset[Partition] = frozenset()
         # When each partition that is assigned got something, or was assigned.
-        self._offered_s: dict[Place, float] = {}
-        self._in_hand: frozenset[tuple[str, int]] = frozenset()
+        self._offered_s: dict[Partition, float] = {}
+        self._in_hand: frozenset[Partition] = frozenset()
         self._taken = 0
         self._is_preparing = False
 
-    async def assigned(self, partitions: Iterable[tuple[str, int]], generation: int) -> None:
+    async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
         """Accept batches of this generation."""
         self._generation = generation
         self._expected.clear()
@@ -113,7 +112,7 @@ class StatelessStage:
             if self._idle_ends is not None:
                 self._looking = asyncio.create_task(self._look(self._idle_ends), name=f"{self.name}-idle-ends")
 
-    def steps(self) -> dict[tuple[str, int], Step]:
+    def steps(self) -> dict[Partition, Step]:
         """How far the work on each partition is; nothing while what a batch needs is fetched, which has its bounds."""
         if self._is_preparing:
             return {}
@@ -187,7 +186,7 @@ class StatelessStage:
 
     async def _process(self, first: Batch) -> None:
         started = time.monotonic()
-        done: dict[tuple[str, int], int] = {}
+        done: dict[Partition, int] = {}
         handled = 0
         batch: Batch | None = first
         self._in_hand = frozenset({(first.topic, first.partition)})
@@ -213,7 +212,7 @@ class StatelessStage:
         self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
         count_outcomes(self._metrics, self.name, self._handler.counts)
 
-    def _tell(self, offsets: Mapping[Place, int]) -> None:
+    def _tell(self, offsets: Mapping[Partition, int]) -> None:
         for (topic, partition), next_offset in offsets.items():
             # Offsets only grow: a batch that came twice takes nothing back.
             if next_offset > self._done.get((topic, partition), -1):

@@ -33,6 +33,7 @@ from streams.broker.directory_lock import DirectoryLock
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.follower import Follower
+from streams.idle_ends import group_idle_ends
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.partition import CheckpointPolicy, EngineFactory
