@@ -11,12 +11,12 @@ import msgspec
 
 from goldenthread.secret import installation_name
 from goldenthread.settings import Settings
-from goldenthread.stopped_stores import folder_lock, still_stores
+from goldenthread.still_stores import folder_lock, still_stores
 from goldenthread.stores import expected_store, stores_in, worker_folders
 from schemas.clock import SystemClock
 from schemas.errors import StateError, StoreUnusable, UsageError
 from schemas.times import format_time
-from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue
+from schemas.topics import Catalogue
 from state.snapshot import (
     MANIFEST_VERSION,
     RESTORING_SUFFIX,
@@ -33,7 +33,7 @@ from state.store import FORMAT_VERSION, Store
 from state.store_cache import StoreCache
 from state.store_folder import RebuildReason, failure_of, remove
 from streams.metrics import Metrics
-from streams.store_state import make_way
+from streams.store_state import make_way, oldest_caught_up_ms
 from streams.store_verification import WHOLE, ExpectedStore, Verification
 
 _PARTIAL_SUFFIX: Final = ".partial"
@@ -174,7 +174,7 @@ class Snapshots:
     def _is_useful(self, path: Path, store: SnapshotStore) -> bool:
         """Whether it is a store of these topics that has not slept too long, as those of partitions that moved have."""
         expected = expected_store(self.catalogue, path)
-        oldest_ms = time.time() * 1000 - TOMBSTONE_RETENTION_MS / 2
+        oldest_ms = oldest_caught_up_ms(time.time() * 1000)
         return (
             expected is not None
             and bool(store.positions)

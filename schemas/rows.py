@@ -11,6 +11,7 @@ import msgspec
 
 from schemas.errors import StateError
 from schemas.strict_json import UNREADABLE
+from schemas.topics import RESERVED_KEY_PREFIX
 
 FORMAT: Final = b"\x01"
 
@@ -157,8 +158,8 @@ class PositionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 #: Accepted gaps that a changelog's partition remembers.
 ACCEPTED_GAPS_MAX: Final = 20
-#: What the keys of their rows start with; reserved, as `POSITION_KEY` is.
-ACCEPTED_GAP_PREFIX: Final = b"\x00gap/"
+#: What the keys of their rows start with.
+ACCEPTED_GAP_PREFIX: Final = RESERVED_KEY_PREFIX + b"gap/"
 
 
 def accepted_gap_key(era: int) -> bytes:

@@ -33,8 +33,10 @@ RETRIES_RETENTION_MS: Final = DEAD_RETENTION_MS
 # A follower older than half of this rebuilds from the start, since tombstones may be gone.
 TOMBSTONE_RETENTION_MS: Final = 7 * 86_400_000
 
-# The reserved row of each changelog partition: it sorts before every other key and no identifier gives it.
-POSITION_KEY: Final = b"\x00position"
+#: What keys of changelogs start with that are no engine's: they sort before all others, and no identifier gives them.
+RESERVED_KEY_PREFIX: Final = b"\x00"
+# The position of each changelog partition.
+POSITION_KEY: Final = RESERVED_KEY_PREFIX + b"position"
 
 #: A topic by its full name, and the number of one of its partitions.
 Partition = tuple[str, int]

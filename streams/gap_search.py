@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.errors import StateError, TopicError
 from schemas.rows import AcceptedGap, PositionRow, RowDecoder, accepted_gap_key
-from schemas.topics import POSITION_KEY, Catalogue, Partition
+from schemas.topics import POSITION_KEY, RESERVED_KEY_PREFIX, Catalogue, Partition
 from streams.bulk import BulkReader, Record, partition_range, read_to_end
 from streams.gaps import Changelog, Gap, Log, StageTopics, judge, told
 from streams.group import read_offsets
@@ -90,7 +90,9 @@ def read_changelog(kafka: KafkaOptions, topic: str, partition: int) -> Changelog
 
         def keep(records: Iterable[Record], tail: dict[bytes, Record] = tail) -> None:
             tail.update(
-                (record.key, record) for record in records if record.key is not None and record.key[:1] == b"\0"
+                (record.key, record)
+                for record in records
+                if record.key is not None and record.key.startswith(RESERVED_KEY_PREFIX)
             )
 
         read_to_end(kafka, topic, partition, start, keep)

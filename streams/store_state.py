@@ -38,12 +38,20 @@ def rebuild_reason(store: Store, topic_ids: Mapping[Partition, str], now_ms: flo
         return RebuildReason.FOREIGN
     if any(position.topic_id != topic_ids[place] for place, position in positions.items()):
         return RebuildReason.FOREIGN
-    # A deletion that came while the store slept may be gone from the topic after the tombstones' retention.
-    # Nor does one tell how long it slept that was written while the clock was ahead.
-    oldest_ms, newest_ms = now_ms - TOMBSTONE_RETENTION_MS / 2, now_ms + _CLOCK_SLACK_MS
+    # One that was written while the clock was ahead does not tell how long it slept.
+    oldest_ms, newest_ms = oldest_caught_up_ms(now_ms), now_ms + _CLOCK_SLACK_MS
     if any(not oldest_ms <= position.caught_up_ms <= newest_ms for position in positions.values()):
         return RebuildReason.STALE
     return None
+
+
+def oldest_caught_up_ms(now_ms: float) -> float:
+    """A store that was last caught up before this moment has slept too long; milliseconds since 1970.
+
+    A deletion that came meanwhile may be gone from the topic after the tombstones' retention. Half of it, since
+    reading takes its time, too.
+    """
+    return now_ms - TOMBSTONE_RETENTION_MS / 2
 
 
 def make_way(path: Path, reason: str, detail: str, metrics: Metrics, name: str, *, keep: bool | None = None) -> None:

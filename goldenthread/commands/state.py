@@ -81,7 +81,7 @@ def rebuild(
     """
     from goldenthread.local_broker import answering_broker
     from goldenthread.rebuilding import Rebuilding
-    from goldenthread.stopped_stores import folder_lock
+    from goldenthread.still_stores import folder_lock
     from goldenthread.stores import named, worker_folders
     from state.store_cache import shared_cache
 
@@ -200,7 +200,7 @@ def _verification(parts: Parts, scratch: Path | None) -> "Verification":
 def _verify(
     parts: Parts, names: list[str], verification: "Verification", stack: contextlib.ExitStack
 ) -> "list[StoreVerdict]":
-    from goldenthread.stopped_stores import still_stores
+    from goldenthread.still_stores import still_stores
     from goldenthread.stores import named
     from state.store_folder import holder
 

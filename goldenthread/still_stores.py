@@ -1,4 +1,4 @@
-"""Stores that nobody writes to: those of a stopped worker, or copies that a running one makes when it is asked."""
+"""Stores that nobody writes to: those of a stopped worker, or the copies that a running one makes when it is asked."""
 
 import contextlib
 import http.client
