@@ -5,5 +5,8 @@ import every room; no room imports it.
 
 Read in this order: `setting_values` and `settings`, `secret`, `parts` and `access` (what everything is made from),
 `processes/` (worker, collect, lookup), `cli` and `commands/` (the command line), `supervisor/` (children of `up`),
-`doctor/` (checks of an installation).
+`local_broker` (theirs, or a command's), `doctor/` (checks of an installation).
+
+Behind `goldenthread state`: `stores` (which there may be), `still_stores` (those that nobody writes to), `rebuilding`,
+`snapshots`. Behind `goldenthread dead retry`: `dead_letters/`. What `goldenthread drill` drills: `drill/`.
 """
