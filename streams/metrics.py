@@ -39,6 +39,7 @@ _END_TO_END_BUCKETS: Final = (
 LAG_SERVICE: Final = "lookup"
 #: The service that takes part in the consumer group.
 WORKER_SERVICE: Final = "worker"
+#: Who writes dead letters.
 STAGES: Final = ("collect", "import", "intake", "identity", "context")
 #: Why an event went no further though it is in no dead letter, and whether that is as it should be: a copy and a
 #: record that was applied already are; who sent a refused one was told, and the lookup's log names an unreadable one.

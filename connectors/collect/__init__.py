@@ -6,6 +6,6 @@ whether it is acceptable is asked of `schemas`.
 Read in this order: `service` (the doors and what they run on), `delivery` (what all doors share), `cloud_events_door`
 (one of them, from request to answer), `event_gate` (what is let through), `cloud_events_http`, `event_problems`,
 `broker_readiness`, `event_schema`; the lenient doors: `sorting` (good records and bad ones), `segment/`, and
-`webhook_door` with `webhook_request`; for files the modules that start with `files`. All but the first door set bad
-ones aside, by `setting_aside`. `mapping_check` and `samples` try a mapping on records of a file.
+`webhook_door` with `webhook_request` and `mapped_events`; for files the modules that start with `files`. All but the
+first door set bad ones aside, by `setting_aside`. `mapping_check` and `samples` try a mapping on records of a file.
 """

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from agents.context import STAGE as CONTEXT_STAGE
 from goldenthread.dead_letters.judging import EventKey
 from schemas.errors import BrokerUnreachable
 from schemas.messages import RoutedEvent, decode_routed
@@ -31,7 +32,6 @@ _READ_SECONDS: Final = 0.1
 _REQUEST_SECONDS: Final = 10.0
 # The group's offsets are committed twice a second; asking more often tells nothing.
 _ASK_SECONDS: Final = 0.3
-_CONTEXT_STAGE: Final = "context"
 #: What is no event of anybody.
 _NONE: Final = EventKey("", "", "")
 
@@ -211,7 +211,7 @@ class Passage:
 
 def _take_letter(letter: DeadLetterRecord, holders: dict[EventKey, int], found: dict[int, Found]) -> bool:
     new = NewLetter(letter.offset, letter.code, letter.message)
-    if letter.stage == _CONTEXT_STAGE:
+    if letter.stage == CONTEXT_STAGE:
         try:
             named = msgspec.json.decode(letter.value or b"", type=_Named)
         except UNREADABLE:

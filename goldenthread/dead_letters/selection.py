@@ -9,8 +9,8 @@ from schemas.errors import DeadCode, EventError, UsageError
 from schemas.times import MICROSECONDS_PER_MILLISECOND, parse_time
 from schemas.yaml_files import suggestion
 from streams.dead import DeadLetterRecord
+from streams.metrics import STAGES
 
-STAGES: Final = ("collect", "import", "intake", "identity", "context")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

@@ -3,8 +3,8 @@
 Owns: child processes, the order of their start and stop, their restarts and their log files. It knows nothing about
 what they do: each is a command, a way to ask whether it is ready, and the names of the children it needs.
 Must not import: anything else of `goldenthread`, agents, connectors.
-Read: child_spec, supervisor, child, then child_process and child_log; broker_child and fetch_reporter tie the local
-broker to it.
+Read: child_spec, supervisor, child, then child_process and child_log; ready asks HTTP services; broker_child and
+fetch_reporter tie the local broker to it.
 
 How to use it, in the main thread's event loop:
 
