@@ -1,8 +1,8 @@
 """Where idle partitions go on: behind what lies at the end of their logs and is no record.
 
 Retention deletes transaction markers and aborted records as it deletes records. A position before them would then name
-an offset that is gone, though nothing is lost: a false alarm at the next start. So who has been idle looks what a reader
-of committed records finds; where that is nothing, work goes on behind it. Never past a record that was not read, nor
+an offset that is gone, though nothing is lost: a false alarm at the next start. So who has been idle looks at what a
+reader of committed records finds; where that is nothing, work goes on behind it. Never past an unread record, nor
 past a transaction that is still open.
 """
 

@@ -4,17 +4,17 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from schemas.errors import DeadCode, DeliveryFailed, RestartNeeded
-from schemas.topics import Catalogue, Topic
+from schemas.topics import Catalogue, Partition, Topic
 from state.engine import Output
 from streams.faults import FaultPoint
 from streams.metrics import Metrics
 from streams.partition import QUEUE_BATCHES_MAX, Batch
 from streams.recording_producer import RecordingProducer
-from streams.stateless import OUTSTANDING_SIZE_BYTES_MAX, RECORDS_PER_FLUSH_MAX, Prepare, StatelessStage
+from streams.stateless import OUTSTANDING_SIZE_BYTES_MAX, RECORDS_PER_FLUSH_MAX, IdleEnds, Prepare, StatelessStage
 from tests.streams.counting import InputRecord
 from tests.waiting import until
 
@@ -62,7 +62,7 @@ class _GatedProducer(RecordingProducer):
 class _Intake:
     """A stage with all that it touches."""
 
-    def __init__(self, prepare: Prepare | None = None) -> None:
+    def __init__(self, prepare: Prepare | None = None, idle_ends: IdleEnds | None = None) -> None:
         self.handler = _Echo()
         self.producer = _GatedProducer(CATALOGUE)
         self.metrics = Metrics("test", "1")
@@ -78,6 +78,8 @@ class _Intake:
             fatal=lambda error: self.events.append(("fatal", error)),
             fault=lambda point: self.events.append((point, self.producer.flushes)),
             prepare=prepare,
+            idle_ends=idle_ends,
+            idle_s=0.05,
         )
 
     async def start(self, generation: int = 1) -> None:
@@ -333,4 +335,87 @@ async def test_what_can_not_be_prepared_ends_the_process_with_nothing_acknowledg
     await intake.offer(1)
     await until(lambda: intake.of("fatal"))
     assert (intake.handler.handled, intake.of("ack")) == ([], [])
+    await intake.stage.close()
+
+
+class _Look:
+    """Looks at idle partitions that a test answers; `gate` holds them up."""
+
+    def __init__(self, ends: Mapping[Partition, int]) -> None:
+        self.ends = ends
+        self.asked: list[list[Partition]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, places: Sequence[Partition]) -> Mapping[Partition, int]:
+        self.asked.append(list(places))
+        ends = self.ends
+        assert self.gate.wait(DEADLINE_S)
+        return ends
+
+
+async def test_the_ends_of_idle_partitions_are_acknowledged_once() -> None:
+    look = _Look({(CRM, 0): 7, (WEB, 0): 4})
+    intake = _Intake(idle_ends=look)
+    await intake.start()
+    await until(lambda: len(look.asked) >= 3)
+    assert look.asked[0] == [(CRM, 0), (WEB, 0)]
+    assert intake.of("ack") == [(CRM, 0, 7), (WEB, 0, 4)]
+    # Records that come afterwards are taken in as ever.
+    await intake.offer(9)
+    await until(lambda: (WEB, 0, 10) in intake.of("ack"))
+    assert intake.of("fatal") == []
+    await intake.stage.close()
+
+
+async def test_a_busy_partition_is_not_looked_at_and_hides_no_idle_one() -> None:
+    look = _Look({(CRM, 0): 7})
+    intake = _Intake(idle_ends=look)
+    await intake.start()
+    offset = 0
+    while (CRM, 0, 7) not in intake.of("ack"):
+        await intake.offer(offset)
+        offset += 1
+        await asyncio.sleep(0.005)
+    assert [(CRM, 0)] in look.asked
+    await intake.stage.close()
+
+
+async def test_an_end_that_was_seen_takes_back_nothing_that_was_done_meanwhile() -> None:
+    look = _Look({(WEB, 0): 4})
+    look.gate.clear()
+    intake = _Intake(idle_ends=look)
+    await intake.start()
+    await until(lambda: look.asked)
+    await intake.offer(5, 6)
+    await until(lambda: intake.of("ack"))
+    look.gate.set()
+    await until(lambda: len(look.asked) > 1)
+    assert intake.of("ack") == [(WEB, 0, 7)]
+    await intake.stage.close()
+
+
+async def test_a_look_that_ends_after_a_drain_acknowledges_nothing() -> None:
+    look = _Look({(WEB, 0): 4})
+    look.gate.clear()
+    intake = _Intake(idle_ends=look)
+    await intake.start()
+    await until(lambda: look.asked)
+    await intake.stage.drain()
+    await intake.start(2)
+    look.ends = {}
+    look.gate.set()
+    await until(lambda: len(look.asked) > 1)
+    assert (intake.of("ack"), intake.of("fatal")) == ([], [])
+    await intake.stage.close()
+
+
+async def test_a_look_that_fails_in_a_way_not_provided_for_is_fatal() -> None:
+    def look(_places: Sequence[Partition]) -> Mapping[Partition, int]:
+        raise ZeroDivisionError
+
+    intake = _Intake(idle_ends=look)
+    await intake.start()
+    await until(lambda: intake.of("fatal"))
+    assert isinstance(intake.of("fatal")[0], ZeroDivisionError)
     await intake.stage.close()
