@@ -10,13 +10,14 @@ Every record's partition is chosen by `schemas.topics.partition_of`, from the pa
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, TopicError
 from schemas.topics import Catalogue, Header, headers_size_bytes, partition_of
+from streams.client_errors import client_errors
 from streams.kafka import DELIVERY_TIMEOUT_MS, MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -122,6 +123,13 @@ class _Delivery:
             self.failure = f"{message.topic()}/{message.partition()}: {error.str()}"
         self.release()
 
+    def fail(self, reason: str) -> None:
+        """Nobody will answer any more."""
+        if self.waiting > 0:
+            self.failure = self.failure or reason
+            self.waiting = 1
+            self.release()
+
     def release(self) -> None:
         """One answer less to wait for."""
         self.waiting -= 1
@@ -191,13 +199,8 @@ class DeliveringProducer:
         self._unflushed.add(topic, len(batch), sum(sizes))
         deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
         while batch:
-            try:
-                with contextlib.suppress(BufferError):
-                    self._producer.produce_batch(
-                        topic, batch, partition=partition, on_delivery=self._unflushed.delivered
-                    )
-            except KafkaException as error:
-                raise self._translated(error, topic) from error
+            with contextlib.suppress(BufferError), self._translating(topic):
+                self._producer.produce_batch(topic, batch, partition=partition, on_delivery=self._unflushed.delivered)
             batch = [entry for entry in batch if "_error" in entry]
             for entry in batch:
                 refusal = entry.pop("_error")
@@ -211,7 +214,8 @@ class DeliveringProducer:
         delivery, self._unflushed = self._unflushed, _Delivery()
         deadline = time.monotonic() + timeout_s
         while delivery.waiting and (left_s := deadline - time.monotonic()) > 0:
-            self._producer.flush(left_s)
+            with self._translating("flush"):
+                self._producer.flush(left_s)
         self.verify_usable()
         self._account(delivery)
         if delivery.waiting:
@@ -248,10 +252,12 @@ class DeliveringProducer:
                 await answered
         except TimeoutError:
             # A loop that was held up may have the answers, and not have collected them.
-            self._producer.poll(0)
+            self._poll(0)
             if delivery.waiting:
                 raise DeliveryFailed(f"{delivery.waiting} of {len(records)} records have no answer") from None
         # 3. Tell, and count what is acknowledged.
+        if delivery.failure is not None:
+            self.verify_usable()
         self._account(delivery)
 
     def verify_usable(self) -> None:
@@ -261,9 +267,11 @@ class DeliveringProducer:
 
     def close(self, timeout_s: float) -> None:
         """Wait for what is under way, within the time, then drop the rest. Blocks."""
-        if self._producer.flush(timeout_s):
-            self._producer.purge()
-            self._producer.flush(_POLL_SECONDS)
+        # An error that ended the producer was told to whoever waits; here nobody does.
+        with contextlib.suppress(RestartNeeded), self._translating("close"):
+            if self._producer.flush(timeout_s):
+                self._producer.purge()
+                self._producer.flush(_POLL_SECONDS)
 
     async def _hand_over(self, records: Sequence[Record], delivery: _Delivery) -> None:
         deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
@@ -271,13 +279,18 @@ class DeliveringProducer:
             while not self._try_produce(record, delivery):
                 if time.monotonic() > deadline:
                     raise _queue_stayed_full()
-                self._producer.poll(0)
+                self._poll(0)
                 await asyncio.sleep(COLLECT_INTERVAL_SECONDS)
 
     async def _collect(self) -> None:
         """Serve delivery reports while any are awaited: one wake-up for all that came since the last."""
         while self._sent:
-            self._producer.poll(0)
+            # What it raises ends the producer; then it is told to all who wait, as their reports may be lost.
+            with contextlib.suppress(RestartNeeded):
+                self._poll(0)
+            if self._fatal is not None:
+                for delivery in self._sent:
+                    delivery.fail(self._fatal)
             for delivery in [delivery for delivery in self._sent if not delivery.waiting]:
                 del self._sent[delivery]
                 self._sent_bytes -= delivery.size_bytes
@@ -310,7 +323,11 @@ class DeliveringProducer:
     def _wait_for_room(self, deadline: float) -> None:
         if time.monotonic() > deadline:
             raise _queue_stayed_full()
-        self._producer.poll(_POLL_SECONDS)
+        self._poll(_POLL_SECONDS)
+
+    def _poll(self, timeout_s: float) -> None:
+        with self._translating("poll"):
+            self._producer.poll(timeout_s)
 
     def _account(self, delivery: _Delivery) -> None:
         if delivery.failure is not None:
@@ -323,14 +340,23 @@ class DeliveringProducer:
 
     def _on_error(self, error: KafkaError) -> None:
         """What librdkafka says outside of any delivery; all but fatal errors heal by themselves or fail a delivery."""
-        if error.fatal():
+        if error.fatal() and self._fatal is None:
             self._fatal = error.str()
             _log.error("producer failed", reason=self._fatal)
+
+    @contextlib.contextmanager
+    def _translating(self, what: str) -> Iterator[None]:
+        """Tell what the client raises as errors of ours."""
+        try:
+            with client_errors():
+                yield
+        except KafkaException as error:
+            raise self._translated(error, what) from error
 
     def _translated(self, error: KafkaException, what: str) -> RestartNeeded:
         cause = error.args[0]
         if cause.fatal():
-            self._fatal = cause.str()
+            self._on_error(cause)
             return RestartNeeded(f"the producer can't go on: {self._fatal}")
         return DeliveryFailed(f"{what}: {cause.str()}")
 

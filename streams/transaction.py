@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
 from schemas.topics import Header
+from streams.client_errors import client_errors
 from streams.kafka import TRANSACTION_TIMEOUT_MS, KafkaOptions
 from streams.rights import require_rights
 
@@ -169,17 +170,10 @@ class TransactionalProducer:
     def _translating(self, what: str) -> Iterator[None]:
         """Tell what the client raises as errors of ours."""
         try:
-            yield
+            with client_errors():
+                yield
         except KafkaException as error:
             raise self._translated(error, what) from error
-        except SystemError as error:
-            # A fatal error is raised while delivery reports are served, which then complain that it stands there.
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, KafkaException):
-                cause = cause.__cause__ or cause.__context__
-            if cause is None:
-                raise
-            raise self._translated(cause, what) from error
 
     def _translated(self, error: KafkaException, what: str) -> GoldenthreadError:
         cause = error.args[0]

@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import DeliveryFailed, EventError, RestartNeeded, TopicError
 from schemas.topics import HEADER_FRAMING_SIZE_BYTES, Catalogue, partition_of
 from streams import producer as producer_module
+from streams.client_errors import client_errors
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.producer import RECORD_SIZE_BYTES_MAX, DeliveringProducer, Record, RecordProducer
@@ -190,6 +191,59 @@ async def test_fatal_error_ends_the_producer() -> None:
             use()
     with pytest.raises(RestartNeeded, match="sequence lost"):
         await producer.send_all(_records(1))
+
+
+class _Dying:
+    """A client that meets a fatal error while it serves delivery reports, which are lost then."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def produce(self, *_: Any, **__: Any) -> None:
+        """Take it, and never answer."""
+
+    def poll(self, _timeout_s: float) -> int:
+        self.calls += 1
+        if self.calls == 2:
+            self._die()
+        return 0
+
+    def flush(self, _timeout_s: float) -> int:
+        self._die()
+        return 0
+
+    def _die(self) -> None:
+        fatal = KafkaError(KafkaError._FATAL, "sequence lost", fatal=True)
+        try:
+            raise KafkaException(fatal)
+        except KafkaException as error:
+            raise SystemError("delivered returned a result with an exception set") from error
+
+
+async def test_requests_under_way_are_told_of_a_fatal_error_that_the_client_raises() -> None:
+    producer = _producer(ABSENT)
+    producer._producer = _Dying()
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*(producer.send_all(_records(3)) for _ in range(2)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RestartNeeded, RestartNeeded]
+    assert all("sequence lost" in str(answer) for answer in answers)
+    assert producer.outstanding_bytes == 0
+    with pytest.raises(RestartNeeded, match="sequence lost"):
+        producer.verify_usable()
+
+
+def test_a_fatal_error_that_the_client_raises_ends_a_flush_in_words_and_no_close() -> None:
+    producer = _producer(ABSENT)
+    producer._producer = _Dying()
+    producer.produce(_records(1)[0])
+    with pytest.raises(RestartNeeded, match="sequence lost"):
+        producer.flush(10)
+    producer.close(1)
+
+
+def test_what_hides_no_error_of_the_client_is_raised_as_it_is() -> None:
+    with pytest.raises(SystemError, match="another"), client_errors():
+        raise SystemError("another")
 
 
 async def test_recording_producer_keeps_what_is_acknowledged_and_fails_when_told() -> None:
