@@ -1,13 +1,30 @@
-"""The stateful stages by their full topic names, for whoever looks at all of them."""
+"""The stateful stages: what each reads, and the topic that holds its state; for whoever looks at all of them."""
+
+from typing import Final, NamedTuple
 
 from agents import context, identity
-from schemas.topics import Catalogue
+from schemas.topics import Catalogue, Topic
 from streams.gaps import StageTopics
 
 
+class StatefulStage(NamedTuple):
+    """A stage's topics, by their names in the catalogue."""
+
+    input_topic: Topic
+    changelog: Topic
+
+
+#: By the stages' names, in the order in which events pass them.
+STATEFUL: Final = {
+    identity.STAGE: StatefulStage(identity.INPUT, identity.CHANGELOG),
+    context.STAGE: StatefulStage(context.INPUT, context.CHANGELOG),
+}
+
+
 def stateful_stages(catalogue: Catalogue) -> tuple[StageTopics, StageTopics]:
-    """Identity's and the context's."""
-    return (
-        StageTopics(identity.STAGE, catalogue.name(identity.INPUT), catalogue.name(identity.CHANGELOG)),
-        StageTopics(context.STAGE, catalogue.name(context.INPUT), catalogue.name(context.CHANGELOG)),
+    """Identity's and the context's, by their full topic names."""
+    of_identity, of_context = (
+        StageTopics(name, catalogue.name(stage.input_topic), catalogue.name(stage.changelog))
+        for name, stage in STATEFUL.items()
     )
+    return of_identity, of_context

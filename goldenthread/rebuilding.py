@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from agents.known_evidence import project_evidence
+from agents.stages import STATEFUL
 from goldenthread.parts import Parts
-from goldenthread.stores import LINKS, STATEFUL, partition_store
+from goldenthread.stores import LINKS, partition_store
 from schemas.errors import BrokerUnreachable, StateError, StoreUnusable
 from schemas.topics import Topic
 from state.store import Store

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agents import context, identity
+from agents.stages import STATEFUL
 from connectors.serve.layout import LAYOUT_VERSION
 from connectors.serve.projection import FOLLOWED
 from goldenthread.settings import Settings
@@ -19,18 +19,7 @@ LINKS: Final = "links"
 LOOKUP: Final = f"lookup-{LAYOUT_VERSION}"
 
 
-class StatefulInput(NamedTuple):
-    """What a stateful stage reads, and the topic that holds its state."""
-
-    input_topic: Topic
-    changelog: Topic
-
-
-#: Stages with stores of their own; a partition's store is called `STAGE-PARTITION`.
-STATEFUL: Final = {
-    identity.STAGE: StatefulInput(identity.INPUT, identity.CHANGELOG),
-    context.STAGE: StatefulInput(context.INPUT, context.CHANGELOG),
-}
+# A partition's store is called `STAGE-PARTITION`.
 _PARTITION_STORE: Final = re.compile(rf"({'|'.join(STATEFUL)})-([0-9]{{1,4}})")
 
 

@@ -7,6 +7,7 @@ is simply repeated, and comes to the same end.
 import getpass
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +25,7 @@ from schemas.rows import (
 )
 from schemas.topics import POSITION_KEY, Catalogue, Partition
 from streams.announcing import STATE_LOST, AnnouncingOptions, Eras, announce
-from streams.bulk import Record, partition_range, read_to_end
+from streams.bulk import Record, partition_range, read_whole
 from streams.checkpoint_options import transactional_id
 from streams.faults import FaultHook, no_fault
 from streams.gaps import TELLING, Gap, StageTopics
@@ -161,16 +162,23 @@ def accept(options: AcceptanceOptions, plan: Plan, reason: str) -> None:
 def _fence(options: AcceptanceOptions) -> TransactionalProducer:
     """Take every partition's transactional id over; returns identity's producer, under which all is written."""
     producer = None
-    for stage in options.stages:
-        for number in range(options.catalogue.partitions_of(stage.input.removeprefix(options.catalogue.prefix))):
-            taken = TransactionalProducer(options.kafka, transactional_id(options.application, stage.stage, number))
-            taken.fence()
-            if producer is None:
-                producer = taken
-            else:
-                taken.close()
+    for stage, number in _partitions(options):
+        taken = TransactionalProducer(options.kafka, transactional_id(options.application, stage.stage, number))
+        taken.fence()
+        if producer is None:
+            producer = taken
+        else:
+            taken.close()
     assert producer is not None, "identity has a partition"  # noqa: S101 - for the reader, and the type.
     return producer
+
+
+def _partitions(options: AcceptanceOptions) -> Iterator[tuple[StageTopics, int]]:
+    """The partitions of both stages; a changelog has as many as its stage's input."""
+    counts = options.catalogue.read_by_workers()
+    for stage in options.stages:
+        for number in range(counts[stage.input]):
+            yield stage, number
 
 
 def _raw_offsets(options: AcceptanceOptions, plan: Plan) -> dict[Partition, GroupOffset]:
@@ -218,18 +226,12 @@ def accepted_gaps(options: AcceptanceOptions) -> list[AcceptedGap]:
         BrokerUnreachable: no answer in time.
     """
     found: dict[tuple[str, int, bytes], AcceptedGap] = {}
-    for stage in options.stages:
-        for number in range(options.catalogue.partitions_of(stage.changelog.removeprefix(options.catalogue.prefix))):
+    for stage, number in _partitions(options):
 
-            def read(records: list[Record], place: Partition = (stage.changelog, number)) -> None:
-                for record in records:
-                    if (
-                        record.key is not None
-                        and record.value is not None
-                        and record.key.startswith(ACCEPTED_GAP_PREFIX)
-                    ):
-                        found[(*place, record.key)] = _ACCEPTED.decode(record.value)
+        def read(records: list[Record], place: Partition = (stage.changelog, number)) -> None:
+            for record in records:
+                if record.key is not None and record.value is not None and record.key.startswith(ACCEPTED_GAP_PREFIX):
+                    found[(*place, record.key)] = _ACCEPTED.decode(record.value)
 
-            low, _ = partition_range(options.kafka, stage.changelog, number)
-            read_to_end(options.kafka, stage.changelog, number, low, read)
+        read_whole(options.kafka, stage.changelog, number, read)
     return sorted(found.values(), key=lambda gap: (gap.time_ms, gap.topic, gap.partition))

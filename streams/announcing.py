@@ -16,7 +16,7 @@ from schemas.topics import Catalogue, Topic, partition_of
 from state.announcement import Announcement, Told, newest_epoch
 from state.identity.eras import epoch_floor, era_of_epoch
 from state.store import Store
-from streams.bulk import Record, partition_range, read_to_end
+from streams.bulk import Record, read_to_end, read_whole
 from streams.gaps import Cause, Gap, StageTopics
 from streams.kafka import KafkaOptions
 from streams.logs import logger
@@ -179,8 +179,7 @@ class _Announcer:
             store.write(rows, {})
 
         try:
-            low, _ = partition_range(self._options.kafka, topic, partition)
-            read_to_end(self._options.kafka, topic, partition, low, write)
+            read_whole(self._options.kafka, topic, partition, write)
         except BaseException:
             store.close()
             raise

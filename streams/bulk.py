@@ -212,6 +212,17 @@ def read_to_end(
         reader.close()
 
 
+def read_whole(kafka: KafkaOptions, topic: str, partition: int, apply: Callable[[list[Record]], None]) -> int:
+    """As `read_to_end`, from a partition's first offset.
+
+    Raises:
+        StateError: retention took its head just then; call again.
+        BrokerUnreachable: no answer in time.
+    """
+    low, _ = partition_range(kafka, topic, partition)
+    return read_to_end(kafka, topic, partition, low, apply)
+
+
 def _tell_nobody(_left: int) -> None:
     """Progress that nobody asked for."""
 
@@ -220,6 +231,5 @@ def read_all(kafka: KafkaOptions, topic: str, partitions: int) -> Iterator[Recor
     """Every committed record of a topic that is there now; for tools and tests, it holds a partition in memory."""
     for partition in range(partitions):
         records: list[Record] = []
-        low, _ = partition_range(kafka, topic, partition)
-        read_to_end(kafka, topic, partition, low, records.extend)
+        read_whole(kafka, topic, partition, records.extend)
         yield from records

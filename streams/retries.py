@@ -12,7 +12,7 @@ import msgspec
 from schemas.strict_json import UNREADABLE
 from schemas.topics import Catalogue, Topic
 from streams.bulk import Record as ReadRecord
-from streams.bulk import partition_range, read_to_end
+from streams.bulk import partition_range, read_whole
 from streams.kafka import KafkaOptions
 from streams.producer import Record
 from streams.topics import topic_ids
@@ -55,8 +55,7 @@ def read_retries(kafka: KafkaOptions, catalogue: Catalogue) -> dict[int, Retry]:
             (retry.letter, retry) for retry in _decoded(records) if retry.topic_id == topic_id and retry.letter >= first
         )
 
-    start, _ = partition_range(kafka, retries, _PARTITION)
-    read_to_end(kafka, retries, _PARTITION, start, take)
+    read_whole(kafka, retries, _PARTITION, take)
     return noted
 
 

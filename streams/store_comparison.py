@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from schemas.topics import Partition
 from state.store import Store
 from state.store_cache import StoreCache
-from streams.bulk import Record, partition_range, read_to_end
+from streams.bulk import Record, read_whole
 from streams.kafka import KafkaOptions
 
 EXAMPLES_MAX: Final = 5
@@ -50,8 +50,7 @@ def compare(
         def keep(records: list[Record]) -> None:
             newest.write({record.key: _kept(record) for record in records if record.key is not None}, {})
 
-        low, _ = partition_range(kafka, *place)
-        read_to_end(kafka, *place, low, keep)
+        read_whole(kafka, *place, keep)
         return _merge(store.rows(), newest.rows(), next_offset)
     finally:
         newest.close()
