@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,9 +20,14 @@ from goldenthread.parts import catalogue_of, kafka_of, make_parts, registry_of
 from goldenthread.settings import load_settings
 from schemas.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS_FOUND, UsageError
 from schemas.times import format_time
+from schemas.topics import Catalogue
 from streams.dead import DeadLetterRecord, read_dead
+from streams.kafka import KafkaOptions
 from streams.logs import configure_logs
 from streams.topics import verify_topics, wait_for_broker
+
+if TYPE_CHECKING:
+    from goldenthread.dead_letters.retry import Retried, RetryOptions
 
 BROKER_WAIT_SECONDS: Final = 10.0
 LISTED_DEFAULT: Final = 50
@@ -116,7 +121,7 @@ def retry(  # noqa: PLR0917 - typer turns each into an option of its own.
     letter that is sent twice counts once. It exits 1 where a letter is still wrong, can't be sent, or the workers did
     not say in time what became of it.
     """
-    from goldenthread.dead_letters.retry import SENT, SETTLED, Retried, RetryOptions
+    from goldenthread.dead_letters.retry import SENT, SETTLED, RetryOptions
 
     selection = _selection(offsets=offsets, code=code, stage=stage, source=source, since=since, until=until)
     if selection.is_everything and not everything:
@@ -144,7 +149,7 @@ def retry(  # noqa: PLR0917 - typer turns each into an option of its own.
         sys.exit(EXIT_PROBLEMS_FOUND)
 
 
-def _retry(selection: Selection, options: Any, mapping: Path | None) -> Iterator[Any]:
+def _retry(selection: Selection, options: "RetryOptions", mapping: Path | None) -> "Iterator[Retried]":
     # What a worker is made of takes a while to load, and the other commands here don't need it.
     from goldenthread.dead_letters.judging import Judge
     from goldenthread.dead_letters.reading import Ways
@@ -189,7 +194,7 @@ def _retry(selection: Selection, options: Any, mapping: Path | None) -> Iterator
         producer.close(CLOSE_SECONDS)
 
 
-def _tell(shown_ones: Iterable[Any], told: Counter[str]) -> None:
+def _tell(shown_ones: "Iterable[Retried]", told: Counter[str]) -> None:
     columns = ("offset", "stage", "code", "outcome", "now", "letter", "why")
     rows = [
         (one.offset, one.stage, one.code, one.outcome, one.present_code, one.letter, one.reason) for one in shown_ones
@@ -222,20 +227,20 @@ def _selection(
     )
 
 
-def _letters(start: int) -> Any:
-    settings = load_settings()
-    configure_logs("WARNING")
-    kafka = kafka_of(settings, "dead")
-    wait_for_broker(kafka, BROKER_WAIT_SECONDS)
-    return read_dead(kafka, catalogue_of(settings), start)
+def _letters(start: int) -> Iterator[DeadLetterRecord]:
+    return read_dead(*_answering_broker(), start)
 
 
 def _history() -> History:
+    return read_history(*_answering_broker())
+
+
+def _answering_broker() -> tuple[KafkaOptions, Catalogue]:
     settings = load_settings()
     configure_logs("WARNING")
     kafka = kafka_of(settings, "dead")
     wait_for_broker(kafka, BROKER_WAIT_SECONDS)
-    return read_history(kafka, catalogue_of(settings))
+    return kafka, catalogue_of(settings)
 
 
 def _head(letter: DeadLetterRecord) -> dict[str, Any]:

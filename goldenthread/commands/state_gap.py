@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,9 @@ from goldenthread.settings import Settings, load_settings
 from schemas.errors import EXIT_PROBLEMS_FOUND, UsageError
 from schemas.times import format_time
 from streams.logs import configure_logs
+
+if TYPE_CHECKING:
+    from streams.acceptance import AcceptanceOptions, Plan
 
 # The session of a worker that stopped runs out in its time, and a little later at the broker.
 _SESSION_GRACE_SECONDS: Final = 5.0
@@ -107,7 +110,7 @@ def gaps(json: JsonFlag = False) -> None:
         ERR.print("No gap was ever accepted.")
 
 
-def _options(settings: Settings) -> Any:
+def _options(settings: Settings) -> "AcceptanceOptions":
     from agents.stages import stateful_stages
     from streams.acceptance import AcceptanceOptions
 
@@ -123,7 +126,7 @@ def _options(settings: Settings) -> Any:
     )
 
 
-def _summary(plan: Any, done: bool) -> dict[str, Any]:
+def _summary(plan: "Plan", done: bool) -> dict[str, Any]:
     return {
         "accepted": done,
         "gaps": [
@@ -144,7 +147,7 @@ def _summary(plan: Any, done: bool) -> dict[str, Any]:
     }
 
 
-def _print(plan: Any, done: bool) -> None:
+def _print(plan: "Plan", done: bool) -> None:
     if not plan.gaps:
         OUT.print("There is no gap: workers can go on as they are.")
     for gap in plan.gaps:
