@@ -252,15 +252,20 @@ def test_a_topic_that_can_not_be_asked_for_does_not_put_the_watchdog_to_sleep() 
     assert "gt.routed/0" in reason
 
 
-def test_the_thread_barks_once_and_ends() -> None:
-    watched = _waiting(A)
-    dog = Watchdog(
+def _hurried(watched: _Watched) -> Watchdog:
+    """A watchdog for a thread of its own, whose passes come quickly."""
+    return Watchdog(
         WatchdogOptions(0.5),
         look=watched.worker.look,
         broker=watched.broker,
         bark=watched.barks.append,
         metrics=watched.metrics,
     )
+
+
+def test_the_thread_barks_once_and_ends() -> None:
+    watched = _waiting(A)
+    dog = _hurried(watched)
     dog.start()
     wait_until(lambda: watched.barks, "a bark", 30)
     wait_until(lambda: not dog._thread.is_alive(), "the thread's end", 30)
@@ -276,13 +281,7 @@ def test_a_mistake_of_the_watchdog_ends_nothing(monkeypatch: pytest.MonkeyPatch)
         raise ValueError("a mistake")
 
     monkeypatch.setattr(watched.broker, "stable_ends", fail)
-    dog = Watchdog(
-        WatchdogOptions(0.5),
-        look=watched.worker.look,
-        broker=watched.broker,
-        bark=watched.barks.append,
-        metrics=watched.metrics,
-    )
+    dog = _hurried(watched)
     dog.start()
     wait_until(lambda: len(passes) > 2, "passes", 30)
     dog.stop()
