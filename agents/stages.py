@@ -7,8 +7,8 @@ from schemas.topics import Catalogue, Topic
 from streams.gaps import StageTopics
 
 
-class StatefulStage(NamedTuple):
-    """A stage's topics, by their names in the catalogue."""
+class StatefulInput(NamedTuple):
+    """What a stateful stage reads, and the topic that holds its state, by their names in the catalogue."""
 
     input_topic: Topic
     changelog: Topic
@@ -16,8 +16,8 @@ class StatefulStage(NamedTuple):
 
 #: By the stages' names, in the order in which events pass them.
 STATEFUL: Final = {
-    identity.STAGE: StatefulStage(identity.INPUT, identity.CHANGELOG),
-    context.STAGE: StatefulStage(context.INPUT, context.CHANGELOG),
+    identity.STAGE: StatefulInput(identity.INPUT, identity.CHANGELOG),
+    context.STAGE: StatefulInput(context.INPUT, context.CHANGELOG),
 }
 
 
