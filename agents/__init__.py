@@ -3,5 +3,5 @@
 Owns which stage reads which topic and what runs in it. Imports `streams`, `state` and `schemas`; no HTTP.
 
 Read in this order: `intake` (raw events: map, clean, enrich, route), `identity` (evidence), `context` (fragments
-and customers).
+and customers), `stages` (the stateful ones, for whoever looks at all of them).
 """

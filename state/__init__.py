@@ -4,8 +4,7 @@ Owns fold and join, dedupe, ownership, the identity graph, and the partition sto
 HTTP; imports `schemas` only.
 
 Read in this order: `engine` (what a stateful agent is made of), `fragment` and `fold`, `join`, `dedupe`,
-`context` (the engine behind agents/context), `identity/` (the engine behind agents/identity),
-`announcement` (owners told again after a gap), `store` with
-`store_cache`, what it tells of itself (`store_statistics`), its folder when something is wrong with it
-(`store_folder`), and copies of it (`snapshot`).
+`context` (the engine behind agents/context), `identity/` (the engine behind agents/identity), `announcement` (owners
+told again after a gap), `store` with `store_cache` (the memory of all stores), what it tells of itself
+(`store_statistics`), its folder when something is wrong with it (`store_folder`), and copies of it (`snapshot`).
 """
