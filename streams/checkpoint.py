@@ -62,6 +62,8 @@ class Checkpoint:
         2. Restore: read the changelog from the stored offset to its end.
         3. Take up the position, and hold it against the group's offset and the input log.
 
+        A `close` meanwhile ends step 1 within a second: the next owner must not be fenced.
+
         Raises:
             StateError: the log lost what the state needs, or the other way round.
             Fenced, DeliveryFailed, BrokerUnreachable: the broker refused or did not answer.
@@ -74,7 +76,8 @@ class Checkpoint:
             # Step 1.
             self._producer = TransactionalProducer(options.kafka, options.transactional_id(self.partition))
             options.fault(FaultPoint.OPEN_BEFORE_FENCE)
-            self._producer.fence()
+            if not self._producer.fence(lambda: not self._closing.is_set()):
+                return
             options.fault(FaultPoint.OPEN_AFTER_FENCE)
             # Step 2.
             self._ids = topic_ids(options.kafka, [self._input, self._changelog])

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -15,6 +15,8 @@ from streams.rights import require_rights
 
 # `init_transactions` waits for an open transaction of a predecessor to be aborted; more than its timeout is an outage.
 INIT_TIMEOUT_SECONDS: Final = 60.0
+# It is asked this often whether fencing is still wanted.
+_FENCE_SLICE_SECONDS: Final = 1.0
 COMMIT_TIMEOUT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000
 # Every record has its answer by then: its delivery times out with the transaction, and librdkafka looks once a second.
 FLUSH_TIMEOUT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000 + 2.0
@@ -43,15 +45,33 @@ class TransactionalProducer:
         #: Records and bytes produced to each topic in the running transaction.
         self.sizes: dict[str, tuple[int, int]] = {}
 
-    def fence(self) -> None:
+    def fence(self, is_wanted: Callable[[], bool] = lambda: True) -> bool:
         """Abort what a predecessor of the same id left open, and keep it from writing ever again.
+
+        Where the broker is slow, the id may be another worker's before it is done; `is_wanted` tells, and then this
+        ends within a second, so that the other one is not taken for a predecessor.
+
+        Returns:
+            Whether it was done; False once it was not wanted any more.
 
         Raises:
             NotAuthorized: the user may not write under this id.
             DeliveryFailed: the broker did not do it in time.
         """
-        with self._translating("init_transactions"):
-            self._producer.init_transactions(INIT_TIMEOUT_SECONDS)
+        deadline = time.monotonic() + INIT_TIMEOUT_SECONDS
+        while is_wanted():
+            left_s = deadline - time.monotonic()
+            try:
+                with client_errors():
+                    self._producer.init_transactions(max(_POLL_SECONDS, min(_FENCE_SLICE_SECONDS, left_s)))
+            except KafkaException as error:
+                # librdkafka says itself whether the very same call may be made again; it goes on with what was begun.
+                if not error.args[0].retriable() or left_s <= _FENCE_SLICE_SECONDS:
+                    raise self._translated(error, "init_transactions") from error
+                time.sleep(_POLL_SECONDS)
+            else:
+                return True
+        return False
 
     def begin(self) -> None:
         """Open a transaction."""

@@ -276,9 +276,7 @@ def test_a_group_that_is_ahead_of_the_state_is_refused(stage: _Stage) -> None:
     checkpoint = stage.opened()
     checkpoint.commit(Drained([], {}), 5)
     checkpoint.close()
-    with pytest.raises(
-        StateError, match=rf"knows {stage.input}/0 to offset 5, .*lost its tail"
-    ):
+    with pytest.raises(StateError, match=rf"knows {stage.input}/0 to offset 5, .*lost its tail"):
         stage.opened(group_offset=6)
 
 
@@ -336,6 +334,33 @@ def test_a_store_ahead_of_a_shortened_changelog_is_refused(stage: _Stage) -> Non
     checkpoint.close()
     with pytest.raises(StateError, match=rf"{stage.changelog}/0 holds offsets 0 to 3, position \d+ is outside"):
         stage.opened(group_offset=5)
+
+
+def test_closing_ends_a_fence_that_is_under_way(stage: _Stage) -> None:
+    fencing = threading.Event()
+
+    def fault(point: str) -> None:
+        assert point == FaultPoint.OPEN_BEFORE_FENCE
+        fencing.set()
+
+    # Port 9 is discard: nobody listens there.
+    checkpoint = stage.checkpoint(kafka=KafkaOptions("127.0.0.1:9"), fault=fault)
+    errors: list[BaseException] = []
+
+    def opening() -> None:
+        try:
+            checkpoint.open(0)
+        except RestartNeeded as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=opening)
+    thread.start()
+    assert fencing.wait(DEADLINE_S)
+    started = time.monotonic()
+    checkpoint.close()
+    thread.join(DEADLINE_S)
+    assert time.monotonic() - started < DEADLINE_S / 2
+    assert errors == []
 
 
 def test_closing_ends_a_restore_that_is_under_way(stage: _Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """Goal: all of a transaction is seen or none of it, and one owner writes. Method: the real broker, two owners."""
 
+import time
 import uuid
 
 import pytest
 
 from schemas.errors import DeliveryFailed, Fenced
 from schemas.topics import Catalogue, Topic
+from streams import transaction as transaction_module
 from streams.bulk import read_all
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.transaction import TransactionalProducer
@@ -138,4 +140,32 @@ def test_a_full_queue_is_waited_for(kafka: KafkaOptions, catalogue: Catalogue, t
         owner.produce(catalogue.name(Topic.STATE), 1, b"%d" % number, b"v", [])
     owner.commit()
     assert len(_values(kafka, catalogue, Topic.STATE)) == 250
+    owner.close()
+
+
+def test_a_fence_that_takes_longer_than_a_slice_goes_on_with_what_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A broker inside librdkafka, whose every answer takes longer than a slice.
+    slow = KafkaOptions("", properties={"test.mock.num.brokers": "1", "test.mock.broker.rtt": "100"})
+    monkeypatch.setattr(transaction_module, "_FENCE_SLICE_SECONDS", 0.08)
+    asked: list[None] = []
+    owner = TransactionalProducer(slow, "slow")
+    assert owner.fence(lambda: not asked.append(None))  # type: ignore[func-returns-value]
+    assert len(asked) > 2
+    owner.begin()
+    owner.produce("t", 0, b"k", b"v", [])
+    owner.commit()
+    owner.close()
+
+
+def test_a_fence_that_is_not_wanted_any_more_ends_soon_and_one_without_an_answer_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Port 9 is discard: nobody listens there.
+    owner = TransactionalProducer(KafkaOptions("127.0.0.1:9"), "away")
+    started = time.monotonic()
+    assert not owner.fence(lambda: time.monotonic() - started < 1.5)
+    assert time.monotonic() - started < 10
+    monkeypatch.setattr(transaction_module, "INIT_TIMEOUT_SECONDS", 0.3)
+    with pytest.raises(DeliveryFailed, match="init_transactions"):
+        owner.fence()
     owner.close()
