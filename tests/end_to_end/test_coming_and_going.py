@@ -10,8 +10,10 @@ import pytest
 from bench.generator import Plan, generate
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
+from tests.end_to_end.exactness import assert_exact
 from tests.end_to_end.extra_worker import ExtraWorker
-from tests.end_to_end.test_exactness import ALL_PARTITIONS, Players, assert_exact, partitions_of
+from tests.end_to_end.partitions import ALL_PARTITIONS, partitions_of
+from tests.end_to_end.players import Players
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.drill, pytest.mark.kafka, pytest.mark.crash]

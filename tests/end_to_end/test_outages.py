@@ -5,9 +5,8 @@ The broker is the test's own, and the system under `up` does not know who runs i
 
 import random
 import resource
-import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -15,25 +14,25 @@ from typing import Final
 import pytest
 
 from bench.generator import Plan, generate
-from schemas.identifiers import Identifier
-from schemas.keys import Keyring
-from schemas.topics import DEFAULT_PARTITIONS, partition_of
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
-from tests.end_to_end.test_exactness import Players, assert_exact
-from tests.running_system import SECRET, RunningSystem
+from tests.end_to_end.exactness import assert_exact
+from tests.end_to_end.outages import (
+    DEFAULT_RESTARTS,
+    EVENTS_PER_SECOND,
+    RESUMED_WITHIN_S,
+    canaries,
+    seconds_to_resume,
+)
+from tests.end_to_end.players import Players
+from tests.running_system import RunningSystem
 from tests.waiting import SYSTEM_DEADLINE_S, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.crash]
 
-#: From the broker's first answer until events that are sent then are looked up; asked for where nothing else runs.
-RESUMED_WITHIN_S: Final = 30.0
 HEAP_MB: Final = 256
-EVENTS_PER_SECOND: Final = 20.0
-#: As up has them by default: an outage, however long, must not use them up.
-DEFAULT_RESTARTS: Final = {"GOLDENTHREAD_RESTARTS_MAX": "15", "GOLDENTHREAD_RESTART_WINDOW_S": "120"}
 
 Outage = Callable[[LocalBroker, float], None]
 
@@ -77,45 +76,6 @@ def own_broker(tmp_path: Path, cache_dir: Path, free_ports: FreePorts) -> Iterat
     )
     with LocalBroker(options) as broker:
         yield broker
-
-
-def canaries() -> list[dict[str, object]]:
-    """An event for each partition of contexts: one that stands still while the others go on is not overlooked."""
-    found: dict[int, str] = {}
-    ring = Keyring(SECRET.encode())
-    while len(found) < DEFAULT_PARTITIONS:
-        email = f"{secrets.token_hex(6)}@canary.example"
-        key = ring.fragment_id(Identifier("email", email)).encode()
-        found.setdefault(partition_of(key, DEFAULT_PARTITIONS), email)
-    return [
-        {
-            "specversion": "1.0", "id": email, "source": "canaries", "type": "page.viewed", "channel": "web",
-            "time": "2026-01-05T10:00:00Z", "data": {"identifiers": {"email": email}},
-        }
-        for email in found.values()
-    ]  # fmt: skip
-
-
-def seconds_to_resume(system: RunningSystem, events: Sequence[dict[str, object]]) -> float:
-    """Until the lookup shows all events that collect is given now, again and again."""
-    began_s = time.monotonic()
-
-    def accepted() -> bool:
-        try:
-            system.send(*events)
-        except (AssertionError, OSError):
-            return False
-        return True
-
-    def shown() -> bool:
-        try:
-            return all(system.lookup(("email", str(event["id"]))).status == 200 for event in events)
-        except OSError:
-            return False
-
-    wait_until(accepted, "accepted events", SYSTEM_DEADLINE_S)
-    wait_until(shown, "their contexts", SYSTEM_DEADLINE_S)
-    return time.monotonic() - began_s
 
 
 def _go_through(

@@ -16,15 +16,17 @@ from streams.broker.local_broker import LocalBroker
 from streams.broker.local_cluster import NODES, LocalCluster
 from tests.conftest import FreePorts
 from tests.end_to_end.conftest import SystemMaker
+from tests.end_to_end.exactness import assert_exact
 from tests.end_to_end.extra_worker import ExtraWorker
-from tests.end_to_end.test_exactness import ALL_PARTITIONS, Players, assert_exact, partitions_of
-from tests.end_to_end.test_outages import (
+from tests.end_to_end.outages import (
     DEFAULT_RESTARTS,
     EVENTS_PER_SECOND,
     RESUMED_WITHIN_S,
     canaries,
     seconds_to_resume,
 )
+from tests.end_to_end.partitions import ALL_PARTITIONS, partitions_of
+from tests.end_to_end.players import Players
 from tests.running_system import RunningSystem
 from tests.waiting import wait_until
 
