@@ -24,7 +24,7 @@ GoldenthreadError
 │           └── LoginRefused   it did, and let this client not in; exit 2
 └── UsageError                 the command line asked for something that is not there; exit 2
 
-The docstring of each is what its reader should do.
+The docstring of each is what its reader should do. What never leaves its room has its class there.
 """
 
 from enum import StrEnum
@@ -111,11 +111,11 @@ class OperatorNeeded(GoldenthreadError):
 
 
 class StateError(OperatorNeeded):
-    """The log no longer holds what the local state needs; the message names the range that is gone."""
+    """Bring back what the message says is gone, or go on without it: docs/gaps.md and docs/state.md say how."""
 
 
 class PositionLost(StateError):
-    """As StateError; a copy that can be made anew from what the log still has heals itself."""
+    """As StateError; nothing to do where it is a copy, which is made anew from what the log still has."""
 
 
 class NotAuthorized(OperatorNeeded):
