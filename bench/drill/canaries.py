@@ -59,7 +59,7 @@ class Canaries:
 
     Attributes:
         recovered: Seconds from each fault to its recovery, by the number of the fault.
-        forged: Source and id of each canary that was followed by a forgery.
+        forged: The forgery that followed a canary, by its source and id.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Canaries:
         self._sending: set[asyncio.Task[None]] = set()
         self._finishing = False
         self.recovered: dict[int, float] = {}
-        self.forged: set[tuple[str, str]] = set()
+        self.forged: dict[tuple[str, str], bytes] = {}
 
     @property
     def unseen(self) -> int:
@@ -179,8 +179,8 @@ class Canaries:
     def _forge(self, canary: Canary) -> None:
         event = _event(canary)
         event["data"]["summary"] = "A forgery"
-        self.forged.add((SOURCE, event["id"]))
-        self._senders.send_straight(Sending(BAD_CHANNEL, encode(event), None, DeadCode.CONTENT_CONFLICT))
+        body = self.forged[SOURCE, event["id"]] = encode(event)
+        self._senders.send_straight(Sending(BAD_CHANNEL, body, None, DeadCode.CONTENT_CONFLICT))
 
 
 def _event(canary: Canary) -> Event:

@@ -158,38 +158,40 @@ class DeadLetters:
         self,
         letters: Iterable[DeadLetterRecord],
         bodies: Mapping[bytes, tuple[DeadCode, int]],
-        forged: Iterable[tuple[str, str]],
+        forged: Mapping[tuple[str, str], int],
     ) -> None:
         """Compare.
 
         Args:
             letters: as `streams.dead.read_dead` gives them: one that a crash repeated comes once.
             bodies: code and number of letters by the body that they must hold.
-            forged: source and id of events of which a copy with another content was sent.
+            forged: number of letters by source and id of the event of which a copy with another content was sent. Such
+                a letter holds the event as it was read, and no body.
         """
-        forged = frozenset(forged)
         found: Counter[tuple[bytes, str]] = Counter()
-        conflicts: set[tuple[str, str]] = set()
+        conflicts: Counter[tuple[str, str]] = Counter()
         self.missing = self.unexpected = 0
         self.examples: list[str] = []
         for letter in letters:
             if letter.code == DeadCode.CONTENT_CONFLICT and (event := _named(letter.value)) in forged:
-                # A copy that intake repeated after a crash is refused as often as it comes.
-                conflicts.add(event)
+                conflicts[event] += 1
             elif letter.value is not None and letter.value in bodies:
                 found[letter.value, letter.code] += 1
             else:
                 self._unexpected(1, f"{letter.code} at {letter.offset}: {letter.message}")
         for body, (code, number) in bodies.items():
-            surplus = found.pop((body, str(code)), 0) - number
-            if surplus < 0:
-                self._missing(-surplus, f"{-surplus} of {number} letters with {code} for {body[:80]!r}")
-            elif surplus > 0:
-                self._unexpected(surplus, f"{surplus} more than {number} letters with {code} for {body[:80]!r}")
+            self._compare(found.pop((body, str(code)), 0), number, f"{code} for {body[:80]!r}")
         for (body, wrong_code), number in found.items():
             self._unexpected(number, f"{wrong_code} for {body[:80]!r}")
-        for source, name in sorted(forged - conflicts):
-            self._missing(1, f"no {DeadCode.CONTENT_CONFLICT} for the forged {name} of {source}")
+        for event, number in forged.items():
+            source, name = event
+            self._compare(conflicts[event], number, f"{DeadCode.CONTENT_CONFLICT} for the forged {name} of {source}")
+
+    def _compare(self, found: int, number: int, what: str) -> None:
+        if found < number:
+            self._missing(number - found, f"{number - found} of {number} letters with {what}")
+        elif found > number:
+            self._unexpected(found - number, f"{found - number} more than {number} letters with {what}")
 
     def _missing(self, number: int, example: str) -> None:
         self.missing += number
@@ -205,13 +207,24 @@ class DeadLetters:
 
 
 def judge_letters(
-    kafka: KafkaOptions, catalogue: Catalogue, bad: Mapping[bytes, DeadCode], forged: Iterable[tuple[str, str]]
+    kafka: KafkaOptions,
+    catalogue: Catalogue,
+    bad: Mapping[bytes, DeadCode],
+    forged: Mapping[tuple[str, str], bytes],
 ) -> DeadLetters:
-    """The dead letters that are there now against what the raw topics hold."""
-    counts = count_bodies(kafka, catalogue, bad)
+    """The dead letters that are there now against what the raw topics hold.
+
+    Args:
+        kafka: where the brokers are.
+        catalogue: names the topics.
+        bad: the code of the letter that must come of each of these bodies.
+        forged: forged bodies, by the source and id that they took from another event.
+    """
+    counts = count_bodies(kafka, catalogue, [*bad, *forged.values()])
     # What the broker never got can't have been refused by anybody: then its sender has not finished.
     bodies = {body: (code, max(1, counts[body])) for body, code in bad.items()}
-    return DeadLetters(read_dead(kafka, catalogue), bodies, forged)
+    conflicts = {event: max(1, counts[body]) for event, body in forged.items()}
+    return DeadLetters(read_dead(kafka, catalogue), bodies, conflicts)
 
 
 def _named(value: bytes | None) -> tuple[str, str]:

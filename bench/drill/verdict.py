@@ -18,7 +18,7 @@ class Findings:
         doubled: Events that stand or count more than once.
         wrong_fields: Differences between contexts and the oracle, on the topic and at the lookup.
         repeated_outputs: Records that readers of committed records see again, or that go back.
-        unexpected_dead_letters: Dead letters that nothing explains.
+        unexpected_dead_letters: Dead letters that nothing explains, and second ones for the same record.
         examples: Some of all that.
     """
 

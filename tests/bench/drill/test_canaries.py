@@ -127,8 +127,8 @@ async def test_some_that_were_seen_are_forged_and_the_forgery_must_become_a_dead
     canaries.struck(2)
     for canary in sent(canaries):
         canaries.seen(canary)
-    assert canaries.forged == {(SOURCE, "canary-5")}
     (forgery,) = taker.straight
+    assert canaries.forged == {(SOURCE, "canary-5"): forgery.body}
     assert forgery.code is DeadCode.CONTENT_CONFLICT
     event = json.loads(forgery.body)
     truth = taker.truth[SOURCE, "canary-5"]

@@ -46,7 +46,7 @@ class Judge:
             [(event["source"], event["id"]) for event in self.events],
             self.expectation,
             outputs=found,
-            letters=letters or DeadLetters([], {}, []),
+            letters=letters or DeadLetters([], {}, {}),
             lookups=lookups,
             id_of=fragment_id,
         )
@@ -163,5 +163,5 @@ def test_what_the_lookup_says_differently_is_wrong(judgement: Judge, documents: 
 
 
 def test_a_bad_event_that_is_nowhere_is_lost(judgement: Judge, documents: Documents) -> None:
-    letters = DeadLetters([], {b"bad": (DeadCode.NOT_JSON, 1)}, [])
+    letters = DeadLetters([], {b"bad": (DeadCode.NOT_JSON, 1)}, {})
     assert judgement(outputs(judgement.events, documents), letters).counts == Findings(lost=1).counts

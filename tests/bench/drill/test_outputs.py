@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from bench.drill.judgement import judge
 from bench.drill.outputs import DeadLetters, Outputs
+from bench.drill.verdict import Verdict
 from bench.drill.workload import bad_event
+from bench.oracle import Expectation
 from schemas.errors import DeadCode
 from schemas.topics import DEFAULT_PREFIX
 from streams.bulk import Record
@@ -84,7 +87,7 @@ def letter(value: bytes | None, code: str, offset: int = 0) -> DeadLetterRecord:
 
 def judged(*letters: DeadLetterRecord) -> tuple[int, int]:
     bodies = {body: (code, 1) for body, code in BAD.items()}
-    found = DeadLetters(letters, bodies, [FORGED])
+    found = DeadLetters(letters, bodies, {FORGED: 1})
     assert bool(found.examples) == bool(found.missing + found.unexpected)
     return found.missing, found.unexpected
 
@@ -97,9 +100,9 @@ def test_every_kind_of_bad_event_has_a_code_of_its_own() -> None:
     assert len(BAD) == len(set(BAD.values())) == 6
 
 
-def test_each_expected_letter_once_is_fine_and_a_forgery_may_be_refused_as_often_as_it_comes() -> None:
+def test_each_expected_letter_once_is_fine_and_a_forgery_that_is_told_of_twice_is_not() -> None:
     assert judged(*expected_letters()) == (0, 0)
-    assert judged(*expected_letters(), letter(CONFLICT, DeadCode.CONTENT_CONFLICT)) == (0, 0)
+    assert judged(*expected_letters(), letter(CONFLICT, DeadCode.CONTENT_CONFLICT)) == (0, 1)
 
 
 @pytest.mark.parametrize("place", range(7))
@@ -118,5 +121,25 @@ def test_a_letter_too_many_a_foreign_one_and_a_wrong_code_are_unexpected() -> No
 
 def test_a_body_that_the_broker_has_twice_is_refused_twice() -> None:
     (body, code), *_ = BAD.items()
-    assert DeadLetters([letter(body, code)] * 2, {body: (code, 2)}, []).unexpected == 0
-    assert DeadLetters([letter(body, code)], {body: (code, 2)}, []).missing == 1
+    assert DeadLetters([letter(body, code)] * 2, {body: (code, 2)}, {}).unexpected == 0
+    assert DeadLetters([letter(body, code)], {body: (code, 2)}, {}).missing == 1
+    conflict = letter(CONFLICT, DeadCode.CONTENT_CONFLICT)
+    assert DeadLetters([conflict] * 2, {}, {FORGED: 2}).examples == []
+    assert DeadLetters([conflict], {}, {FORGED: 2}).missing == 1
+    assert DeadLetters([conflict] * 3, {}, {FORGED: 2}).unexpected == 1
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_a_doubled_letter_makes_the_verdict_bad(place: int) -> None:
+    bodies = {body: (code, 1) for body, code in BAD.items()}
+    verdicts = []
+    for doubled in ([], [expected_letters()[place]]):
+        letters = DeadLetters([*expected_letters(), *doubled], bodies, {FORGED: 1})
+        findings = judge(
+            [], Expectation(0, [], []), outputs=Outputs(DEFAULT_PREFIX), letters=letters, lookups={}, id_of=str
+        )
+        verdict = Verdict(
+            seed=1, seconds=1, events=0, sends=7, retries=0, kills=0, faults={}, recoveries=[], findings=findings
+        )
+        verdicts.append((verdict.name, findings.unexpected_dead_letters))
+    assert verdicts == [("exact", 0), ("wrong", 1)]
