@@ -14,8 +14,8 @@ record that no engine can bear), `stage` and `stateless` (what an agent does wit
 idle ones go on), `application` (the Faust app), `standstill` and `watchdog` (who ends a worker that does nothing),
 `group_coordinator` (what a coordinator says of a whole group), `bulk` and `follower` (the bulk reader, and followers),
 `producer` and `recording_producer` (its twin without a broker), `topics` and `rights` (what a broker has, and what it
-refuses), `freshness`, `dead` with `retries` (letters, and what became of those that were sent again), `broker/` with
-`lifeline`, `metrics` with `store_metrics`, `logs`.
+refuses), `freshness`, `dead` with `dead_retries` (letters, and what became of those that were sent again), `broker/`
+with `lifeline`, `metrics` with `store_metrics`, `logs`.
 
 Of gaps: `group` (committed offsets), `gaps` (what is gone, judged and said), `gap_search` (found), `acceptance` with
 `announcing` (how an operator goes on).

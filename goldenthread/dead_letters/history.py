@@ -7,8 +7,8 @@ import msgspec
 from schemas.errors import TopicError
 from schemas.topics import Catalogue
 from streams.dead import DeadLetterRecord
+from streams.dead_retries import Retry, read_retries
 from streams.kafka import KafkaOptions
-from streams.retries import Retry, read_retries
 
 
 class Former(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -24,9 +24,9 @@ from goldenthread.dead_letters.passage import ACCEPTED, DUPLICATE, Found, Passag
 from goldenthread.dead_letters.selection import Selection
 from schemas.topics import Catalogue, Topic
 from streams.dead import DeadLetterRecord, read_dead
+from streams.dead_retries import Retry, retry_record
 from streams.kafka import KafkaOptions
 from streams.producer import Record, RecordProducer
-from streams.retries import Retry, retry_record
 from streams.topics import topic_ids
 from streams.wire_reader import WireReader
 

@@ -10,7 +10,7 @@ import goldenthread.commands.dead as dead_command
 from goldenthread.dead_letters.history import History
 from schemas.errors import UsageError
 from streams.dead import DeadLetterRecord
-from streams.retries import Retry
+from streams.dead_retries import Retry
 
 ORIGINS = (("gt.raw.web", 1, 42), ("hook:chat", None, None), ("segment:shop", None, None), ("import:a.csv", 0, 3), None)
 PLACES = ("gt.raw.web/1@42", "hook:chat", "segment:shop", "import:a.csv/0@3")
