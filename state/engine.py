@@ -35,6 +35,12 @@ class Drained(NamedTuple):
     outputs: list[Output]
     rows: dict[bytes, bytes | None]
 
+    @property
+    def size_bytes(self) -> int:
+        """Keys and values of all that, headers aside."""
+        outputs = sum(len(output.key or b"") + len(output.value or b"") for output in self.outputs)
+        return outputs + sum(len(key) + len(value or b"") for key, value in self.rows.items())
+
 
 class Engine(Protocol):
     """One partition's state machine."""

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from schemas.errors import DeadCode, RestartNeeded, StateError
 from state.engine import Drained, Engine, Rows
 from streams.checkpoint import Checkpoint
+from streams.checkpoint_size import CheckpointSize
 from streams.faults import FaultHook, FaultPoint, no_fault
 from streams.logs import logger
 from streams.metrics import DROP_REASONS, Metrics
@@ -45,6 +46,8 @@ class CheckpointPolicy:
     pause_ms: int = 15
     #: What was applied may have so many bytes: what it gives has to be acknowledged within a transaction's time.
     size_bytes_max: int = 32 * 1024 * 1024
+    #: What it gives should be no more than this, as far as the checkpoints before can tell; a producer's queue.
+    drained_size_bytes_max: int = 64 * 1024 * 1024
     idle_s: float = IDLE_SECONDS
 
 
@@ -128,6 +131,7 @@ class PartitionRunner:
         self._taken = 0
         self._applied = 0
         self._applied_bytes = 0
+        self._size = CheckpointSize(policy.drained_size_bytes_max)
         self._next_offset = 0
         self._acknowledged = 0
         self._first_applied_s = 0.0
@@ -242,8 +246,10 @@ class PartitionRunner:
         apply = engine.apply
         next_offset = self._next_offset
         records = [record for record in batch.records if record.offset >= next_offset]
-        for start in range(0, len(records), SLICE_RECORDS):
-            piece = records[start : start + SLICE_RECORDS]
+        done = 0
+        while done < len(records):
+            piece = records[done : done + min(SLICE_RECORDS, max(1, self._records_max - self._applied))]
+            done += len(piece)
             for record in piece:
                 value = record.value or b""
                 apply(value, record.offset)
@@ -258,9 +264,12 @@ class PartitionRunner:
         if records:
             self._metrics.batch_seconds.labels(self._stage).observe(time.monotonic() - started)
 
+    @property
+    def _records_max(self) -> int:
+        return min(self._policy.events_max, self._size.records_max)
+
     def _is_full(self) -> bool:
-        policy = self._policy
-        return self._applied >= policy.events_max or self._applied_bytes >= policy.size_bytes_max
+        return self._applied >= self._records_max or self._applied_bytes >= self._policy.size_bytes_max
 
     async def _next_before_due(self) -> Batch | None:
         """The next batch that still belongs into this checkpoint, or None when it is due."""
@@ -285,6 +294,7 @@ class PartitionRunner:
         drained = engine.drain()
         await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
         engine.settled()
+        self._size.wrote(drained, self._applied)
         self._taken += 1
         self._applied = self._applied_bytes = 0
         self._last_commit_s = self._first_applied_s = time.monotonic()

@@ -137,7 +137,7 @@ async def test_a_batch_that_does_not_follow_what_was_applied_ends_the_worker(pre
 
 
 async def test_a_batch_that_is_larger_than_a_checkpoint_may_be_is_committed_in_pieces() -> None:
-    partition = _Partition(policy=CheckpointPolicy(events_max=500))
+    partition = _Partition(policy=CheckpointPolicy(events_max=500, drained_size_bytes_max=1 << 30))
     partition.runner.start(1)
     await partition.offer(*range(1_200))
     await until(lambda: 1_200 in partition.acknowledged)
@@ -154,6 +154,17 @@ async def test_a_checkpoint_is_due_after_so_many_bytes() -> None:
         await partition.offer(*range(offset, offset + 60))
     await until(lambda: len(partition.committed) == 5)
     assert partition.committed == [220, 340, 460, 580, 700]
+    await partition.runner.close()
+
+
+async def test_a_checkpoint_is_due_before_it_writes_too_much_as_far_as_those_before_tell() -> None:
+    # Before anything was measured a record counts for 256 KiB, and then for a quarter of that at least.
+    policy = CheckpointPolicy(interval_ms=HOUR_MS, pause_ms=HOUR_MS, drained_size_bytes_max=1024 * 1024)
+    partition = _Partition(policy=policy)
+    partition.runner.start(1)
+    await partition.offer(*range(400))
+    await until(lambda: len(partition.committed) == 4)
+    assert partition.committed == [4, 4 + 16, 4 + 16 + 64, 4 + 16 + 64 + 256]
     await partition.runner.close()
 
 
