@@ -7,5 +7,6 @@ Owns the staged partition, its incremental twin, homes and grades, and the engin
 Read in this order: `evidence` (what is known of pairs, and the graph that the rules read), `placement` (what the
 rules decide), `kinds` (the order of kinds), `joining` (stage 1) and `attaching` (stage 2), `partition` (the whole at
 once, the shortest statement of the rules), `recomputation` (what new evidence touches), `link_rows` (the graph over
-rows), `changes` (decisions as people and downstream read them), `eras` (numbers that go on growing after a gap), `engine`.
+rows), `changes` (decisions as people and downstream read them), `eras` (numbers that go on growing after a gap),
+`engine`.
 """
