@@ -11,7 +11,7 @@ from schemas.dead_letters import number_in
 from schemas.errors import BrokerUnreachable
 from schemas.strict_json import UNREADABLE
 from schemas.topics import RECEIVED_HEADER, RETRY_OF_HEADER, SOURCE_HEADER, Catalogue, DeadHeader, Topic
-from streams.bulk import SILENCE_SECONDS_MAX, BulkReader, Record, partition_range
+from streams.bulk import SILENCE_SECONDS_MAX, BulkReader, Record
 from streams.kafka import KafkaOptions
 
 _READ_SECONDS: Final = 1.0
@@ -100,7 +100,11 @@ def read_dead(
         BrokerUnreachable: no broker answers, or nothing came for `silence_s_max` seconds.
     """
     topic = catalogue.name(Topic.DEAD)
-    low, end = partition_range(kafka, topic, 0)
+    marks = BulkReader(kafka, {})
+    try:
+        low, end = marks.watermarks(topic, 0)
+    finally:
+        marks.close()
     position = max(low, start)
     if position >= end:
         return
