@@ -146,9 +146,7 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Requests a second for keys that have no limit of their own; None: any.",
     )
-    token: SecretStr | None = Field(
-        None, min_length=1, description="The token that `send`, `customer get` and `state` show."
-    )
+    token: SecretStr | None = Field(None, min_length=1, description="The token of `send`, `customer get` and `state`.")
     supervisor_token: SecretStr | None = Field(
         None, min_length=16, description="Made by `up` for its processes: sends events and reads metrics, as `up` does."
     )
