@@ -41,7 +41,7 @@ _KILLED: Final = "killed by signal 9"
 
 
 class DrilledInstallation:
-    """In the order `prepare`, `run` (which ends when it was stopped or a process gave up), `close`.
+    """In the order `prepare`, `start` (whose task ends when all was stopped or a process gave up), `close`.
 
     Args:
         folder: A folder of its own; everything is kept in it.
@@ -125,8 +125,8 @@ class DrilledInstallation:
                     environment=self._environment,
                     directory=self._folder,
                 ),
-                *(self._worker_spec(name, (_INIT,)) for name in WORKERS),
-                *(self._service_spec(name) for name in (COLLECT, LOOKUP)),
+                *(self._spec(name, "worker", (_INIT,)) for name in WORKERS),
+                *(self._spec(name, name, (_INIT,)) for name in (COLLECT, LOOKUP)),
             ],
             log_dir=self.log_dir,
             policy=POLICY,
@@ -166,7 +166,7 @@ class DrilledInstallation:
         """Let the third worker come; it stays when it is there already."""
         if self._extra is None:
             self._extra_child = Child(
-                self._worker_spec(EXTRA_WORKER, ()),
+                self._spec(EXTRA_WORKER, "worker", ()),
                 needs=(),
                 log=ChildLog(self.log_dir / f"{EXTRA_WORKER}.log"),
                 policy=POLICY,
@@ -206,26 +206,14 @@ class DrilledInstallation:
                 for path in self._data_dir.glob(f"{name}*"):
                     shutil.rmtree(path)
 
-    def _worker_spec(self, name: str, needs: tuple[str, ...]) -> ChildSpec:
+    def _spec(self, name: str, command: str, needs: tuple[str, ...]) -> ChildSpec:
         return ChildSpec(
             name=name,
-            command=_command("worker"),
+            command=_command(command),
             needs=needs,
             ready=answers(f"http://{LOOPBACK}:{self._ports[name]}/readyz"),
-            # Read at each start, so that one start can differ from the others.
-            environment=self._worker_environments[name],
-            directory=self._folder,
-            ready_deadline_s=READY_DEADLINE_SECONDS,
-            stop_deadline_s=STOP_DEADLINE_SECONDS,
-        )
-
-    def _service_spec(self, name: str) -> ChildSpec:
-        return ChildSpec(
-            name=name,
-            command=_command(name),
-            needs=(_INIT,),
-            ready=answers(f"http://{LOOPBACK}:{self._ports[name]}/readyz"),
-            environment=self._environment,
+            # A worker's is read at each start, so that one start can differ from the others.
+            environment=self._worker_environments.get(name, self._environment),
             directory=self._folder,
             ready_deadline_s=READY_DEADLINE_SECONDS,
             stop_deadline_s=STOP_DEADLINE_SECONDS,
