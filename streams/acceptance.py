@@ -88,11 +88,6 @@ class Plan:
         """Whether ownership messages may be missing."""
         return any(gap.changelog is not None and gap.cause in TELLING for gap in self.gaps)
 
-    @property
-    def harmless(self) -> bool:
-        """Whether only offsets are to be committed."""
-        return not self.replays and all(gap.is_harmless for gap in self.gaps)
-
 
 def wait_without_members(options: AcceptanceOptions, timeout_s: float) -> None:
     """Return once no worker is in the group; one that just stopped still counts until its session runs out.

@@ -174,14 +174,6 @@ class LocalBroker:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def pause(self) -> None:
-        """Have the broker stand still: its connections stay open, and nothing answers."""
-        self._started().send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a paused broker go on."""
-        self._started().send_signal(signal.SIGCONT)
-
     @property
     def pid(self) -> int:
         """The id of the running process."""
