@@ -99,6 +99,7 @@ def _go_through(
             Players(system, stream, random.Random(seed), events_per_second=EVENTS_PER_SECOND, give_up_s=length_s + 120)
         )
         besides: list[dict[str, object]] = []
+        slow: dict[str, float] = {}
         for outage, seconds in outages:
             outage(broker, seconds)
             wait_until(broker.answers, "the broker's return")
@@ -108,9 +109,11 @@ def _go_through(
             with capsys.disabled():
                 print(f"\n{outage.__name__} {seconds:g} s: resumed after {resumed_s:.1f} s", flush=True)  # noqa: T201 - what was measured.
             assert system.process.poll() is None, system.err
-            assert resumed_s < resumed_within_s, outage.__name__
+            if resumed_s >= resumed_within_s:
+                slow[f"{outage.__name__} {seconds:g} s"] = resumed_s
         assert players.finish() == len(stream)
         assert_exact(system, stream, besides)
+        assert not slow
         assert system.stop() == 0
 
 
