@@ -340,9 +340,13 @@ class DeliveringProducer:
 
     def _on_error(self, error: KafkaError) -> None:
         """What librdkafka says outside of any delivery; all but fatal errors heal by themselves or fail a delivery."""
-        if error.fatal() and self._fatal is None:
-            self._fatal = error.str()
-            _log.error("producer failed", reason=self._fatal)
+        if error.fatal():
+            self._end(error.str())
+
+    def _end(self, reason: str) -> None:
+        if self._fatal is None:
+            self._fatal = reason
+            _log.error("producer failed", reason=reason)
 
     @contextlib.contextmanager
     def _translating(self, what: str) -> Iterator[None]:
@@ -352,6 +356,10 @@ class DeliveringProducer:
                 yield
         except KafkaException as error:
             raise self._translated(error, what) from error
+        except SystemError as error:
+            # The client lost the error that it meant to raise, and delivery reports with it.
+            self._end(f"{what}: {error}")
+            raise RestartNeeded(f"the producer can't go on: {self._fatal}") from error
 
     def _translated(self, error: KafkaException, what: str) -> RestartNeeded:
         cause = error.args[0]

@@ -196,8 +196,9 @@ async def test_fatal_error_ends_the_producer() -> None:
 class _Dying:
     """A client that meets a fatal error while it serves delivery reports, which are lost then."""
 
-    def __init__(self) -> None:
+    def __init__(self, cause: BaseException | None) -> None:
         self.calls = 0
+        self.cause = cause
 
     def produce(self, *_: Any, **__: Any) -> None:
         """Take it, and never answer."""
@@ -213,28 +214,30 @@ class _Dying:
         return 0
 
     def _die(self) -> None:
-        fatal = KafkaError(KafkaError._FATAL, "sequence lost", fatal=True)
-        try:
-            raise KafkaException(fatal)
-        except KafkaException as error:
-            raise SystemError("delivered returned a result with an exception set") from error
+        raise SystemError("delivered returned a result with an exception set") from self.cause
 
 
-async def test_requests_under_way_are_told_of_a_fatal_error_that_the_client_raises() -> None:
+FATAL = KafkaException(KafkaError(KafkaError._FATAL, "sequence lost", fatal=True))
+
+
+@pytest.mark.parametrize(("cause", "told"), [(FATAL, "sequence lost"), (None, "with an exception set")])
+async def test_requests_under_way_are_told_of_a_fatal_error_that_the_client_raises(
+    cause: BaseException | None, told: str
+) -> None:
     producer = _producer(ABSENT)
-    producer._producer = _Dying()
+    producer._producer = _Dying(cause)
     async with asyncio.timeout(10):
         answers = await asyncio.gather(*(producer.send_all(_records(3)) for _ in range(2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [RestartNeeded, RestartNeeded]
-    assert all("sequence lost" in str(answer) for answer in answers)
+    assert all(told in str(answer) for answer in answers)
     assert producer.outstanding_bytes == 0
-    with pytest.raises(RestartNeeded, match="sequence lost"):
+    with pytest.raises(RestartNeeded, match=told):
         producer.verify_usable()
 
 
 def test_a_fatal_error_that_the_client_raises_ends_a_flush_in_words_and_no_close() -> None:
     producer = _producer(ABSENT)
-    producer._producer = _Dying()
+    producer._producer = _Dying(FATAL)
     producer.produce(_records(1)[0])
     with pytest.raises(RestartNeeded, match="sequence lost"):
         producer.flush(10)
