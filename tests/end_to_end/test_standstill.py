@@ -59,7 +59,8 @@ def test_a_stuck_stage_is_ended_started_again_and_exact(make_system: SystemMaker
         ]
         log = _worker_log(system)
         assert "the watchdog ends the worker" in log
-        assert "does not move for" in log
+        # What is in hand stands still, and so does what waits behind it in another partition: either may be told first.
+        assert "does not move for" in log or "though committed records wait" in log
         assert system.stop() == 0
 
 
