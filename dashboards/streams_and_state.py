@@ -103,10 +103,10 @@ _RESTORE: Final = Row(
                      f"sum by (stage) ({metric('restore_duration_seconds_count', _STAGE)})", "{{stage}}"),)),
         Panel("Stores made anew", "From their topics, since each process started; `damaged` asks for a look at "
               "the disk.", "short",
-              (Query(f"sum by (instance, store, reason) ({metric('store_rebuilds_total')}) > 0",
-                     "{{instance}} {{store}} {{reason}}"),)),
+              (Query(f"sum by (store, reason) ({metric('store_rebuilds_total')})",
+                     "{{store}} {{reason}}"),)),
         Panel("Accepted gaps", "Since the state began; `goldenthread state gaps` says when, by whom and why.", "short",
-              (Query(f"max by (stage, partition) ({metric('accepted_gaps', _STAGE)}) > 0",
+              (Query(f"max by (stage, partition) ({metric('accepted_gaps', _STAGE)})",
                      "{{stage}}/{{partition}}"),)),
         Panel("Partitions of each worker", "They ought to be spread evenly, stage by stage.", "short",
               (Query(f"sum by (instance, stage) ({metric('assigned_partitions', _STAGE)})", "{{instance}} {{stage}}"),),

@@ -194,6 +194,10 @@ class TransactionalProducer:
                 yield
         except KafkaException as error:
             raise self._translated(error, what) from error
+        except SystemError as error:
+            # The client lost the error that it meant to raise; what it says next tells whether that was a successor.
+            self._abort()
+            raise DeliveryFailed(f"{what} ({self._id}): {self._failure or error}") from error
 
     def _translated(self, error: KafkaException, what: str) -> GoldenthreadError:
         cause = error.args[0]

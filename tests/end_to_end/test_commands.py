@@ -173,4 +173,4 @@ def test_settings_are_shown_without_the_secret_and_checked(system: RunningSystem
 def test_topics_are_made_once_and_init_can_be_run_again(system: RunningSystem) -> None:
     again = system.run("init", "--json")
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout) == {"created": [], "topics": 21}
+    assert json.loads(again.stdout) == {"created": [], "topics": 22}

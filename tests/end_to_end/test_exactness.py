@@ -21,6 +21,7 @@ KILLS: Final = 10
 KILL_GAP_S: Final = (1.0, 6.0)
 
 
+@pytest.mark.drill
 @pytest.mark.crash
 @pytest.mark.kafka
 @pytest.mark.timeout(600)

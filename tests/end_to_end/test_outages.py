@@ -117,6 +117,7 @@ def _go_through(
         assert system.stop() == 0
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(1200)
 def test_work_goes_on_by_itself_after_short_outages(
     make_system: SystemMaker, own_broker: LocalBroker, capsys: pytest.CaptureFixture[str]

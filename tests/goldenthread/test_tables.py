@@ -7,6 +7,7 @@ from goldenthread.commands.data import _show
 from goldenthread.commands.dead import list_
 from goldenthread.commands.output import OUT
 from goldenthread.commands.tables import table
+from goldenthread.dead_letters.history import History
 from streams.dead import DeadLetterRecord
 
 HOSTILE = "\x1b[2J\x9b2J\r[bold]\\[/]\x07\u202e\n[link=x]end"
@@ -52,7 +53,8 @@ def test_dead_letters_are_listed_as_they_are(
         for offset in range(3)
     ]
     monkeypatch.setattr(goldenthread.commands.dead, "_letters", lambda _start: iter(letters))
-    list_(code=None, limit=2, json=False)
+    monkeypatch.setattr(goldenthread.commands.dead, "_history", lambda: History({}))
+    list_(limit=2, json=False)
     _, *rows, total = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert all("gt.raw.web/1@42" in row and row.count(HARMLESS) == 2 for row in rows)

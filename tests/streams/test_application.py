@@ -212,6 +212,7 @@ def _positions_only_grow(workers: _Workers) -> bool:
     return True
 
 
+@pytest.mark.drill
 def test_a_static_member_that_is_back_within_its_session_causes_no_rebalance(workers: _Workers, load: _Load) -> None:
     load.start()
     first = workers.start("first", is_static=True)
