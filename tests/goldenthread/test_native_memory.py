@@ -38,7 +38,3 @@ def test_another_c_library_is_left_alone(told: dict[int, int], monkeypatch: pyte
     monkeypatch.setattr("sys.platform", "darwin")
     bound_native_memory()
     assert told == {}
-
-
-def test_the_real_one_takes_it() -> None:
-    bound_native_memory()
