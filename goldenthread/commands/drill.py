@@ -50,7 +50,7 @@ def drill(
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs whatever the verdict.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Kill and pause a running installation at random, and say whether every answer is exact all the same.
+    """Start an installation of its own, kill and pause it at random, and say whether every answer is exact.
 
     It brings its own broker, data and ports, and touches no other installation.
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # A deep comparison writes here, in the data directory, and removes it.
 _SCRATCH: Final = "verify-scratch"
 
-state = typer.Typer(no_args_is_help=True, help="Verify, rebuild, snapshot and restore the local stores.")
+state = typer.Typer(no_args_is_help=True, help="Look after the local stores, and go on over gaps.")
 
 StoreNames = Annotated[
     list[str] | None, typer.Argument(metavar="[STORE]...", help="Such as context-3; all by default.")

@@ -78,7 +78,7 @@ def accept_gap(
 
 
 def gaps(json: JsonFlag = False) -> None:
-    """List the gaps that were accepted: when, by whom, why, and what was gone. Reads the changelogs, which may take."""
+    """List the gaps that were accepted: when, by whom, why, and what was gone. It reads all changelogs."""
     from goldenthread.local_broker import answering_broker
     from streams.acceptance import accepted_gaps
 
