@@ -7,6 +7,7 @@ Read in this order: `setting_values` and `settings`, `secret`, `parts` and `acce
 `processes/` (worker, collect, lookup), `cli` and `commands/` (the command line), `supervisor/` (children of `up`),
 `local_broker` (theirs, or a command's), `doctor/` (checks of an installation).
 
-Behind `goldenthread state`: `stores` (which there may be), `still_stores` (those that nobody writes to), `rebuilding`,
-`snapshots`. Behind `goldenthread dead retry`: `dead_letters/`. What `goldenthread drill` drills: `drill/`.
+Behind `goldenthread state`: `stage_options` (what a stage commits and restores by, for the worker too), `stores` (which
+there may be), `still_stores` (those that nobody writes to), `rebuilding`, `snapshots`. Behind `dead retry`:
+`dead_letters/`. What `goldenthread drill` drills: `drill/`.
 """

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from agents.known_evidence import project_evidence
-from agents.stages import STATEFUL
 from goldenthread.parts import Parts
+from goldenthread.stage_options import stage_options
 from goldenthread.stores import LINKS, partition_store
 from schemas.errors import BrokerUnreachable, StateError, StoreUnusable
 from schemas.topics import Topic
 from state.store import Store
 from state.store_cache import StoreCache
 from state.store_folder import RebuildReason
-from streams.checkpoint_options import CheckpointOptions
 from streams.follower import Follower
 from streams.metrics import Metrics
 from streams.restore import Restore
@@ -55,7 +54,13 @@ class Rebuilding:
         """
         of_partition = partition_store(store.name)
         if of_partition is not None:
-            options = self._options(store.path.parent, of_partition.stage)
+            options = stage_options(
+                self.parts,
+                of_partition.stage,
+                data_dir=store.path.parent,
+                metrics=self.metrics,
+                cache=self.cache,
+            )
             changelog_id = topic_ids(options.kafka, [options.changelog_name])[options.changelog_name]
             restore = Restore(
                 options,
@@ -70,21 +75,6 @@ class Rebuilding:
         self._require_free(store.path)
         make_way(store.path, RebuildReason.ASKED, "an operator asked for it", self.metrics, store.name)
         return self._read_links(store.path) if store.name == LINKS else None
-
-    def _options(self, folder: Path, stage: str) -> CheckpointOptions:
-        parts = self.parts
-        return CheckpointOptions(
-            kafka=parts.kafka,
-            catalogue=parts.catalogue,
-            application=parts.settings.application,
-            stage=stage,
-            input_topic=STATEFUL[stage].input_topic,
-            changelog_topic=STATEFUL[stage].changelog,
-            data_dir=folder,
-            secret_fingerprint=parts.keyring.fingerprint,
-            metrics=self.metrics,
-            cache=self.cache,
-        )
 
     def _require_free(self, path: Path) -> None:
         try:

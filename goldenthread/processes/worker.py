@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
 
@@ -21,6 +22,7 @@ from goldenthread.processes.worker_snapshot import WorkerSnapshots
 from goldenthread.processes.worker_wire import WAITING, WorkerWire
 from goldenthread.secret import installation_name
 from goldenthread.settings import variable_name
+from goldenthread.stage_options import stage_options
 from goldenthread.stores import LINKS
 from schemas.enrichment.enrichment import Enrichment
 from schemas.enrichment.names import enricher_names, with_derived
@@ -30,7 +32,6 @@ from state.store import Store
 from state.store_cache import shared_cache
 from streams.application import Application, ApplicationOptions, make_app
 from streams.broker.directory_lock import DirectoryLock
-from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.follower import Follower
 from streams.idle_ends import group_idle_ends
@@ -198,9 +199,7 @@ class Worker:
         identity_factory = identity.identity_engines(
             catalogue=parts.catalogue, keyring=parts.keyring, policy=parts.policy, metrics=self._metrics
         )
-        application.add(
-            self._stateful_stage(application, identity.STAGE, identity.INPUT, identity.CHANGELOG, identity_factory)
-        )
+        application.add(self._stateful_stage(application, identity.STAGE, identity_factory))
         context_factory = context.context_engines(
             catalogue=parts.catalogue,
             keyring=parts.keyring,
@@ -210,9 +209,7 @@ class Worker:
             cached_rows_max=settings.cached_fragments_max,
             cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
         )
-        application.add(
-            self._stateful_stage(application, context.STAGE, context.INPUT, context.CHANGELOG, context_factory)
-        )
+        application.add(self._stateful_stage(application, context.STAGE, context_factory))
         self._reasons = ("the worker takes its place in the group",)
         watchdog = self._watchdog(application)
         watchdog.start()
@@ -279,22 +276,11 @@ class Worker:
             idle_ends=lambda places: group_idle_ends(parts.kafka, parts.settings.application, places),
         )
 
-    def _stateful_stage(
-        self, application: Application, stage: str, input_topic: str, changelog: str, engines: EngineFactory
-    ) -> StatefulStage:
+    def _stateful_stage(self, application: Application, stage: str, engines: EngineFactory) -> StatefulStage:
         parts = self._parts
         settings = parts.settings
-        options = CheckpointOptions(
-            kafka=parts.kafka,
-            catalogue=parts.catalogue,
-            application=settings.application,
-            stage=stage,
-            input_topic=input_topic,
-            changelog_topic=changelog,
-            data_dir=settings.worker_dir,
-            secret_fingerprint=parts.keyring.fingerprint,
-            metrics=self._metrics,
-            cache=self._cache,
+        options = replace(
+            stage_options(parts, stage, data_dir=settings.worker_dir, metrics=self._metrics, cache=self._cache),
             fault=fault_hook(settings.fault, stage),
             wire=self._wire.wire,
         )
