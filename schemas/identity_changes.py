@@ -31,8 +31,8 @@ class ChangeName(StrEnum):
     UNSHARED = "unshared"
 
 
-class Cause(msgspec.Struct, frozen=True):
-    """The event whose evidence brought a decision about."""
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The event, or the order, whose evidence brought a decision about."""
 
     source: str
     id: str
@@ -40,6 +40,8 @@ class Cause(msgspec.Struct, frozen=True):
     time: str
     #: "record", "login" or "claimed".
     grade: str
+    #: Of a decision that an order brought about: "require", "forbid", "split", "undo" or "policy".
+    order: str = ""
 
 
 class IdentityChange(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -79,6 +79,8 @@ class Own(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="ow
     first: int
     #: The start of the newest 30-day bucket of sight.
     last: int
+    #: Replaced by another one, by an order of a system of record: shown with status `former`.
+    former: bool = False
 
 
 class Add(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="add", gc=False):
@@ -139,11 +141,70 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", ta
     pairs: tuple[tuple[int, int], ...]
 
 
-IdentityMessage = Evidence
+class Order(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="order", gc=False):
+    """An order about who is who, from an operator or from a record event. (source, id) and its identifiers name it.
+
+    `identifiers` are two (a pair), one (`split` of an identifier) or none (`split` of a source).
+    """
+
+    source: str
+    id: str
+    time: int
+    #: `schemas.orders.Authority`: RECORD or OPERATOR.
+    authority: int
+    #: `schemas.orders.Verb`.
+    verb: str
+    identifiers: tuple[SealedIdentifier, ...]
+    #: The source that is split off, where there are no identifiers.
+    withdrawn_source: str = ""
+    #: Which of the pair the other has replaced: its fragment id, or empty.
+    former: str = ""
+    author: str = ""
+    reason: str = ""
+
+
+class Undo(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="undo", gc=False):
+    """An operator takes an operator's order back: from now on it is as if it had never been given."""
+
+    id: str
+    time: int
+    #: The id of the order that is undone.
+    order: str
+    author: str = ""
+    reason: str = ""
+
+
+class PolicyChange(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="policy", gc=False):
+    """From here on another policy holds; what was decided before is decided again, bit by bit (`Repair`)."""
+
+    id: str
+    time: int
+    #: The whole policy, as JSON of `schemas.identity_policy.Policy`.
+    policy: bytes
+    author: str = ""
+    reason: str = ""
+
+
+class Repair(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="repair", gc=False):
+    """Identity to itself: go on deciding again at the cursor. One whose cursor is not the stored one says nothing.
+
+    It travels in the log that orders and evidence travel in, written in the transaction of the step before it, so that
+    the same log gives the same rows, new evidence comes between the steps, and a crash goes on where it was.
+    """
+
+    #: The id of the order or policy that began it.
+    run: str
+    #: The fragment id after which it goes on; empty at the beginning.
+    cursor: str
+
+
+IdentityMessage = Evidence | Order | Undo | PolicyChange | Repair
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _ROUTED: msgspec.msgpack.Decoder[RoutedMessage] = msgspec.msgpack.Decoder(RoutedEvent | Own | Add | Drop | Snapshot)
-_IDENTITY = msgspec.msgpack.Decoder(Evidence)
+_IDENTITY: msgspec.msgpack.Decoder[IdentityMessage] = msgspec.msgpack.Decoder(
+    Evidence | Order | Undo | PolicyChange | Repair
+)
 
 
 def encode(message: Any) -> bytes:

@@ -114,6 +114,134 @@ def split_evidence_key(key: bytes) -> tuple[str, str, int, str]:
     return fragment.decode(), neighbour.decode(), _GRADE_ORDER - int(order), source.decode()
 
 
+# Orders, in identity.links
+_PAIR_ORDER: Final = b"o/"
+_ORDER: Final = b"a/"
+_UNDONE: Final = b"u/"
+_SPLIT_IDENTIFIER: Final = b"s/f/"
+_SPLIT_SOURCE: Final = b"s/s/"
+#: The row of the policy in force, and that of the repair under way.
+POLICY_ROW_KEY: Final = b"i/policy"
+REPAIR_ROW_KEY: Final = b"i/repair"
+#: What the keys of all operators' orders start with; they sort by id.
+ORDER_PREFIX: Final = _ORDER
+#: What the keys of all rows of split identifiers, and of split sources, start with.
+SPLIT_IDENTIFIER_PREFIX: Final = _SPLIT_IDENTIFIER
+SPLIT_SOURCE_PREFIX: Final = _SPLIT_SOURCE
+
+
+def pair_orders_prefix(fragment: str) -> bytes:
+    """What the keys of all orders of pairs that touch a fragment start with."""
+    return _PAIR_ORDER + fragment.encode() + b"/"
+
+
+def pair_order_key(fragment: str, neighbour: str, authority: int, name: str) -> bytes:
+    """One order of a pair, kept under both its ends. `name` is a record's source, or the id of an operator's order.
+
+    Of a record's orders of a pair only the newest of each source is kept; an operator's are all kept.
+    """
+    return b"".join((_PAIR_ORDER, fragment.encode(), b"/", neighbour.encode(), b"/%d/" % authority, name.encode()))
+
+
+def split_pair_order_key(key: bytes) -> tuple[str, str, int, str]:
+    """Fragment, neighbour, authority and name of the key of a pair's order."""
+    _, fragment, neighbour, authority, name = key.split(b"/", 4)
+    return fragment.decode(), neighbour.decode(), int(authority), name.decode()
+
+
+def order_key(order: str) -> bytes:
+    """The row of an operator's order, whole, by its id."""
+    return _ORDER + order.encode()
+
+
+def undone_key(order: str) -> bytes:
+    """The row that says that an operator's order is undone."""
+    return _UNDONE + order.encode()
+
+
+def split_identifier_key(fragment: str, order: str) -> bytes:
+    """The row of a standing order that splits an identifier off; `order` is empty where the policy does."""
+    return _SPLIT_IDENTIFIER + fragment.encode() + b"/" + order.encode()
+
+
+def split_source_key(source: str, order: str) -> bytes:
+    """The row of a standing order that splits off all that a source linked."""
+    return _SPLIT_SOURCE + order.encode() + b"/" + source.encode()
+
+
+class PairOrderRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an order says of a pair."""
+
+    #: `schemas.orders.Verb`.
+    verb: str
+    time: int
+    source: str
+    id: str
+    neighbour_kind: str
+    #: Which of the two the other has replaced, or empty.
+    former: str = ""
+
+
+class OrderRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An operator's order as it was given; identifiers are fragment ids, their sealed values are in their rows."""
+
+    id: str
+    verb: str
+    time: int
+    fragments: tuple[str, ...]
+    withdrawn_source: str
+    author: str
+    reason: str
+    #: Where in identity.evidence it stands.
+    offset: int
+
+
+class UndoneRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who took an operator's order back, when and why."""
+
+    id: str
+    time: int
+    author: str
+    reason: str
+    offset: int
+
+
+class SplitRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Since when an identifier, or all that a source linked, is split off."""
+
+    time: int
+
+
+class PolicyRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The policy in force: what the rows beside it are decided by, or, while a repair runs, are coming to be."""
+
+    #: JSON of `schemas.identity_policy.Policy`.
+    policy: bytes
+    #: The id of the change that put it in force; empty where it came with the first start.
+    change: str
+    time: int
+    author: str
+    reason: str
+    offset: int
+
+
+class RepairRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far a repair has come. It goes over all fragments in the order of their ids."""
+
+    #: The id of the order or policy that began it.
+    run: str
+    #: The source whose links changed; empty where all fragments are due.
+    source: str
+    #: The fragment id up to which all is done.
+    cursor: str
+    #: Fragments that were looked at, and those that were placed otherwise, so far.
+    looked_at: int
+    moved: int
+    started: int
+    #: Ids of orders, with their sources, whose repair waits for this one to end.
+    waiting: tuple[tuple[str, str], ...] = ()
+
+
 class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where identity put a fragment. The lookup and intake read these."""
 

@@ -9,9 +9,10 @@ from typing import NamedTuple, TypeAlias
 
 from schemas.identity_policy import Grade
 from schemas.limits import CANDIDATES_MAX
+from schemas.orders import Authority
 from schemas.roles import ATTACHED, HOME, SHARED
 from state.identity.chains import best_chains
-from state.identity.evidence import Authority, Graph, Link
+from state.identity.evidence import Graph, Link
 from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, home_of
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement, Stage

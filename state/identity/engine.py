@@ -112,6 +112,8 @@ class IdentityEngine:
             evidence = decode_identity(value)
         except UNREADABLE as error:
             raise EventError(DeadCode.UNREADABLE_MESSAGE, f"no readable evidence: {error}") from None
+        if not isinstance(evidence, Evidence):
+            raise EventError(DeadCode.UNREADABLE_MESSAGE, f"{type(evidence).__name__} is no evidence")
         count = len(evidence.identifiers)
         if count > IDENTIFIERS_MAX:
             raise EventError(DeadCode.UNREADABLE_MESSAGE, f"{count} identifiers, {IDENTIFIERS_MAX} are the most")

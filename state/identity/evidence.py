@@ -2,22 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from enum import IntEnum
 from typing import Final, NamedTuple, Protocol
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade
+from schemas.orders import Authority
 
 #: Formed after everything else: an identifier that only orders have named so far.
 UNFORMED: Final = 1 << 62
-
-
-class Authority(IntEnum):
-    """Who stands behind a link: what events showed, a record's order, an operator's order."""
-
-    EVIDENCE = 0
-    RECORD = 1
-    OPERATOR = 2
 
 
 class Sighting(NamedTuple):

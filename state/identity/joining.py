@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from schemas.identity_policy import Grade
 from schemas.limits import CANDIDATES_MAX
+from schemas.orders import Authority
 from schemas.roles import HOME, JOINED
 from state.identity.chains import best_chains
-from state.identity.evidence import Authority, Graph, Link
+from state.identity.evidence import Graph, Link
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement, Stage
 

@@ -17,7 +17,7 @@ from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
 from schemas.limits import EVENT_SIZE_BYTES_MAX, IDENTIFIER_LENGTH_MAX, ROUTED_SIZE_BYTES_MAX
 from schemas.mapping import load_mappings
-from schemas.messages import RoutedEvent, decode_identity, decode_routed
+from schemas.messages import Evidence, RoutedEvent, decode_identity, decode_routed
 from schemas.sources import Source, SourceRegistry, load_sources
 from schemas.topics import Catalogue, Topic
 from state.engine import MemoryRows, Output
@@ -117,6 +117,7 @@ def test_an_event_is_routed_under_its_fragment_and_its_pairs_are_said() -> None:
     assert routed.key == message.target.encode()
     assert (message.kind, message.id, message.source, message.channel) == ("email", "e-1", "shop-web", "web")
     said = decode_identity(evidence.value or b"")
+    assert isinstance(said, Evidence)
     assert evidence.key is None
     assert [identifier.kind for identifier in said.identifiers] == ["email", "cookie"]
     assert said.pairs == ((0, 1),)
@@ -243,7 +244,9 @@ def test_the_largest_evidence_fits_into_a_record() -> None:
     record = _raw(id=chr(0x1F9F5) * 128, source=chr(0x1F9F5) * 128, data={"identifiers": identifiers})
     routed, evidence = _intake().handle(record)
     assert evidence.topic == Topic.EVIDENCE
-    assert len(decode_identity(evidence.value or b"").pairs) == 120
+    said = decode_identity(evidence.value or b"")
+    assert isinstance(said, Evidence)
+    assert len(said.pairs) == 120
     assert len(evidence.value or b"") < RECORD_SIZE_BYTES_MAX // 10
     assert len(routed.value or b"") < ROUTED_SIZE_BYTES_MAX
 

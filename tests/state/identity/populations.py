@@ -7,7 +7,8 @@ import msgspec
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY, Policy
-from state.identity.evidence import Authority, Order, Sighting
+from schemas.orders import Authority
+from state.identity.evidence import Order, Sighting
 from state.identity.partition import Partition, partition
 
 CLUSTER_LIMIT = 4

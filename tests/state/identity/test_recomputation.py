@@ -10,8 +10,9 @@ import random
 from collections import Counter
 
 from schemas.identifiers import Identifier
+from schemas.orders import Authority
 from state.identity.attaching import Attaching
-from state.identity.evidence import Authority, EvidenceGraph, Order, Sighting
+from state.identity.evidence import EvidenceGraph, Order, Sighting
 from state.identity.joining import Joining
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement

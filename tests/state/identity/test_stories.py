@@ -9,8 +9,9 @@ import pytest
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY
+from schemas.orders import Authority
 from schemas.roles import ATTACHED, HOME, JOINED, SHARED
-from state.identity.evidence import Authority, Order, Sighting
+from state.identity.evidence import Order, Sighting
 from state.identity.partition import partition
 from state.identity.placement import Placement, Stage
 from tests.state.identity.driving import DrivenEngine, fragment, identifier
