@@ -11,6 +11,7 @@ from goldenthread.commands.data import customer, import_, send, tail
 from goldenthread.commands.dead import dead
 from goldenthread.commands.doctor import doctor
 from goldenthread.commands.drill import drill
+from goldenthread.commands.identity import identity
 from goldenthread.commands.output import ERR
 from goldenthread.commands.schemas import schemas
 from goldenthread.commands.services import collect, init, lookup, worker
@@ -36,6 +37,7 @@ application.command()(send)
 application.command()(tail)
 application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
+application.add_typer(identity, name="identity")
 application.add_typer(state, name="state")
 state.command("accept-gap")(accept_gap)
 state.command("gaps")(gaps)
