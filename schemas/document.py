@@ -31,6 +31,7 @@ class ShownIdentifier(msgspec.Struct, omit_defaults=True):
     role: str
     first: str | None
     last: str | None
+    #: current, or former: another identifier of the customer has replaced it.
     status: str
     namespace: str | None = None
 

@@ -117,6 +117,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", ta
     #: First and last sight by identity, as `Own` told them; None before it did.
     first: int | None = None
     last: int | None = None
+    #: Whether it was replaced by another one, as the newest `Own` told.
+    former: bool = False
 
 
 RoutedMessage = RoutedEvent | Own | Add | Drop | Snapshot

@@ -261,6 +261,8 @@ class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     candidates: tuple[str, ...] = ()
     #: Which stage of the partition placed it, for identity itself; see `state.identity.placement.Stage`.
     stage: int = 0
+    #: Whether another identifier has replaced it, by the order that holds between the two.
+    former: bool = False
 
 
 class EvidenceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

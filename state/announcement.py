@@ -64,8 +64,17 @@ class Announcement:
             fragment = key.removeprefix(LINK_ROW_PREFIX).decode()
             row = self._raised(before)
             own = Own(
-                fragment, row.kind, row.sealed, row.owner, row.state, row.grade, row.epoch, row.first, row.last
-            )  # fmt: skip
+                fragment,
+                row.kind,
+                row.sealed,
+                row.owner,
+                row.state,
+                row.grade,
+                row.epoch,
+                row.first,
+                row.last,
+                row.former,
+            )
             messages: tuple[Own | Add | Drop, ...] = (own,)
             if row.state in (JOINED, ATTACHED):
                 messages = (own, Add(row.owner, fragment, row.kind, row.sealed, row.state, row.grade, row.epoch))

@@ -5,6 +5,9 @@ they say of the customer itself (traits, permissions, refs, groups) fills in onl
 anything, and carries `via`, the kind of the member. Members are taken in the order of their identifiers and only a
 strictly greater register wins, so the join is commutative even where one event went to two fragments.
 
+A trusted trait whose value is an identifier that another has replaced (a former e-mail) is shown only where nobody says
+another value: what is known to have changed is no contact point, however well it was known once.
+
 `join` gives a `Joined`, which refers to registers; `state.context.document` writes it out, and
 `state.context.changes` compares two of them.
 """
@@ -20,6 +23,7 @@ from schemas.identifiers import Identifier
 from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
 from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
 from schemas.roles import ATTACHED, JOINED, SHARED
+from state.former import Outdated
 from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
 
 TRUSTED_TRAITS: Final = with_derived(("email", "phone"))
@@ -51,6 +55,8 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     content: Fragment
     #: Whether the snapshot that belongs to its present place is still on the way.
     settling: bool = False
+    #: Whether another identifier of the customer has replaced it.
+    former: bool = False
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
@@ -139,7 +145,9 @@ def _tell(joined: Joined, resting: list[Part], attached: list[Part], rules: Join
     sources_attached: list[_Source] = [
         (part.content, _shown_kind(part.identifier.kind, rules.policy)) for part in attached
     ]
-    joined.traits = _traits(sources, sources_attached, rules)
+    formers = [part.identifier for part in (*resting, *attached) if part.former]
+    outdated = Outdated(formers, rules.policy) if formers else None
+    joined.traits = _traits(sources, sources_attached, rules, outdated)
     joined.permissions = _permissions(sources)
     refs = _refs(sources)
     joined.groups = _groups(sources)
@@ -187,18 +195,21 @@ def _identifiers(parts: list[Part], rules: JoinRules) -> list[Part]:
     policy = rules.policy
     shown = [part for part in parts if not policy.kind(part.identifier.kind).hidden]
     if len(shown) > 1:
-        shown.sort(key=lambda part: (policy.position(part.identifier.kind), part.identifier))
+        # Of one kind, those that hold come first.
+        shown.sort(key=lambda part: (policy.position(part.identifier.kind), part.former, part.identifier))
     return shown[: rules.limits.identifiers]
 
 
-def _traits(resting: list[_Source], attached: list[_Source], rules: JoinRules) -> dict[str, Fact]:
+def _traits(
+    resting: list[_Source], attached: list[_Source], rules: JoinRules, outdated: Outdated | None
+) -> dict[str, Fact]:
     facts = _newest_traits(resting)
     if attached:
         facts = _newest_traits(attached) | facts
     facts = _newest_facts(facts, rules.limits.traits)
-    if any(content.trusted for content, _ in (*resting, *attached)):
+    if outdated is not None or any(content.trusted for content, _ in (*resting, *attached)):
         for name in rules.trusted_traits:
-            fact = _trusted(name, resting) or _trusted(name, attached)
+            fact = _trusted(name, resting, outdated) or _trusted(name, attached, outdated)
             if fact is not None:
                 facts[name] = fact
     return facts
@@ -217,8 +228,11 @@ def _newest_traits(sources: list[_Source]) -> dict[str, Fact]:
     return facts
 
 
-def _trusted(name: str, sources: list[_Source]) -> Fact | None:
-    """The best graded value of a trait, and the newest one where that is another; None if nobody says any."""
+def _trusted(name: str, sources: list[_Source], outdated: Outdated | None) -> Fact | None:
+    """The best graded value of a trait, and the newest one where that is another; None if nobody says any.
+
+    Values that are outdated count only where there are no others.
+    """
     said = [
         Fact(register, via)
         for content, via in sources
@@ -227,6 +241,9 @@ def _trusted(name: str, sources: list[_Source]) -> Fact | None:
     ]
     if not said:
         return None
+    if outdated is not None:
+        contents = [content for content, _ in sources]
+        said = [fact for fact in said if not outdated.says(name, fact.register, contents)] or said
     newest = max(said, key=lambda fact: fact.register.age_key)
     best = max(said, key=lambda fact: fact.register.trust_key)
     return best if newest.register.value == best.register.value else Fact(best.register, best.via, newest)

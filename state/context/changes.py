@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.document import FieldChange
 from schemas.identifiers import DEFAULT_NAMESPACE
-from state.context.document import grade_label
+from state.context.document import FORMER, grade_label
 from state.join import Joined, is_withdrawn
 
 _JSON = msgspec.json.Encoder(order="sorted")
@@ -49,6 +49,8 @@ def _statements(joined: Joined) -> dict[str, _Statement]:
         kind, value, namespace, _ = part.identifier
         names = (kind, value) if namespace == DEFAULT_NAMESPACE else (kind, namespace, value)
         shown = {"grade": grade_label(part.grade), "role": part.role}
+        if part.former:
+            shown["status"] = FORMER
         statements[_pointer("identifiers", *names)] = _Statement(_JSON.encode(shown))
     for name, fact in joined.traits.items():
         register = fact.register

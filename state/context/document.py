@@ -27,7 +27,9 @@ from state.join import Contact, Fact, Joined, Part, is_withdrawn
 DOCUMENT_SIZE_BYTES_MAX: Final = 900_000
 
 GRADE_LABELS: Final = {int(grade): grade.label for grade in Grade}
-_STATUS: Final = "current"
+#: Said of an identifier, and of one that another has replaced.
+CURRENT: Final = "current"
+FORMER: Final = "former"
 _RECENT = msgspec.json.Decoder(RecentInteraction)
 _YES: Final = b"true"
 
@@ -103,7 +105,7 @@ def _identifier(part: Part) -> ShownIdentifier:
         part.role,
         None if first is None else format_time(first),
         None if last is None else format_time(last),
-        _STATUS,
+        FORMER if part.former else CURRENT,
         None if namespace == DEFAULT_NAMESPACE else namespace,
     )
 

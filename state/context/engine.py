@@ -149,14 +149,15 @@ class ContextEngine:
         record = entry.record
         if not record.kind:
             self._name(entry, message.kind, message.sealed)
-        place = (record.owner, record.state, record.grade)
+        place = (record.owner, record.state, record.grade, record.former)
         said = (*place, record.epoch, record.first, record.last)
         if record.own(message) and record.owner:
             # Also when nothing is new: the owner may have to hear it again.
             entry.spoken = True
-        if place != (record.owner, record.state, record.grade):
+        now = (record.owner, record.state, record.grade, record.former)
+        if place != now:
             entry.told = True
-        if entry.spoken or said != (record.owner, record.state, record.grade, record.epoch, record.first, record.last):
+        if entry.spoken or said != (*now, record.epoch, record.first, record.last):
             self._entries.touched[entry.fragment] = entry
         self.counts["own"] += 1
 
@@ -180,11 +181,11 @@ class ContextEngine:
     def _take(self, entry: Entry, message: Snapshot) -> bool:
         content = decode_fragment(message.content)
         member = self._entries.member(entry, message.fragment)
-        before = member.content
+        before, was_former = member.content, member.former
         new = member.take(message, content)
         if new and member.wanted:
             entry.counted |= content.total != before.total
-            entry.told |= _said(content) != _said(before)
+            entry.told |= member.former != was_former or _said(content) != _said(before)
         return new
 
     def _name(self, entry: Entry, kind: str, sealed: bytes) -> None:

@@ -101,6 +101,7 @@ class Publication:
             record.first,
             record.last,
             record.content,
+            former=record.former,
         )
         members = self._members(entry) if record.members else []
         for _ in range(_HALVINGS_MAX):
@@ -124,6 +125,7 @@ class Publication:
                 member.last,
                 member.content,
                 member.settling,
+                member.former,
             )
             for fragment, member in self._entries.members(entry).items()
             if member.wanted
@@ -141,5 +143,6 @@ def _snapshot(entry: Entry) -> Output:
         content=encode_fragment(record.content),
         first=record.first,
         last=record.last,
+        former=record.former,
     )
     return Output(Topic.ROUTED, record.owner.encode(), encode(message))

@@ -1,7 +1,7 @@
 """What the context stage keeps: a record per fragment, and a row per member that an owner ever heard of.
 
 Ownership is a conversation by messages that may repeat or come late. Epochs put them in order: identity raises a
-fragment's epoch with every change of its owner, state, role or grade, and whoever hears of a lower one than it
+fragment's epoch with every change of its owner, state, role or grade, or of whether it is former, and whoever hears of a lower one than it
 knows takes no notice.
 """
 
@@ -41,6 +41,8 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     #: How many member rows there are, so that most fragments need no scan.
     members: int = 0
     content: Fragment = msgspec.field(default_factory=Fragment)
+    #: Whether it was replaced by another identifier of the customer; rows of earlier versions don't say.
+    former: bool = False
 
     def own(self, message: Own) -> bool:
         """Take in who the owner is; returns whether it is a word of the newest epoch, if only a repeated one."""
@@ -50,6 +52,7 @@ class Record(msgspec.Struct, array_like=True, gc=False):
             return False
         self.owner = "" if message.owner == message.target else message.owner
         self.state, self.grade, self.epoch = message.state, message.grade, message.epoch
+        self.former = message.former
         return True
 
 
@@ -72,6 +75,8 @@ class MemberRow(msgspec.Struct, array_like=True, gc=False):
     first: int | None = None
     last: int | None = None
     content: Fragment = msgspec.field(default_factory=Fragment)
+    #: Whether it was replaced by another identifier, as the snapshot tells.
+    former: bool = False
 
     @property
     def settling(self) -> bool:
@@ -97,7 +102,7 @@ class MemberRow(msgspec.Struct, array_like=True, gc=False):
         if message.epoch < self.epoch or (message.epoch == self.epoch and not self.wanted):
             return False
         self.epoch, self.wanted = message.epoch, False
-        self.content, self.content_epoch = Fragment(), -1
+        self.content, self.content_epoch, self.former = Fragment(), -1, False
         return True
 
     def take(self, message: Snapshot, content: Fragment) -> bool:
@@ -112,6 +117,7 @@ class MemberRow(msgspec.Struct, array_like=True, gc=False):
         self.epoch = message.epoch
         self.content_epoch, self.era, self.offset = position
         self.first, self.last, self.content = message.first, message.last, content
+        self.former = message.former
         return True
 
 
