@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
-from connectors.serve.finding import AskedIdentifier, Finder, Place, Published
+from connectors.serve.finding import Finder, Place, Published
 from connectors.serve.fragments import FragmentContexts
+from schemas.asked import AskedIdentifier
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade
 from schemas.roles import SHARED

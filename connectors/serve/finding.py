@@ -1,37 +1,22 @@
 """From an identifier, or from the id of a customer, to its place in the partition."""
 
 import re
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from connectors.serve.layout import LookupRows, context_key, link_key, members_prefix
+from schemas.asked import AskedIdentifier, routed_identifier
 from schemas.document import Identity, ShownIdentifier
-from schemas.errors import EventError
-from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM, Identifier
-from schemas.identity_policy import Grade, Policy, Strength
+from schemas.identifiers import Identifier
+from schemas.identity_policy import Grade, Policy
 from schemas.keys import Keyring
 from schemas.limits import CANDIDATES_MAX
-from schemas.normalise import identify, is_kind_name
 from schemas.roles import HOME, SHARED
 from schemas.rows import LinkRow, RowDecoder
 
-#: Names of realms and namespaces come from `sources.yaml` and are short.
-NAME_LENGTH_MAX: Final = 128
-#: A name of a namespace or a realm.
-NameWord = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX)]
 _ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _LINK_ROW: Final = RowDecoder(LinkRow)
-
-
-class AskedIdentifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An identifier as somebody asks for it; it is normalised as in events."""
-
-    kind: str
-    value: str
-    #: Tells `crm:8812` of one system from that of another.
-    namespace: NameWord = DEFAULT_NAMESPACE
-    realm: NameWord = DEFAULT_REALM
 
 
 class Place(NamedTuple):
@@ -85,15 +70,7 @@ class Finder:
 
     def identifier(self, asked: AskedIdentifier) -> Identifier | None:
         """The identifier as events would route by it; None for a kind or value that routes nothing."""
-        if not is_kind_name(asked.kind):
-            return None
-        kind = self._policy.kind(asked.kind)
-        if kind.strength is Strength.NONE or kind.hidden or kind.group or not kind.enabled:
-            return None
-        try:
-            return identify(kind, asked.value, self._policy, asked.realm, asked.namespace)
-        except EventError:
-            return None
+        return routed_identifier(asked, self._policy)
 
     def strength(self, identifier: Identifier) -> tuple[int, Identifier]:
         """Sorts the strongest first, and of several values of a kind the smallest, as routing does."""

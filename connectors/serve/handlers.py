@@ -22,14 +22,13 @@ from connectors.serve.problems import (
 )
 from connectors.serve.questions import (
     IdentifierQuestion,
-    NoQuestion,
     PageQuestion,
     asked_in_path,
-    read_query,
     read_question,
 )
 from connectors.serve.timeline import Timeline
 from connectors.web.problems import FieldProblem, ProblemError, retry_after
+from connectors.web.questions import NoQuestion, read_query
 from connectors.web.requests import read_body, require_media_type
 from connectors.web.standard import READY_RETRY_SECONDS, ReadyReport
 from schemas.identity_policy import Grade

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from connectors.serve.finding import NameWord
 from connectors.serve.fragments import AnsweredContext
 from connectors.serve.handlers import LAG_HEADER, MATCH_HEADER, Handlers, LookupAnswer
 from connectors.serve.problems import BY_ID, BY_IDENTIFIER, BY_LOOKUP
@@ -10,6 +9,7 @@ from connectors.serve.questions import CursorWord, GradeWord, LookupQuestion
 from connectors.serve.timeline import PAGE_SIZE, PAGE_SIZE_MAX, Page
 from connectors.web.operations import Answer, Content, Operation, Parameter
 from connectors.web.problems import INVALID_PARAMETER
+from schemas.asked import NameWord
 from schemas.document import ContextDocument
 
 DESCRIPTION: Final = "One live context per customer, by the customer's id or by any identifier."

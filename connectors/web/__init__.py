@@ -4,8 +4,8 @@ Owns the shape of every error answer and the bounds of every connection. Knows n
 services give it their operations and a report of readiness. Imports `streams.metrics`, `streams.logs` and `schemas`.
 
 Read in this order: `operations` (how a service declares what it answers), `service` (operations to an application),
-`problems` (every error answer), `requests` (reading bodies, by `gunzip` where they are encoded), `boundary` (what
-surrounds each request), `access` (who may ask, and how often), `guard` (no handler runs before that is known),
-`standard` (probes, metrics, version), `openapi`, `cors` (what browsers ask first), `server` (the socket, from start to
-stop).
+`problems` (every error answer), `requests` (reading bodies, by `gunzip` where they are encoded), `questions` (what
+bodies and queries say), `boundary` (what surrounds each request), `access` (who may ask, and how often), `guard` (no
+handler runs before that is known), `standard` (probes, metrics, version), `openapi`, `cors` (what browsers ask first),
+`server` (the socket, from start to stop).
 """

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from connectors.serve.answers import Answers, Found, Moved, Shared, Unusable
-from connectors.serve.finding import AskedIdentifier, Published
+from connectors.serve.finding import Published
 from connectors.serve.page import customer as customers
 from connectors.serve.page.browser import HEADERS, read_form
 from connectors.serve.page.dead_watch import DeadLetters
@@ -37,6 +37,7 @@ from connectors.serve.page.snapshot import Overview
 from connectors.serve.page.views import Views, see_other
 from connectors.serve.timeline import CURSOR_LENGTH_MAX, Cursor, Timeline
 from connectors.web.standard import READY_RETRY_SECONDS, ReadyReport
+from schemas.asked import AskedIdentifier
 from streams.metrics import Metrics
 
 #: What the page's look-ups are counted as in `goldenthread_lookups_total`.

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from connectors.serve.answers import Answers
-from connectors.serve.finding import AskedIdentifier, Finder
+from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
 from connectors.serve.projection import Projection, Retention
 from connectors.serve.timeline import Timeline
+from schemas.asked import AskedIdentifier
 from schemas.clock import ManualClock
 from schemas.document import (
     ContextDocument,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from connectors.serve.answers import Conflict, Found, Match, Moved, Shared, Unknown, Unusable
-from connectors.serve.finding import AskedIdentifier
+from schemas.asked import AskedIdentifier
 from schemas.identity_policy import Grade
 from schemas.roles import ATTACHED, JOINED
 from tests.connectors.serve.support import Copy, shown
