@@ -80,8 +80,9 @@ _LINK: Final = b"e/"
 _GRADE_ORDER: Final = 9
 
 
-#: What the keys of all link rows start with.
+#: What the keys of all link rows start with, and those of all evidence; both sort by fragment.
 LINK_ROW_PREFIX: Final = _FRAGMENT
+EVIDENCE_ROW_PREFIX: Final = _LINK
 
 
 def link_row_key(fragment: str) -> bytes:
@@ -123,6 +124,8 @@ _SPLIT_SOURCE: Final = b"s/s/"
 #: The row of the policy in force, and that of the repair under way.
 POLICY_ROW_KEY: Final = b"i/policy"
 REPAIR_ROW_KEY: Final = b"i/repair"
+#: What the keys of all orders of pairs start with; they sort by fragment.
+PAIR_ORDER_PREFIX: Final = _PAIR_ORDER
 #: What the keys of all operators' orders start with; they sort by id.
 ORDER_PREFIX: Final = _ORDER
 #: What the keys of all rows of split identifiers, and of split sources, start with.
