@@ -12,6 +12,9 @@ import msgspec
 
 from schemas.errors import SettingError
 
+#: People have a handful of logins, addresses and customer numbers; a cluster past this many identifiers is a fault of
+#: the data, and every recomputation would walk through it.
+CLUSTER_IDENTIFIERS_MAX: Final = 100
 #: The kind whose place in the order every unknown kind takes.
 OTHER_KIND: Final = "other"
 
@@ -93,6 +96,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     unlinkable: tuple[str, ...] = ()
     #: Region that a national phone number is read in, such as `NL`; empty reads international numbers only.
     phone_region: str = ""
+    #: The most identifiers that links may join into one customer.
+    cluster_limit: int = CLUSTER_IDENTIFIERS_MAX
 
     def kind(self, name: str) -> Kind:
         """The kind of the name; an unknown one counts as medium."""

@@ -1,12 +1,12 @@
 """Reads `identity.yaml`: what it leaves out is as in the default policy; what it gets wrong stops the start."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from schemas.errors import SettingError
-from schemas.identity_policy import DEFAULT_POLICY, Kind, Normaliser, Policy, Strength
+from schemas.identity_policy import CLUSTER_IDENTIFIERS_MAX, DEFAULT_POLICY, Kind, Normaliser, Policy, Strength
 from schemas.yaml_files import decode_yaml, read_yaml_file
 
 
@@ -32,6 +32,7 @@ class _PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drop: list[str] | None = None
     unlinkable: list[str] = []
     phone_region: str = ""
+    cluster_limit: Annotated[int, msgspec.Meta(ge=2)] = CLUSTER_IDENTIFIERS_MAX
 
 
 def load_policy(path: Path) -> Policy:
@@ -53,4 +54,5 @@ def load_policy(path: Path) -> Policy:
         drop=DEFAULT_POLICY.drop if read.drop is None else tuple(read.drop),
         unlinkable=tuple(read.unlinkable),
         phone_region=read.phone_region,
+        cluster_limit=read.cluster_limit,
     )

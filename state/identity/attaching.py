@@ -13,7 +13,7 @@ from schemas.orders import Authority
 from schemas.roles import ATTACHED, HOME, SHARED
 from state.identity.chains import best_chains
 from state.identity.evidence import Graph, Link
-from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, home_of
+from state.identity.joining import home_of
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement, Stage
 
@@ -34,7 +34,7 @@ class Pointing(NamedTuple):
 class Attaching:
     """The decisions of stage 2 over a graph."""
 
-    def __init__(self, graph: Graph, kinds: KindOrder, cluster_limit: int = CLUSTER_IDENTIFIERS_MAX) -> None:
+    def __init__(self, graph: Graph, kinds: KindOrder, cluster_limit: int) -> None:
         self._graph = graph
         self._kinds = kinds
         self.group_limit = cluster_limit

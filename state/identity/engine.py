@@ -20,7 +20,7 @@ from state.engine import Drained, Output, Rows
 from state.identity.attaching import Attaching
 from state.identity.changes import Transition, changes_of, veto_change
 from state.identity.eras import FORMED_ERA_BITS, epoch_floor
-from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, Joining, Veto
+from state.identity.joining import Joining, Veto
 from state.identity.kinds import KindOrder
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
 from state.identity.placement import Placement
@@ -42,7 +42,6 @@ class IdentityEngine:
         policy: Policy,
         *,
         on_decision: Callable[[ChangeName], None] | None = None,
-        cluster_limit: int = CLUSTER_IDENTIFIERS_MAX,
         bounds: CacheBounds | None = None,
         origin_topic: str = Topic.EVIDENCE,
         partition: int = 0,
@@ -52,8 +51,8 @@ class IdentityEngine:
         self.counts: Counter[str] = Counter()
         self._links = LinkRows(rows, unseal, bounds)
         self._kinds = KindOrder(policy)
-        self._joining = Joining(self._links, self._kinds, cluster_limit)
-        self._attaching = Attaching(self._links, self._kinds, cluster_limit)
+        self._joining = Joining(self._links, self._kinds, policy.cluster_limit)
+        self._attaching = Attaching(self._links, self._kinds, policy.cluster_limit)
         self._origin_topic = origin_topic
         self._partition = partition
         self._epoch_floor = epoch_floor(era)

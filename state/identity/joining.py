@@ -14,10 +14,6 @@ from state.identity.evidence import Graph, Link
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement, Stage
 
-# People have a handful of logins, addresses and customer numbers; a cluster past this many identifiers is a fault of
-# the data, and every recomputation would walk through it.
-CLUSTER_IDENTIFIERS_MAX: Final = 100
-
 FORBIDDEN: Final = "forbidden"
 UNIQUE: Final = "unique"
 LIMIT: Final = "limit"
@@ -47,7 +43,7 @@ class Cluster:
 class Joining:
     """The decisions of stage 1 over a graph."""
 
-    def __init__(self, graph: Graph, kinds: KindOrder, cluster_limit: int = CLUSTER_IDENTIFIERS_MAX) -> None:
+    def __init__(self, graph: Graph, kinds: KindOrder, cluster_limit: int) -> None:
         self._graph = graph
         self._kinds = kinds
         self._cluster_limit = cluster_limit

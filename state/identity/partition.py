@@ -12,7 +12,7 @@ from schemas.identity_policy import Policy
 from schemas.roles import SHARED
 from state.identity.attaching import Attaching
 from state.identity.evidence import EvidenceGraph, Order, Sighting
-from state.identity.joining import CLUSTER_IDENTIFIERS_MAX, Joining, Veto
+from state.identity.joining import Joining, Veto
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement, Stage
 
@@ -39,8 +39,6 @@ def partition(
     evidence: Iterable[Sighting],
     orders: Iterable[Order],
     policy: Policy,
-    *,
-    cluster_limit: int = CLUSTER_IDENTIFIERS_MAX,
 ) -> Partition:
     """Place every identifier.
 
@@ -57,12 +55,11 @@ def partition(
         evidence: what sources showed.
         orders: requires and forbids, older ones of a pair included.
         policy: kinds in their order, with uniqueness and limits.
-        cluster_limit: the most identifiers that links may join.
     """
     graph = EvidenceGraph(identifiers, formed, evidence, orders)
     kinds = KindOrder(policy)
-    joining = Joining(graph, kinds, cluster_limit)
-    attaching = Attaching(graph, kinds, cluster_limit)
+    joining = Joining(graph, kinds, policy.cluster_limit)
+    attaching = Attaching(graph, kinds, policy.cluster_limit)
     placements: dict[str, Placement] = {}
 
     # 1. Identifying kinds.

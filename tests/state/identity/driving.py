@@ -13,7 +13,6 @@ from schemas.rows import LinkRow, RowDecoder, link_row_key
 from schemas.topics import Topic
 from state.engine import MemoryRows, Output
 from state.identity.engine import IdentityEngine
-from state.identity.joining import CLUSTER_IDENTIFIERS_MAX
 from state.identity.link_rows import CacheBounds
 from state.identity.placement import Placement, Stage
 
@@ -83,21 +82,18 @@ class DrivenEngine:
         self,
         policy: Policy = DEFAULT_POLICY,
         *,
-        cluster_limit: int = CLUSTER_IDENTIFIERS_MAX,
         bounds: CacheBounds | None = None,
         rows: MemoryRows | None = None,
     ) -> None:
         self.rows = rows or MemoryRows()
-        self.policy, self.cluster_limit, self.bounds = policy, cluster_limit, bounds
+        self.policy, self.bounds = policy, bounds
         self.offset = 0
         self.outputs: list[Output] = []
         self.restart()
 
     def restart(self) -> None:
         """Begin anew from the committed rows, as after a crash."""
-        self.engine = IdentityEngine(
-            self.rows, KEYRING.unseal, self.policy, cluster_limit=self.cluster_limit, bounds=self.bounds
-        )
+        self.engine = IdentityEngine(self.rows, KEYRING.unseal, self.policy, bounds=self.bounds)
 
     def take(self, *messages: Evidence) -> None:
         """Apply evidence without committing it."""

@@ -21,7 +21,8 @@ def low_policy() -> Policy:
     return Policy(
         kinds=tuple(
             msgspec.structs.replace(kind, shared_from=_LOW_LIMITS.get(kind.name, 0)) for kind in DEFAULT_POLICY.kinds
-        )
+        ),
+        cluster_limit=CLUSTER_LIMIT,
     )
 
 
@@ -52,8 +53,7 @@ class Population:
             formed,
             [item for event in events for item in event],
             orders,
-            policy,
-            cluster_limit=limit,
+            msgspec.structs.replace(policy, cluster_limit=limit),
         )
 
 

@@ -83,7 +83,7 @@ def test_engine_equals_the_whole_and_its_messages_tell_it(bounds: CacheBounds | 
         for _ in range(2):
             events = population.events[:]
             chance.shuffle(events)
-            driven = DrivenEngine(POLICY, cluster_limit=CLUSTER_LIMIT, bounds=bounds)
+            driven = DrivenEngine(POLICY, bounds=bounds)
             for message in _messages(population, events):
                 driven.take(message)
                 if chance.random() < 0.4:
@@ -101,10 +101,10 @@ def test_a_restart_in_the_middle_gives_the_rows_and_outputs_of_an_uninterrupted_
     for seed in range(100):
         population = _keyed(random_population(seed))
         messages = _messages(population, population.events)
-        uninterrupted = DrivenEngine(POLICY, cluster_limit=CLUSTER_LIMIT)
+        uninterrupted = DrivenEngine(POLICY)
         uninterrupted.take(*messages)
         uninterrupted.checkpoint()
-        driven = DrivenEngine(POLICY, cluster_limit=CLUSTER_LIMIT)
+        driven = DrivenEngine(POLICY)
         middle = len(messages) // 2
         driven.take(*messages[:middle])
         driven.checkpoint()
@@ -122,7 +122,7 @@ def test_evidence_applied_again_gives_no_output_and_no_row() -> None:
     for seed in range(100):
         population = _keyed(random_population(seed))
         messages = _messages(population, population.events)
-        driven = DrivenEngine(POLICY, cluster_limit=CLUSTER_LIMIT)
+        driven = DrivenEngine(POLICY)
         driven.take(*messages)
         driven.checkpoint()
         driven.restart()

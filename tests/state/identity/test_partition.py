@@ -50,7 +50,7 @@ def test_any_order_of_arrival_gives_the_same_customers(seed: int, ordered: bool,
     formed = population.formed(population.events)
     evidence = [item for event in shuffled for item in event]
     named = {name: population.identifiers[name] for name in other.placements}
-    again = partition(named, formed, evidence, orders, POLICY, cluster_limit=CLUSTER_LIMIT)
+    again = partition(named, formed, evidence, orders, POLICY)
     assert again.placements == one.placements
 
 
