@@ -1,8 +1,8 @@
 """What the context stage keeps: a record per fragment, and a row per member that an owner ever heard of.
 
 Ownership is a conversation by messages that may repeat or come late. Epochs put them in order: identity raises a
-fragment's epoch with every change of its owner, state, role or grade, or of whether it is former, and whoever hears of a lower one than it
-knows takes no notice.
+fragment's epoch with every change of its owner, state, role or grade, or of whether it is former, and whoever hears
+of a lower one than it knows takes no notice.
 """
 
 import msgspec

@@ -28,6 +28,7 @@ class Place(NamedTuple):
     grade: int
     first: int
     last: int
+    former: bool = False
 
 
 def text(time_us: int) -> str:
@@ -62,7 +63,7 @@ def expected_document(
             "strongest": min((place.identifier.kind for place in resting), key=(*IDENTIFYING, *MEDIUM, *WEAK).index),
         },
         "identifiers": [] if shared else _identifiers(places, own),
-        "traits": _traits(told, via),
+        "traits": _traits(told, via, [place.identifier for place in places if place.former]),
         "permissions": _permissions(told, via),
         "channels": _tallies(everything, lambda event: event.channel),
         "types": _tallies(everything, lambda event: event.type),
@@ -105,7 +106,7 @@ def _level(resting: list[Place], own: dict[Identifier, list[RoutedEvent]]) -> st
 def _identifiers(places: list[Place], own: dict[Identifier, list[RoutedEvent]]) -> list[dict[str, Any]]:
     shown = []
     order = (*IDENTIFYING, *MEDIUM, *WEAK).index
-    for place in sorted(places, key=lambda place: (order(place.identifier.kind), place.identifier.value)):
+    for place in sorted(places, key=lambda place: (order(place.identifier.kind), place.former, place.identifier.value)):
         events = own[place.identifier]
         times = [event.time for event in events]
         grade = max([place.grade, *(event.grade for event in events)]) if place.state == "home" else place.grade
@@ -118,7 +119,7 @@ def _identifiers(places: list[Place], own: dict[Identifier, list[RoutedEvent]]) 
                 "role": place.state,
                 "first": text(min(times + known)),
                 "last": text(max(times + known + ([] if place.last < 0 else [place.last]))),
-                "status": "current",
+                "status": "former" if place.former else "current",
             }
         )
     return shown
@@ -132,7 +133,9 @@ def _order(event: RoutedEvent) -> tuple[int, str, str]:
     return (event.time, event.source, event.id)
 
 
-def _traits(told: list[list[RoutedEvent]], via: Callable[[RoutedEvent], dict[str, str]]) -> dict[str, Any]:
+def _traits(
+    told: list[list[RoutedEvent]], via: Callable[[RoutedEvent], dict[str, str]], formers: list[Identifier]
+) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     taken: set[str] = set()
     for events in told:
@@ -140,6 +143,8 @@ def _traits(told: list[list[RoutedEvent]], via: Callable[[RoutedEvent], dict[str
         taken |= names
         for name in names:
             about = [event for event in events if name in event.traits]
+            if name in ("email", "phone"):
+                about = _in_use(name, about, formers)
             newest = max(about, key=_age)
             best = max(about, key=lambda event: (event.grade, _age(event))) if name in ("email", "phone") else newest
             if best.traits[name] == b"null":
@@ -148,6 +153,16 @@ def _traits(told: list[list[RoutedEvent]], via: Callable[[RoutedEvent], dict[str
             if newest is not best and newest.traits[name] != best.traits[name]:
                 shown[name]["newer_claim"] = _said(newest, name) | via(newest)
     return shown
+
+
+def _in_use(name: str, about: list[RoutedEvent], formers: list[Identifier]) -> list[RoutedEvent]:
+    """Of what each fragment keeps, its newest and its best, that which says no former identifier, if there is any."""
+    kept = []
+    for target in {event.target for event in about}:
+        own = [event for event in about if event.target == target]
+        kept += [max(own, key=_age), max(own, key=lambda event: (event.grade, _age(event)))]
+    outdated = {b'"%b"' % former.value.encode() for former in formers if former.kind == name}
+    return [event for event in kept if event.traits[name] not in outdated] or kept
 
 
 def _said(event: RoutedEvent, name: str) -> dict[str, Any]:

@@ -27,12 +27,19 @@ TIGHT = JoinRules(
 
 
 def part(
-    identifier: Identifier, role: str, events: list[RoutedEvent], grade: int = 1, limits: Limits = RULES.limits
+    identifier: Identifier,
+    role: str,
+    events: list[RoutedEvent],
+    grade: int = 1,
+    limits: Limits = RULES.limits,
+    *,
+    former: bool = False,
 ) -> Part:
     content = Fragment()
     for event in events:
         fold(content, event, limits)
-    return Part(identifier, role, max(grade, content.grade) if role == "home" else grade, None, None, content)
+    grade = max(grade, content.grade) if role == "home" else grade
+    return Part(identifier, role, grade, None, None, content, former=former)
 
 
 def shown(home: Part, *members: Part, rules: JoinRules = RULES) -> dict[str, Any]:
@@ -148,6 +155,48 @@ def test_a_trusted_trait_shows_the_best_graded_value_and_the_newer_claim() -> No
     assert trait["value"] == "ann@example.com"
     assert trait["newer_claim"]["value"] == "forger@example.com"
     assert trait["newer_claim"]["event"] == "e-2"
+
+
+def mail(id: str, address: str, minute: int, grade: int) -> RoutedEvent:  # noqa: A002 (an event's field)
+    domain = address.partition("@")[2].lower()
+    traits = {"email": f'"{address}"'.encode(), "email_domain": f'"{domain}"'.encode()}
+    return routed(ANNS_ACCOUNT, id=id, time=MORNING + minute * MINUTE, grade=grade, traits=traits)
+
+
+FORMER_MAIL = Identifier("email", "ann@old.example")
+
+
+def test_a_former_address_never_wins_over_another_one_however_well_it_was_known() -> None:
+    events = [mail("e-1", "Ann@OLD.example", 1, 3), mail("e-2", "ann@new.example", 2, 1)]
+    home = part(ANNS_ACCOUNT, "home", events, 3)
+    before = shown(home, part(FORMER_MAIL, "joined", [], 3))["traits"]
+    assert (before["email"]["value"], before["email_domain"]["value"]) == ("Ann@OLD.example", "old.example")
+    after = shown(home, part(FORMER_MAIL, "joined", [], 3, former=True))["traits"]
+    assert (after["email"]["value"], after["email_domain"]["value"]) == ("ann@new.example", "new.example")
+    assert "newer_claim" not in after["email"]
+    # Nor where only claims say it, or where the former one is said last.
+    events = [mail("e-1", "ann@new.example", 1, 2), mail("e-2", "ann@old.example", 2, 1)]
+    late = shown(part(ANNS_ACCOUNT, "home", events), part(FORMER_MAIL, "joined", [], 3, former=True))["traits"]
+    assert (late["email"]["value"], late["email_domain"]["value"]) == ("ann@new.example", "new.example")
+    assert "newer_claim" not in late["email"]
+
+
+def test_a_former_address_is_shown_where_nobody_says_another() -> None:
+    home = part(ANNS_ACCOUNT, "home", [mail("e-1", "ann@old.example", 1, 1)], 3)
+    traits = shown(home, part(FORMER_MAIL, "joined", [], 3, former=True))["traits"]
+    assert (traits["email"]["value"], traits["email_domain"]["value"]) == ("ann@old.example", "old.example")
+
+
+def test_of_one_kind_current_identifiers_come_before_former_ones() -> None:
+    home = part(ANNS_ACCOUNT, "home", [routed(ANNS_ACCOUNT)], 3)
+    old = part(Identifier("email", "a@example.com"), "joined", [], 3, former=True)
+    new = part(Identifier("email", "b@example.com"), "joined", [], 3)
+    identifiers = shown(home, old, new)["identifiers"]
+    assert [(each["value"], each["status"]) for each in identifiers] == [
+        ("8812", "current"),
+        ("b@example.com", "current"),
+        ("a@example.com", "former"),
+    ]
 
 
 def test_recent_and_last_contacts_of_an_attached_member_name_its_kind() -> None:

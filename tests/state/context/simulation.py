@@ -40,6 +40,8 @@ IDENTIFIERS: Final = tuple(
         ("cookie", "c-2"),
     )
 )
+#: Values of traits: what identity may know as former, and something else.
+EMAILS: Final = (b'"ann@example.com"', b'"bob@example.com"', b'"x"')
 #: Two entries fill a row of this size.
 DEDUPE_ROW_SIZE_BYTES: Final = 30
 _HOUR: Final = 60 * MINUTE
@@ -178,13 +180,14 @@ class World:
                 # Identity has not heard of it, and nobody else may rest on it.
                 homes = [home for home in homes if home != identifier]
         for identifier in IDENTIFIERS:
-            grade = pick.randint(1, 3)
+            grade, former = pick.randint(1, 3), pick.random() < 0.2
             if identifier in homes:
-                messages += self._place(identifier, identifier, "home", grade)
+                messages += self._place(identifier, identifier, "home", grade, former)
             elif homes and pick.random() < 0.8:
-                messages += self._place(identifier, pick.choice(homes), pick.choice(("joined", "attached")), grade)
+                state = pick.choice(("joined", "attached"))
+                messages += self._place(identifier, pick.choice(homes), state, grade, former)
             elif identifier in self.places:
-                messages += self._place(identifier, identifier, pick.choice(("shared", "home")), grade)
+                messages += self._place(identifier, identifier, pick.choice(("shared", "home")), grade, former)
         pick.shuffle(messages)
         for message in messages:
             self._append(message)
@@ -201,7 +204,7 @@ class World:
         if self.places:
             identifier = self.random.choice(list(self.places))
             place = self.places[identifier]
-            self._append(self._own(identifier, place.owner, place.state, place.grade))
+            self._append(self._own(identifier, place.owner, place.state, place.grade, place.former))
 
     def lose(self) -> None:
         """Some logs lose something; an operator goes on, and everybody hears of the owners again.
@@ -254,9 +257,9 @@ class World:
 
     def _link_row(self, place: Place) -> tuple[bytes, bytes]:
         """Where an identifier is, as identity's rows have it."""
-        identifier, owner, state, grade, first, last = place
+        identifier, owner, state, grade, first, last, former = place
         epoch, secret = self._epochs[identifier], sealed(identifier)
-        row = LinkRow(identifier.kind, secret, state, fragment_of(owner), grade, epoch, 0, first, last)
+        row = LinkRow(identifier.kind, secret, state, fragment_of(owner), grade, epoch, 0, first, last, former=former)
         return link_row_key(fragment_of(identifier)), encode_row(row)
 
     def folded(self) -> dict[Identifier, list[RoutedEvent]]:
@@ -276,26 +279,29 @@ class World:
         """Where the identifier is at last; one that identity never named is its own."""
         return self.places.get(identifier, Place(identifier, identifier, "home", 0, -1, -1))
 
-    def _place(self, identifier: Identifier, owner: Identifier, state: str, grade: int) -> Iterable[Own | Add | Drop]:
-        former = self.places.get(identifier)
-        if former is not None and (former.owner, former.state, former.grade) == (owner, state, grade):
+    def _place(
+        self, identifier: Identifier, owner: Identifier, state: str, grade: int, former: bool
+    ) -> Iterable[Own | Add | Drop]:
+        before = self.places.get(identifier)
+        if before is not None and before[1:4] + before[6:] == (owner, state, grade, former):
             return
         self._epochs[identifier] += 1
         epoch, fragment = self._epochs[identifier], fragment_of(identifier)
-        yield self._own(identifier, owner, state, grade)
-        if former is not None and former.owner not in (identifier, owner):
-            yield Drop(fragment_of(former.owner), fragment, epoch)
+        yield self._own(identifier, owner, state, grade, former)
+        if before is not None and before.owner not in (identifier, owner):
+            yield Drop(fragment_of(before.owner), fragment, epoch)
         if owner != identifier:
             yield Add(fragment_of(owner), fragment, identifier.kind, sealed(identifier), state, grade, epoch)
 
-    def _own(self, identifier: Identifier, owner: Identifier, state: str, grade: int) -> Own:
+    def _own(self, identifier: Identifier, owner: Identifier, state: str, grade: int, former: bool) -> Own:
         first = MORNING + self.random.randint(-50, 50) * _HOUR
         last = MORNING + self.random.randint(-50, 50) * _HOUR
-        former = self.places.get(identifier)
-        known = (former.first, former.last) if former is not None else (first, last)
-        self.places[identifier] = Place(identifier, owner, state, grade, min(first, known[0]), max(last, known[1]))
-        epoch, fragment = self._epochs[identifier], fragment_of(identifier)
-        return Own(fragment, identifier.kind, sealed(identifier), fragment_of(owner), state, grade, epoch, first, last)
+        before = self.places.get(identifier)
+        known = (before.first, before.last) if before is not None else (first, last)
+        least, greatest = min(first, known[0]), max(last, known[1])
+        self.places[identifier] = Place(identifier, owner, state, grade, least, greatest, former)
+        epoch, fragment, secret = self._epochs[identifier], fragment_of(identifier), sealed(identifier)
+        return Own(fragment, identifier.kind, secret, fragment_of(owner), state, grade, epoch, first, last, former)
 
     def _event(self, identifier: Identifier, number: int) -> RoutedEvent:
         pick = self.random
@@ -310,7 +316,7 @@ class World:
             grade=pick.randint(1, 3),
             direction=pick.choice(("in", "out", "")),
             summary=pick.choice(("", "A line")),
-            traits={name: pick.choice((b'"x"', b'"y"', b"null")) for name in pick.sample(("email", "city", "name"), 1)},
+            traits={name: pick.choice((*EMAILS, b"null")) for name in pick.sample(("email", "city", "name"), 1)},
             permissions={"email": {"marketing": pick.random() < 0.5}} if pick.random() < 0.3 else {},
             refs=(Ref("order", f"o-{pick.randrange(3)}", pick.choice(("", "paid"))),) if pick.random() < 0.4 else (),
             groups={"company": (pick.choice(("acme", "globex")),)} if pick.random() < 0.3 else {},

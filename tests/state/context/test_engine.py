@@ -9,12 +9,12 @@ from schemas.errors import DeadCode
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.messages import Add, Drop, Own, Ref, RoutedEvent, Snapshot, decode_routed, encode
-from schemas.rows import is_record_key
+from schemas.rows import FORMAT, is_record_key, split_member_key
 from schemas.topics import Topic
 from state.engine import Output
 from state.fragment import Fragment, Limits, encode_fragment
 from state.join import JoinRules
-from tests.state.builders import ANN, ANNS_COOKIE, DAY, MINUTE, MORNING, fragment_of, routed, sealed
+from tests.state.builders import ANN, ANNS_ACCOUNT, ANNS_COOKIE, DAY, MINUTE, MORNING, fragment_of, routed, sealed
 from tests.state.context.bench import Bench, of
 
 ANNS, COOKIES = fragment_of(ANN), fragment_of(ANNS_COOKIE)
@@ -25,7 +25,9 @@ def snapshots(outputs: list[Output]) -> list[Snapshot]:
     return [each for each in decoded if isinstance(each, Snapshot)]
 
 
-def own(identifier: Identifier, owner: Identifier, state: str, epoch: int, grade: int = 1) -> Own:
+def own(
+    identifier: Identifier, owner: Identifier, state: str, epoch: int, grade: int = 1, *, former: bool = False
+) -> Own:
     return Own(
         fragment_of(identifier),
         identifier.kind,
@@ -36,6 +38,7 @@ def own(identifier: Identifier, owner: Identifier, state: str, epoch: int, grade
         epoch,
         MORNING,
         MORNING,
+        former,
     )
 
 
@@ -292,6 +295,62 @@ def test_an_owner_shows_a_member_once_it_has_both_its_add_and_its_snapshot() -> 
     early.restart()
     (context,) = of(Topic.CONTEXT, early.publish(add(ANN, ANNS_COOKIE, "attached", 2)))
     assert canonical_bytes(context) == canonical_bytes(second)
+
+
+def statuses(context: dict[str, Any]) -> dict[str, str]:
+    return {each["kind"]: each["status"] for each in context["identifiers"]}
+
+
+def test_a_member_that_was_replaced_is_former_and_the_changes_name_it() -> None:
+    account, ann = Bench(), Bench()
+    (snapshot,) = snapshots(account.publish(routed(ANNS_ACCOUNT), own(ANNS_ACCOUNT, ANN, "joined", 1, 3)))
+    (before,) = of(Topic.CONTEXT, ann.publish(routed(), add(ANN, ANNS_ACCOUNT, "joined", 1, 3), snapshot))
+    assert statuses(before) == {"crm": "current", "email": "current"}
+    # It comes with more events in one snapshot, after the owner heard of the epoch.
+    ann.publish(add(ANN, ANNS_ACCOUNT, "joined", 2, 3))
+    news = (routed(ANNS_ACCOUNT, id="e-2"), own(ANNS_ACCOUNT, ANN, "joined", 2, 3, former=True))
+    (snapshot,) = snapshots(account.publish(*news))
+    outputs = ann.publish(snapshot)
+    assert statuses(of(Topic.CONTEXT, outputs)[0]) == {"crm": "former", "email": "current"}
+    (change,) = of(Topic.CONTEXT_CHANGES, outputs)[0]["changes"]
+    current = {"grade": "record", "role": "joined"}
+    assert change == {"field": "/identifiers/crm/8812", "old": current, "new": current | {"status": "former"}}
+    # After a restart it is still so, in what either of them says next; and it ends as it came.
+    account.restart()
+    ann.restart()
+    (snapshot,) = snapshots(account.publish(routed(ANNS_ACCOUNT, id="e-3")))
+    assert snapshot.former
+    assert statuses(of(Topic.CONTEXT, ann.publish(snapshot))[0]) == {"crm": "former", "email": "current"}
+    (snapshot,) = snapshots(account.publish(own(ANNS_ACCOUNT, ANN, "joined", 3, 3)))
+    ended = ann.publish(add(ANN, ANNS_ACCOUNT, "joined", 3, 3), snapshot)
+    assert statuses(of(Topic.CONTEXT, ended)[0]) == {"crm": "current", "email": "current"}
+
+
+def test_a_home_may_be_former_and_an_older_word_of_it_counts_no_more() -> None:
+    bench = Bench()
+    bench.publish(routed(), own(ANN, ANN, "home", 1, 2))
+    (context,) = of(Topic.CONTEXT, bench.publish(own(ANN, ANN, "home", 2, 2, former=True)))
+    assert statuses(context) == {"email": "former"}
+    assert bench.publish(own(ANN, ANN, "home", 1, 2), own(ANN, ANN, "home", 2, 2, former=True)) == []
+
+
+def test_rows_and_snapshots_of_versions_that_knew_no_former_identifiers_are_read() -> None:
+    account, ann = Bench(), Bench()
+    (snapshot,) = snapshots(account.publish(routed(ANNS_ACCOUNT), own(ANNS_ACCOUNT, ANN, "joined", 1, 3)))
+    earlier = msgspec.msgpack.encode(msgspec.msgpack.decode(encode(snapshot))[:-1])
+    (before,) = of(Topic.CONTEXT, ann.publish(routed(), add(ANN, ANNS_ACCOUNT, "joined", 1, 3), earlier))
+    for bench in (account, ann):
+        for key, row in bench.rows.rows.items():
+            if is_record_key(key) or split_member_key(key) is not None:
+                fields = msgspec.msgpack.decode(row[len(FORMAT) :])
+                assert fields.pop() is False
+                bench.rows.rows[key] = FORMAT + msgspec.msgpack.encode(fields)
+        bench.restart()
+    (snapshot,) = snapshots(account.publish(routed(ANNS_ACCOUNT, id="e-2")))
+    assert not snapshot.former
+    (after,) = of(Topic.CONTEXT, ann.publish(snapshot))
+    assert after["interactions"]["count"] == before["interactions"]["count"] + 1
+    assert statuses(after) == statuses(before) == {"crm": "current", "email": "current"}
 
 
 def test_a_dropped_member_leaves_nothing_but_its_epoch() -> None:

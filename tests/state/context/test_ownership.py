@@ -52,6 +52,7 @@ def verify_changes(said: dict[str, object], document: dict[str, Any]) -> None:
         "/identity/level": document["identity"]["level"],
         **{
             f"/identifiers/{each['kind']}/{each['value']}": {"grade": each["grade"], "role": each["role"]}
+            | ({"status": "former"} if each["status"] == "former" else {})
             for each in document["identifiers"]
         },
         **{f"/traits/{name}": trait["value"] for name, trait in document["traits"].items()},
