@@ -49,6 +49,8 @@ class Model:
                 self.evidence[pair] = item
         self.shared: set[str] = set()
         self.customer_of: dict[str, set[str]] = {}
+        #: The group of its kind with which each went as a whole; others stand by themselves.
+        self.group_of: dict[str, set[str]] = {}
         self._join()
         self._attach()
 
@@ -196,8 +198,10 @@ class Model:
             goal = whole[next(iter(group))]
             if goal == []:
                 placed += [(name, group) for name in group]
+                self.group_of.update(dict.fromkeys(group, set(group)))
             elif goal is not None and all(may_go(name, goal[0], group) for name in group):
                 placed += [(name, goal[0]) for name in group]
+                self.group_of.update(dict.fromkeys(group, set(group)))
             else:
                 placed += self._place_alone(group, alone, may_go)
         for name, members in placed:
