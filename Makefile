@@ -50,8 +50,9 @@ lint: $(DEVELOPMENT)
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
+# Most tests wait for a broker or a process, so two sides of them share two cores well. Each side has a broker of its own.
 unit: $(DEVELOPMENT)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Kill -9 of workers alone, then everything at random; then the tests that take minutes. A bad verdict says its seed.
 drill: $(DEVELOPMENT)
