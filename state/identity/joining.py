@@ -70,7 +70,7 @@ class Joining:
         for link in self.links(fragment):
             neighbours[link.kind] += 1
             shared = shared or 0 < limit < neighbours[link.kind]
-            exclusion, value = self._unique_value(link.neighbour, link.kind)
+            exclusion, value = self.unique_value(link.neighbour, link.kind)
             if exclusion is not None:
                 shared = values.setdefault(exclusion, value) != value or shared
             if len(candidates) < CANDIDATES_MAX:
@@ -79,7 +79,7 @@ class Joining:
                 break
         return tuple(candidates) if shared else None
 
-    def _unique_value(self, fragment: str, kind: str) -> tuple[tuple[str, str] | None, str]:
+    def unique_value(self, fragment: str, kind: str) -> tuple[tuple[str, str] | None, str]:
         if not self._kinds.kind(kind).unique:
             return None, ""
         return self._kinds.exclusion(self._graph.identifier(fragment)), self._required_class(fragment)
@@ -147,7 +147,7 @@ class Joining:
 
     def _cluster(self, fragment: str) -> Cluster:
         cluster = Cluster(fragment)
-        exclusion, value = self._unique_value(fragment, self._graph.kind(fragment))
+        exclusion, value = self.unique_value(fragment, self._graph.kind(fragment))
         if exclusion is not None:
             cluster.values[exclusion] = value
         return cluster
