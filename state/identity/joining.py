@@ -80,6 +80,7 @@ class Joining:
         return tuple(candidates) if shared else None
 
     def unique_value(self, fragment: str, kind: str) -> tuple[tuple[str, str] | None, str]:
+        """What an identifier of a unique kind excludes others by, and the value that it counts as; else None."""
         if not self._kinds.kind(kind).unique:
             return None, ""
         return self._kinds.exclusion(self._graph.identifier(fragment)), self._required_class(fragment)
