@@ -7,10 +7,13 @@
    owner, state or path to the home changes, its direct neighbours of equal or weaker kind are due.
 3. Ends whose placement stands may have been seen in a better grade.
 
+While a repair runs (`repair`), placements that it has not reached yet are of another policy or other evidence: *stale*.
+Whether a stale identifier is cut is judged anew wherever it is met: no region grows through what will be shared.
+
 One-step shortcuts are wrong (a link that is vetoed today may join tomorrow), so the region is always taken whole.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, TypeAlias
 
 from schemas.identity_policy import Grade
@@ -45,12 +48,23 @@ class Decisions(NamedTuple):
 class Recomputation:
     """One recomputation over a graph that holds the new evidence already; made anew for each."""
 
-    def __init__(self, graph: Graph, kinds: KindOrder, joining: Joining, attaching: Attaching, placed: Placed) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        kinds: KindOrder,
+        joining: Joining,
+        attaching: Attaching,
+        placed: Placed,
+        *,
+        stale: Callable[[str], bool] | None = None,
+    ) -> None:
         self._graph = graph
         self._kinds = kinds
         self._joining = joining
         self._attaching = attaching
         self._placed = placed
+        self._stale = stale or _never
+        self._judged_stale: dict[str, bool] = {}
         # None marks what left its cluster and waits for stage 2.
         self._fresh: dict[str, Placement | None] = {}
         self._due: dict[Rank, dict[str, None]] = {}
@@ -60,6 +74,7 @@ class Recomputation:
         changed: Iterable[ChangedPair],
         ordered: Iterable[tuple[str, str]] = (),
         formed: Iterable[str] = (),
+        again: Iterable[str] = (),
     ) -> Decisions:
         """Place what the changes touch.
 
@@ -67,17 +82,18 @@ class Recomputation:
             changed: pairs with new evidence.
             ordered: pairs whose standing order changed.
             formed: identifiers that only orders had named before: where they are joined the home may move.
+            again: identifiers that a repair has come to; nothing need have changed about them.
         """
-        changed, ordered, formed = list(changed), list(ordered), list(formed)
+        changed, ordered, formed, again = list(changed), list(ordered), list(formed), list(again)
 
         # 1. Identifying kinds.
         seeds = self._seeds(changed, ordered) | {end: None for end in formed if self._identifying(end)}
-        vetoed = self._join_again(seeds)
+        vetoed = self._join_again(seeds, self._begin_again(again))
 
         # 2. From strong to weak.
         for pair in changed:
             self._mark_weaker_end(pair)
-        for end in (*formed, *(end for pair in ordered for end in pair)):
+        for end in (*formed, *again, *(end for pair in ordered for end in pair)):
             self._mark(end)
         while self._due:
             rank = min(self._due)
@@ -115,16 +131,32 @@ class Recomputation:
                 seeds |= {link.neighbour: None for link in self._joining.links(fragment)}
         return seeds
 
-    def _join_again(self, seeds: Iterable[str]) -> list[Veto]:
-        judged = {seed: self._joining.cut(seed) for seed in seeds}
+    def _begin_again(self, again: Iterable[str]) -> dict[str, None]:
+        """Those of the identifiers that stage 1 decides; what it decided once and does no more is stage 2's."""
+        seeds: dict[str, None] = {}
+        for fragment in again:
+            if self._identifying(fragment):
+                seeds[fragment] = None
+                continue
+            place = self._placed(fragment)
+            if place is not None and place.joined:
+                self._fresh[fragment] = None
+        return seeds
+
+    def _join_again(self, seeds: Iterable[str], again: Collection[str]) -> list[Veto]:
+        judged = {seed: self._joining.cut(seed) for seed in (*seeds, *again)}
         starts: dict[str, None] = {}
         for seed, candidates in judged.items():
             if candidates is None:
                 starts[seed] = None
                 continue
             self._fresh[seed] = Placement(SHARED, seed, self._graph.seen(seed), Stage.JOINING, candidates)
-            if not self._is_cut(seed):
-                starts |= {link.neighbour: None for link in self._joining.links(seed)}
+            # Nobody has been placed by a link to an identifier that was stale: it was judged wherever it was met. And
+            # neighbours that are stale are placed again in any case.
+            if not self._is_cut(seed) and seed not in again:
+                starts |= {
+                    link.neighbour: None for link in self._joining.links(seed) if not self._stale(link.neighbour)
+                }
         region = self._region([start for start in starts if not self._is_cut_now(start, judged)], judged)
         clusters, vetoed = self._joining.join(region)
         for members in clusters:
@@ -144,7 +176,13 @@ class Recomputation:
         return place is not None and place.joined and place.state == SHARED
 
     def _is_cut_now(self, fragment: str, judged: dict[str, tuple[str, ...] | None]) -> bool:
-        return judged[fragment] is not None if fragment in judged else self._is_cut(fragment)
+        if fragment in judged:
+            return judged[fragment] is not None
+        if not self._stale(fragment):
+            return self._is_cut(fragment)
+        if fragment not in self._judged_stale:
+            self._judged_stale[fragment] = self._joining.cut(fragment) is not None
+        return self._judged_stale[fragment]
 
     def _region(self, starts: list[str], judged: dict[str, tuple[str, ...] | None]) -> list[str]:
         reached = dict.fromkeys(starts)
@@ -237,3 +275,7 @@ class Recomputation:
     def _is_joined(self, fragment: str) -> bool:
         place = self._place(fragment)
         return place is not None and place.joined
+
+
+def _never(_fragment: str) -> bool:
+    return False
