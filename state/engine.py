@@ -16,8 +16,8 @@ class Rows(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The row, or None."""
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """All rows whose key starts with the prefix, in the order of their keys."""
+    def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
 
 
 class Output(NamedTuple):
@@ -68,9 +68,10 @@ class MemoryRows:
         """The row, or None."""
         return self.rows.get(key)
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """All rows whose key starts with the prefix, in the order of their keys."""
-        yield from sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix))
+    def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
+        least = start or prefix
+        yield from sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix) and key >= least)
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Commit the changed rows."""

@@ -272,9 +272,9 @@ class CountingRows(MemoryRows):
 
     read = 0
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """As the memory's, counting."""
-        for item in super().scan(prefix):
+        for item in super().scan(prefix, start):
             self.read += prefix.startswith(b"e/")
             yield item
 
