@@ -47,7 +47,7 @@ class Attaching:
         """
         kind = self._graph.kind(fragment)
         rank, limit = self._kinds.rank(kind), self._kinds.kind(kind).shared_from
-        barred = self._barred(fragment, places)
+        barred = self.barred(fragment, places)
         best: Link | None = None
         pointed: dict[str, None] = {}
         claimed: dict[str, None] = {}
@@ -76,7 +76,7 @@ class Attaching:
         customers = {customer: chains[customer] for customer in pointed}
         return Pointing(customers, shared, tuple(candidates.values()) if shared else ())
 
-    def _barred(self, fragment: str, places: Places) -> set[str]:
+    def barred(self, fragment: str, places: Places) -> set[str]:
         """Customers that hold somebody whom a forbid keeps apart from the identifier."""
         rank = self._kinds.rank(self._graph.kind(fragment))
         barred = set()
@@ -145,7 +145,7 @@ class Attaching:
         for member in pointings:
             if any(other in pointings for other in self._graph.forbidden(member)):
                 return None
-            if not customers.isdisjoint(self._barred(member, places)):
+            if not customers.isdisjoint(self.barred(member, places)):
                 return None
         return customers.pop() if customers else ""
 
