@@ -6,7 +6,9 @@ Stateless: what it repeats after a crash the fold removes. Per record:
    leave one out on purpose (`schemas.event`, `schemas.mapping`); Avro is read as the JSON of the same content;
 2. clean it: validate, normalise, route (`schemas.cleaning`);
 3. enrich it: traits made comparable, findings (`schemas.enrichment`); this touches nothing that steps 2 and 4 go by;
-4. say the pairs of identifiers that identity does not know yet (`agents.known_evidence`).
+4. say the pairs of identifiers that identity does not know yet (`agents.known_evidence`);
+5. pass on what a system of record orders about who is who (`schemas.record_orders`), each time that it says so: what
+   holds is the newest word.
 """
 
 from collections import Counter
@@ -40,9 +42,9 @@ from streams.wire_input import without_registry
 log = logger(__name__)
 
 STAGE: Final = "intake"
-#: What becomes of events, besides dead letters; `evidence` is said of those that tell identity something, `skipped`
-#: of records that their mapping leaves out on purpose.
-OUTCOMES: Final = ("routed", "evidence", "skipped")
+#: What becomes of events, besides dead letters; `evidence` is said of those that tell identity something, `orders`
+#: of those that order who is who, `skipped` of records that their mapping leaves out on purpose.
+OUTCOMES: Final = ("routed", "evidence", "orders", "skipped")
 
 
 class _Json(NamedTuple):
@@ -124,6 +126,10 @@ class Intake:
             if evidence is not None:
                 outputs.append(Output(Topic.EVIDENCE, None, encode(evidence)))
                 self.counts["evidence"] += 1
+        # Step 5.
+        if cleaned.orders:
+            outputs += [Output(Topic.EVIDENCE, None, encode(order)) for order in cleaned.orders]
+            self.counts["orders"] += 1
         return outputs
 
     def acknowledged(self) -> None:

@@ -4,12 +4,12 @@
 is a pure function of event, policy, registrations, topic and the time that it is given:
 
 1. whose word it is: the source's registration, the channel, the time;
-2. whose event it is: identifiers normalised, the routing one chosen, those that are evidence picked;
+2. whose event it is: identifiers normalised, the routing one chosen, those that are evidence picked, and what a system
+   of record orders about them (`schemas.record_orders`);
 3. what it says: traits, references, permissions and groups within their bounds.
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,13 +17,12 @@ import msgspec
 from schemas.errors import DeadCode, EventError
 from schemas.event import CloudEvent
 from schemas.event_data import EventData
-from schemas.identifiers import Identifier
-from schemas.identity_policy import Grade, Kind, Policy, Strength
+from schemas.event_identifiers import CACHED_IDENTIFIERS_MAX, EventIdentifiers, Known
+from schemas.identity_policy import Grade, Policy
 from schemas.keys import Keyring
 from schemas.limits import (
     FUTURE_TOLERANCE_SECONDS,
     GROUPS_MAX,
-    IDENTIFIERS_MAX,
     PERMISSIONS_MAX,
     REF_FIELD_LENGTH_MAX,
     REFS_MAX,
@@ -33,15 +32,13 @@ from schemas.limits import (
     TRAIT_SIZE_BYTES_MAX,
     TRAITS_MAX,
 )
-from schemas.messages import Ref, RoutedEvent, SealedIdentifier
-from schemas.normalise import Patterns, identify, is_kind_name, normalise, trim
+from schemas.messages import Order, Ref, RoutedEvent, SealedIdentifier
+from schemas.normalise import is_kind_name
+from schemas.record_orders import is_record_order, read_others, record_orders
 from schemas.sources import Source, SourceRegistry
 from schemas.strict_json import canonical_json, pointer_to
 from schemas.times import MICROSECONDS_PER_SECOND
 
-#: About 1 KB each. Hashing and sealing an identifier costs more than all the rest of an event.
-CACHED_IDENTIFIERS_MAX: Final = 50_000
-_CACHED_KINDS_MAX: Final = 1024
 _ELLIPSIS: Final = "…"
 
 
@@ -54,15 +51,8 @@ class Cleaned(NamedTuple):
     #: The registration that applied.
     source: Source
     grade: Grade
-
-
-class _Known(NamedTuple):
-    """An identifier, resolved: its place in the order of routing, and itself as it travels."""
-
-    order: tuple[int, Identifier]
-    sealed: SealedIdentifier
-    routes: bool
-    links: bool
+    #: What the event orders about who is who; of systems of record alone.
+    orders: tuple[Order, ...] = ()
 
 
 class Cleaner:
@@ -78,14 +68,10 @@ class Cleaner:
         future_tolerance_seconds: int = FUTURE_TOLERANCE_SECONDS,
         cached_identifiers_max: int = CACHED_IDENTIFIERS_MAX,
     ) -> None:
-        self._policy = policy
         self._registry = registry
-        self._keyring = keyring
         self._channels = frozenset(channels)
         self._future_tolerance_us = future_tolerance_seconds * MICROSECONDS_PER_SECOND
-        self._unlinkable = Patterns(_normalised(policy))
-        self._kind_of = lru_cache(maxsize=_CACHED_KINDS_MAX)(self._find_kind)
-        self._resolve = lru_cache(maxsize=cached_identifiers_max)(self._make_known)
+        self._identifiers = EventIdentifiers(policy, keyring, cached_identifiers_max=cached_identifiers_max)
 
     def clean(self, event: CloudEvent, *, topic_channel: str | None, now_us: int) -> Cleaned:
         """The routed event and its evidence.
@@ -104,7 +90,7 @@ class Cleaner:
             raise EventError(DeadCode.FUTURE_TIME, "the time lies in the future of the one who received it", "/time")
         # 2. Whose event it is.
         fields = event.fields
-        known, groups, concealed = self._identifiers(fields, source)
+        known, groups, concealed = self._subject(fields, source)
         routing = next((each for each in known if each.routes), None)
         if routing is None:
             message = "no identifier is usable: each is missing, dropped, impossible or of a kind that never routes"
@@ -112,6 +98,11 @@ class Cleaner:
         evidence: dict[str, SealedIdentifier] = {}
         if fields.link is not False and len(known) > 1:
             evidence = {each.sealed.fragment: each.sealed for each in known if each.links}
+        orders: tuple[Order, ...] = ()
+        others_concealed: list[str] = []
+        if is_record_order(event):
+            others, others_concealed = read_others(event, self._identifiers, source, grade)
+            orders = record_orders(event, known[0].sealed, others)
         # 3. What it says.
         summary = fields.summary or ""
         if len(summary) > SUMMARY_LENGTH_MAX:
@@ -136,10 +127,10 @@ class Cleaner:
             permissions=_permissions(fields.permissions) if fields.permissions else {},
             refs=_refs(fields) if fields.refs else (),
             groups=_groups(fields, groups) if fields.groups or groups else {},
-            data=_without(event.data, concealed) if concealed else event.data,
+            data=_without(event.data, concealed, others_concealed) if concealed or others_concealed else event.data,
             received=now_us,
         )
-        return Cleaned(routed, tuple(evidence.values()) if len(evidence) > 1 else (), source, grade)
+        return Cleaned(routed, tuple(evidence.values()) if len(evidence) > 1 else (), source, grade, orders)
 
     def _channel(self, event: CloudEvent, source: Source, topic_channel: str | None) -> str:
         channel = event.channel or source.channel or topic_channel
@@ -154,76 +145,21 @@ class Cleaner:
             raise EventError(DeadCode.CHANNEL_MISMATCH, message, "/channel")
         return channel
 
-    def _identifiers(self, fields: EventData, source: Source) -> tuple[list[_Known], dict[str, list[str]], list[str]]:
+    def _subject(self, fields: EventData, source: Source) -> tuple[list[Known], dict[str, list[str]], list[str]]:
         """The usable ones in the order of routing, groups by kind, and the kinds that may not be shown."""
-        known: list[_Known] = []
+        known: list[Known] = []
         groups: dict[str, list[str]] = {}
-        concealed: list[str] = []
-        count = 0
-        for name, given in (fields.identifiers or {}).items():
-            if given is None:
-                continue
-            values = given if isinstance(given, list) else (given,)
-            count += len(values)
-            if count > IDENTIFIERS_MAX:
-                message = f"more than {IDENTIFIERS_MAX} identifiers"
-                raise EventError(DeadCode.TOO_MANY_IDENTIFIERS, message, "/data/identifiers")
-            kind = self._kind_of(name)
-            if kind.hidden or not kind.enabled:
-                concealed.append(name)
-            for place, value in enumerate(values):
-                if value is None:
-                    continue
-                try:
-                    # Trimmed beforehand, so that the cache holds no long texts; a kind that is off bounds nothing.
-                    text = trim(str(value)) if kind.enabled else ""
-                    resolved = self._resolve(name, text, source.realm, source.namespace)
-                except EventError as error:
-                    pointer = pointer_to("/data/identifiers", name)
-                    if isinstance(given, list):
-                        pointer = pointer_to(pointer, place)
-                    raise EventError(error.code, error.message, pointer) from None
-                if isinstance(resolved, _Known):
-                    known.append(resolved)
-                elif resolved is not None:
-                    groups.setdefault(name, []).append(resolved)
+        given = fields.identifiers
+        if given is None:
+            return known, groups, []
+        for kind, _, resolved in self._identifiers.values(given, source, "/data/identifiers"):
+            if isinstance(resolved, Known):
+                known.append(resolved)
+            elif resolved is not None:
+                groups.setdefault(kind.name, []).append(resolved)
         if len(known) > 1:
             known.sort()
-        return known, groups, concealed
-
-    def _find_kind(self, name: str) -> Kind:
-        if not is_kind_name(name):
-            message = "a kind is a lower-case letter, then letters, digits, `_`, `.` or `-`, 32 characters in all"
-            raise EventError(DeadCode.WRONG_ATTRIBUTE, message, pointer_to("/data/identifiers", name))
-        return self._policy.kind(name)
-
-    def _make_known(self, name: str, value: str, realm: str, namespace: str) -> _Known | str | None:
-        """The identifier ready to travel, the value of a group, or None where it is unusable."""
-        kind = self._kind_of(name)
-        if not kind.enabled:
-            return None
-        identifier = identify(kind, value, self._policy, realm, namespace)
-        if identifier is None:
-            return None
-        if kind.strength is Strength.NONE:
-            return identifier.value if kind.group else None
-        fragment = self._keyring.fragment_id(identifier)
-        return _Known(
-            order=(self._policy.position(name), identifier),
-            sealed=SealedIdentifier(fragment, name, self._keyring.seal(identifier, fragment)),
-            routes=not kind.hidden,
-            links=not self._unlinkable.match(name, identifier.value),
-        )
-
-
-def _normalised(policy: Policy) -> list[str]:
-    """The unlinkable list, its plain values in the form in which events are compared with them."""
-    entries = []
-    for entry in policy.unlinkable:
-        name, _, value = entry.partition(":")
-        normal = normalise(policy.kind(name), value, policy) if value and "*" not in value else None
-        entries.append(entry if normal is None else f"{name}:{normal}")
-    return entries
+        return known, groups, self._identifiers.concealed(given)
 
 
 def _wrong(message: str, *path: str | int) -> EventError:
@@ -298,9 +234,11 @@ def _groups(fields: EventData, identified: dict[str, list[str]]) -> dict[str, tu
     return {name: tuple(sorted(values)) for name, values in groups.items()}
 
 
-def _without(data: bytes, concealed: list[str]) -> bytes:
+def _without(data: bytes, concealed: list[str], others_concealed: list[str]) -> bytes:
     """The data without the identifiers that are never shown. They are evidence, and go no further."""
     decoded = msgspec.json.decode(data)
     for name in concealed:
         del decoded["identifiers"][name]
+    for name in others_concealed:
+        del decoded["other"][name]
     return canonical_json(decoded)

@@ -92,6 +92,16 @@ def identify(
     return Identifier(kind.name, normal, namespace if kind.namespaced else DEFAULT_NAMESPACE, realm)
 
 
+def unlinkable_patterns(policy: Policy) -> Patterns:
+    """The identifiers that are never evidence, plain values in the form in which events are compared with them."""
+    entries = []
+    for entry in policy.unlinkable:
+        name, _, value = entry.partition(":")
+        normal = normalise(policy.kind(name), value, policy) if value and "*" not in value else None
+        entries.append(entry if normal is None else f"{name}:{normal}")
+    return Patterns(entries)
+
+
 def is_kind_name(name: str) -> bool:
     """Whether a kind can be called so: a lower-case letter, then letters, digits, `_`, `.`, `-`, 32 in all."""
     return _KIND_NAME.fullmatch(name) is not None

@@ -16,6 +16,7 @@ from schemas.cleaning import Cleaned, Cleaner
 from schemas.enrichment.enrichment import Enrichment
 from schemas.errors import DeadCode, EventError
 from schemas.event import CloudEvent, parse_structured
+from schemas.event_data import Named
 from schemas.identity_policy import Policy
 from schemas.mapping import Arrival, Mapping
 from schemas.mapping_expression import Expression
@@ -51,6 +52,9 @@ class CheckedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     identifiers: tuple[CheckedIdentifier, ...] = ()
     #: How well the links are known that it shows; None where it shows none.
     evidence: str | None = None
+    #: What it orders of its strongest identifier and the others: `require` or `forbid`; None where it gives no orders.
+    order: str | None = None
+    others: tuple[CheckedIdentifier, ...] = ()
     traits: dict[str, Any] = {}
     enriched: dict[str, Any] = {}
     #: Of the dead letter.
@@ -198,15 +202,17 @@ class MappingCheck:
             mapped,
             channel=read.channel or cleaned.source.channel or self._judges.channel,
             routed_by=routed.kind,
-            identifiers=tuple(self._identifiers(read, cleaned)),
+            identifiers=tuple(self._identifiers(read.fields.identifiers or {}, cleaned)),
             evidence=cleaned.grade.label if cleaned.identifiers else None,
+            order=cleaned.orders[0].verb if cleaned.orders else None,
+            others=tuple(self._identifiers(read.fields.other, cleaned)) if cleaned.orders else (),
             traits={name: msgspec.json.decode(value) for name, value in traits.items()},
             enriched=msgspec.json.decode(enriched) if enriched else {},
         )
 
-    def _identifiers(self, event: CloudEvent, cleaned: Cleaned) -> Iterable[CheckedIdentifier]:
+    def _identifiers(self, named: dict[str, Named], cleaned: Cleaned) -> Iterable[CheckedIdentifier]:
         policy, source = self._judges.policy, cleaned.source
-        for name, given in (event.fields.identifiers or {}).items():
+        for name, given in named.items():
             kind = policy.kind(name)
             for value in given if isinstance(given, list) else (given,):
                 if value is None:

@@ -151,6 +151,9 @@ def _lines(record: CheckedRecord) -> Iterable[tuple[str, str]]:
         kept = "dropped: it identifies nobody" if identifier.normalised is None else f"{identifier.normalised}{routes}"
         yield identifier.kind, f"{identifier.given} -> {kept}"
     yield "evidence", f"links of grade {record.evidence}" if record.evidence else "none: it links no two identifiers"
+    if record.order:
+        others = ", ".join(f"{other.kind} {other.normalised or '(not shown)'}" for other in record.others)
+        yield "order", f"{record.order}: its strongest identifier and {others}"
     if record.traits:
         yield "traits", _json(record.traits)
     if record.enriched:

@@ -15,9 +15,9 @@ from schemas.enrichment.enrichment import Enrichment
 from schemas.errors import DeadCode
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.keys import Keyring
-from schemas.limits import EVENT_SIZE_BYTES_MAX, IDENTIFIER_LENGTH_MAX, ROUTED_SIZE_BYTES_MAX
+from schemas.limits import EVENT_SIZE_BYTES_MAX, IDENTIFIER_LENGTH_MAX, IDENTIFIERS_MAX, ROUTED_SIZE_BYTES_MAX
 from schemas.mapping import load_mappings
-from schemas.messages import Evidence, RoutedEvent, decode_identity, decode_routed
+from schemas.messages import Evidence, Order, RoutedEvent, decode_identity, decode_routed
 from schemas.sources import Source, SourceRegistry, load_sources
 from schemas.topics import Catalogue, Topic
 from state.engine import MemoryRows, Output
@@ -155,6 +155,42 @@ def test_evidence_is_said_for_news_only() -> None:
     intake.acknowledged()
     assert [output.topic for output in intake.handle(_raw(id="e-2"))] == [Topic.ROUTED]
     assert [output.topic for output in intake.handle(_raw(id="e-3", source="other"))] == [Topic.ROUTED, Topic.EVIDENCE]
+
+
+CRM = SourceRegistry({"crm": Source(channel="web", grades={"*": "record"})})
+
+
+def test_an_order_of_a_system_of_record_is_passed_on_each_time_and_its_event_is_routed() -> None:
+    intake = _intake(CRM)
+    data = {"identifiers": {"crm": "1", "email": "ann@example.com"}, "other": {"crm": ["2", "3"]}}
+    for night in range(3):
+        outputs = intake.handle(_raw(id=f"m-{night}", source="crm", type="identity.merged", data=data))
+        intake.acknowledged()
+        messages = [decode_identity(each.value or b"") for each in outputs if each.topic == Topic.EVIDENCE]
+        orders = [message for message in messages if isinstance(message, Order)]
+        assert _routed(outputs).id == f"m-{night}"
+        assert [(order.id, order.verb) for order in orders] == [(f"m-{night}", "require")] * 2
+        assert {order.identifiers[0].fragment for order in orders} == {_routed(outputs).target}
+        # Beside them the pair that the event shows, once.
+        assert len(messages) - len(orders) == (night == 0)
+    assert intake.counts == {"routed": 3, "orders": 3, "evidence": 1}
+
+
+def test_an_order_of_a_source_without_the_grade_is_one_dead_letter_and_nothing_else() -> None:
+    intake = _intake(CRM)
+    data = {"identifiers": {"crm": "1"}, "other": {"crm": "2"}, "grade": "record", "source": "crm"}
+    (output,) = intake.handle(_raw(source="shop-web", type="identity.replaced", data=data))
+    assert output.topic == Topic.DEAD
+    assert _headers([output])["gt-code"] == b"order_not_allowed"
+    assert _headers([output])["gt-pointer"] == b"/type"
+
+
+def test_the_most_orders_of_one_event_fit_into_records() -> None:
+    others = {"cookie": [str(number) + "é" * (IDENTIFIER_LENGTH_MAX - 2) for number in range(IDENTIFIERS_MAX)]}
+    data = {"identifiers": {"crm": "1"}, "other": others}
+    outputs = _intake(CRM).handle(_raw(source="crm", type="identity.merged", data=data))
+    assert [each.topic for each in outputs] == [Topic.ROUTED] + [Topic.EVIDENCE] * IDENTIFIERS_MAX
+    assert max(len(each.value or b"") for each in outputs[1:]) < RECORD_SIZE_BYTES_MAX
 
 
 def test_one_identifier_is_no_evidence() -> None:

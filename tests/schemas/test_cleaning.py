@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import cleaning, normalise
+from schemas import event_identifiers, normalise
 from schemas.cleaning import Cleaned, Cleaner
 from schemas.errors import DeadCode, EventError
 from schemas.event import parse_structured
@@ -176,7 +176,7 @@ def test_only_texts_that_fit_are_kept_in_memory(monkeypatch: pytest.MonkeyPatch)
         resolved.append(value)
         return normalise.identify(kind, value, *more)
 
-    monkeypatch.setattr(cleaning, "identify", identify)
+    monkeypatch.setattr(event_identifiers, "identify", identify)
     one = cleaner()
     for padding in (0, 1, 100_000):
         assert routing(clean({"identifiers": {"cookie": " " * padding + "c\n"}}, of=one)) == Identifier("cookie", "c")
