@@ -5,15 +5,14 @@ from typing import NamedTuple
 
 from schemas.identity_policy import Grade, Policy
 from schemas.roles import HOME, SHARED
-from state.identity.attaching import Attaching, Places
+from state.identity.attaching import Places
 from state.identity.evidence import Graph, Link
 from state.identity.explaining.obstacles import Obstacles, Uncounted
 from state.identity.explaining.results import Explanation, Sharing, Step, Verdict
+from state.identity.explaining.rules import Rules
 from state.identity.explaining.sharing import SharingReader
 from state.identity.explaining.support import Support
 from state.identity.explaining.walking import Hop, Walk, WalkBounds
-from state.identity.joining import Joining
-from state.identity.kinds import KindOrder
 from state.identity.placement import Placement, Stage
 
 _GRADES = sorted(Grade, reverse=True)
@@ -37,17 +36,12 @@ class Explainer:
     """Explanations over one state of the partition; made anew for each question."""
 
     def __init__(self, around: Surroundings, bounds: WalkBounds | None = None) -> None:
-        graph, kinds = around.graph, KindOrder(around.policy)
-        self._graph, self._seen = graph, around.seen
-        self._walk = Walk(graph.kind, bounds)
-        self._placed = around.places
-        joining = Joining(graph, kinds, around.policy.cluster_limit)
-        attaching = Attaching(graph, kinds, around.policy.cluster_limit)
-        self._support = Support(graph, kinds, joining, attaching, around.places, self._walk)
-        self._sharing = SharingReader(graph, kinds, joining, attaching, around.places, self._walk)
-        self._obstacles = Obstacles(
-            graph, kinds, joining, attaching, around.places, self._walk, self._sharing, around.uncounted
-        )
+        self._graph, self._seen, self._placed = around.graph, around.seen, around.places
+        self._walk = Walk(around.graph.kind, bounds)
+        rules = Rules.of(around.graph, around.policy, around.places, self._walk)
+        self._support = Support(rules)
+        self._sharing = SharingReader(rules)
+        self._obstacles = Obstacles(rules, self._sharing, around.uncounted)
 
     @property
     def cut(self) -> bool:

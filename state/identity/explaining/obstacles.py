@@ -4,14 +4,12 @@ from collections.abc import Callable
 from itertools import islice
 
 from schemas.roles import SHARED
-from state.identity.attaching import Attaching, Places
-from state.identity.evidence import Graph, Link
+from state.identity.evidence import Link
 from state.identity.explaining.results import Obstacle, Reason
+from state.identity.explaining.rules import Rules
 from state.identity.explaining.sharing import SharingReader
 from state.identity.explaining.support import tier
-from state.identity.explaining.walking import Walk
-from state.identity.joining import FORBIDDEN, LIMIT, UNIQUE, Joining, Veto
-from state.identity.kinds import KindOrder
+from state.identity.joining import FORBIDDEN, LIMIT, UNIQUE, Veto
 from state.identity.placement import Placement
 
 #: Why a link that events showed does not count at all, by an order; None where it counts.
@@ -22,23 +20,8 @@ _REASONS = {FORBIDDEN: Reason.FORBIDDEN, UNIQUE: Reason.UNIQUE, LIMIT: Reason.LI
 class Obstacles:
     """Reads back why links join nothing."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        kinds: KindOrder,
-        joining: Joining,
-        attaching: Attaching,
-        places: Places,
-        walk: Walk,
-        sharing: SharingReader,
-        uncounted: Uncounted,
-    ) -> None:
-        self._graph = graph
-        self._kinds = kinds
-        self._joining = joining
-        self._attaching = attaching
-        self._places = places
-        self._walk = walk
+    def __init__(self, rules: Rules, sharing: SharingReader, uncounted: Uncounted) -> None:
+        self._rules = rules
         self._sharing = sharing
         self._uncounted = uncounted
         self._vetoes: dict[tuple[str, str], Veto] = {}
@@ -47,45 +30,36 @@ class Obstacles:
     def of(self, one: str, link: Link) -> Obstacle | None:
         """Why the link joins nothing; None where both its ends are in one customer.
 
-        1. One customer. 2. Orders about the pair or its evidence. 3. A shared end. 4. Stage 1 vetoed it. 5. Stage 2
-        looked at something else.
+        1. Orders about the pair or its evidence. 2. A shared end. 3. Stage 1 vetoed it. 4. Stage 2 looked at something
+        else.
         """
         other = link.neighbour
-        here, there = self._places(one), self._places(other)
-        # 1. One customer.
+        here, there = self._rules.places(one), self._rules.places(other)
         if here is None or there is None:
             return Obstacle(Reason.UNSETTLED)
-        shared = [end for end, place in ((one, here), (other, there)) if place.state == SHARED]
+        shared = {end: place for end, place in ((one, here), (other, there)) if place.state == SHARED}
         if not shared and here.owner == there.owner:
             return None
-        # 2. Orders.
-        if other in self._graph.forbidden(one):
-            return Obstacle(Reason.FORBIDDEN, forbidden=(one, other))
-        uncounted = self._uncounted(one, other)
-        if uncounted is not None:
-            return uncounted
-        # 3. A shared end.
+        # 1. Orders.
+        by_order = self._by_order(one, other)
+        if by_order is not None:
+            return by_order
+        # 2. A shared end.
         if shared:
-            ends = [(end, place) for end, place in ((one, here), (other, there)) if end in shared]
-            sharings = tuple(self._sharing.why(end, place) for end, place in ends)
+            sharings = tuple(self._sharing.why(end, place) for end, place in shared.items())
             return Obstacle(Reason.SHARED, sharings=sharings, ends=tuple(shared))
-        # 4. Stage 1.
-        if link.proven and self._identifying(one) and self._identifying(other):
+        # 3. Stage 1.
+        if link.proven and self._rules.identifying(one) and self._rules.identifying(other):
             return self._veto(one, other)
-        # 5. Stage 2.
-        if self._rank(one) == self._rank(other):
-            return self._of_one_kind(one, other, here, there)
-        if self._rank(one) > self._rank(other):
-            return self._not_attached(one, link, here, there)
-        return self._not_attached(other, link._replace(neighbour=one), there, here)
+        # 4. Stage 2.
+        return self._unattached(one, link, here, there)
 
-    def _identifying(self, fragment: str) -> bool:
-        return self._kinds.identifying(self._graph.kind(fragment))
+    def _by_order(self, one: str, other: str) -> Obstacle | None:
+        if other in self._rules.graph.forbidden(one):
+            return Obstacle(Reason.FORBIDDEN, forbidden=(one, other))
+        return self._uncounted(one, other)
 
-    def _rank(self, fragment: str) -> tuple[int, str]:
-        return self._kinds.rank(self._graph.kind(fragment))
-
-    # 4. Stage 1
+    # 3. Stage 1
 
     def _veto(self, one: str, other: str) -> Obstacle:
         if one not in self._examined:
@@ -103,29 +77,29 @@ class Obstacles:
         region = dict.fromkeys((one, other))
         queue = list(region)
         while queue:
-            if len(region) > self._walk.bounds.identifiers_max:
-                self._walk.cut = True
+            if len(region) > self._rules.walk.bounds.identifiers_max:
+                self._rules.walk.cut = True
                 return
-            for link in self._walk.first(self._joining.links(queue.pop())):
-                place = self._places(link.neighbour)
+            for link in self._rules.walk.first(self._rules.joining.links(queue.pop())):
+                place = self._rules.places(link.neighbour)
                 is_cut = place is not None and place.joined and place.state == SHARED
                 if link.neighbour not in region and not is_cut:
                     region[link.neighbour] = None
                     queue.append(link.neighbour)
-        _, vetoed = self._joining.join(region)
+        _, vetoed = self._rules.joining.join(region)
         self._examined.update(region)
         self._vetoes.update((veto.pair, veto) for veto in vetoed)
 
     def _cluster(self, fragment: str) -> list[str]:
         """All that is joined with the identifier, which stage 1 did not cut."""
         reached = {fragment: None}
-        place = self._places(fragment)
-        queue = [fragment] if place is not None and place.joined else []
+        place = self._rules.places(fragment)
+        if place is None or not place.joined:
+            return [fragment]
+        queue = [fragment]
         while queue:
-            for link in self._walk.first(self._joining.links(queue.pop())):
-                other = self._places(link.neighbour)
-                together = other is not None and place is not None and other.joined and other.owner == place.owner
-                if together and link.neighbour not in reached:
+            for link in self._rules.walk.first(self._rules.joining.links(queue.pop())):
+                if link.neighbour not in reached and self._rules.joined_with(link.neighbour, place):
                     reached[link.neighbour] = None
                     queue.append(link.neighbour)
         return list(reached)
@@ -133,39 +107,47 @@ class Obstacles:
     def _contested_kind(self, one: str, other: str) -> str:
         held = {}
         for member in self._cluster(one):
-            exclusion, value = self._joining.unique_value(member, self._graph.kind(member))
+            exclusion, value = self._rules.joining.unique_value(member, self._rules.graph.kind(member))
             if exclusion is not None:
                 held[exclusion] = value
         for member in self._cluster(other):
-            exclusion, value = self._joining.unique_value(member, self._graph.kind(member))
+            exclusion, value = self._rules.joining.unique_value(member, self._rules.graph.kind(member))
             if exclusion is not None and held.get(exclusion, value) != value:
-                return self._graph.kind(member)
+                return self._rules.graph.kind(member)
         return ""
 
     def _forbidden_between(self, one: str, other: str) -> tuple[str, str] | None:
         others = set(self._cluster(other))
         for member in self._cluster(one):
-            for kept_apart in self._graph.forbidden(member):
+            for kept_apart in self._rules.graph.forbidden(member):
                 if kept_apart in others:
                     return member, kept_apart
         return None
 
-    # 5. Stage 2
+    # 4. Stage 2
 
-    def _of_one_kind(self, one: str, other: str, here: Placement, there: Placement) -> Obstacle:
+    def _unattached(self, one: str, link: Link, here: Placement, there: Placement) -> Obstacle:
+        other = link.neighbour
+        if self._rules.rank(one) == self._rules.rank(other):
+            return self._of_one_kind(link.kind, here, there)
+        if self._rules.rank(one) > self._rules.rank(other):
+            return self._not_attached(one, link, here, there)
+        return self._not_attached(other, link, there, here)
+
+    def _of_one_kind(self, kind: str, here: Placement, there: Placement) -> Obstacle:
         if here.joined or there.joined:
             return Obstacle(Reason.CLAIMED)
-        if self._kinds.kind(self._graph.kind(one)).unique:
-            return Obstacle(Reason.UNIQUE, kind=self._graph.kind(one))
+        if self._rules.kinds.kind(kind).unique:
+            return Obstacle(Reason.UNIQUE, kind=kind)
         return Obstacle(Reason.GROUP)
 
     def _not_attached(self, weaker: str, link: Link, here: Placement, there: Placement) -> Obstacle:
         """Why the weaker of two is not attached to the customer of the stronger."""
         if here.joined:
             return Obstacle(Reason.CLAIMED)
-        for kept_apart in islice(self._graph.forbidden(weaker), self._walk.bounds.neighbours_max):
-            place = self._places(kept_apart)
-            if place is not None and place.owner == there.owner and place.state != SHARED:
+        for kept_apart in islice(self._rules.graph.forbidden(weaker), self._rules.walk.bounds.neighbours_max):
+            place = self._rules.somebodys(kept_apart)
+            if place is not None and place.owner == there.owner:
                 return Obstacle(Reason.FORBIDDEN, forbidden=(weaker, kept_apart))
         best = self._best_pointing(weaker)
         if best is not None and tier(best) > tier(link):
@@ -174,24 +156,25 @@ class Obstacles:
         return Obstacle(Reason.FORBIDDEN, forbidden=(weaker, rival)) if rival else Obstacle(Reason.UNSETTLED)
 
     def _best_pointing(self, fragment: str) -> Link | None:
-        rank = self._rank(fragment)
-        barred = self._attaching.barred(fragment, self._places)
-        for link in self._walk.first(self._graph.links(fragment)):
-            place = self._places(link.neighbour)
-            stronger = self._kinds.rank(link.kind) < rank
-            if stronger and place is not None and place.state != SHARED and place.owner not in barred:
+        rank = self._rules.rank(fragment)
+        barred = self._rules.attaching.barred(fragment, self._rules.places)
+        for link in self._rules.walk.first(self._rules.graph.links(fragment)):
+            place = self._rules.somebodys(link.neighbour)
+            if self._rules.kinds.rank(link.kind) < rank and place is not None and place.owner not in barred:
                 return link
         return None
 
     def _rival(self, fragment: str, customer: str) -> str | None:
         """One of its kind, forbidden to be with it, that the same customer would take: neither goes there."""
-        kind = self._graph.kind(fragment)
-        for other in self._graph.forbidden(fragment):
-            place = self._places(other)
-            if self._graph.kind(other) != kind or (place is not None and place.joined):
+        kind = self._rules.graph.kind(fragment)
+        for other in self._rules.graph.forbidden(fragment):
+            place = self._rules.places(other)
+            if self._rules.graph.kind(other) != kind or (place is not None and place.joined):
                 continue
-            group = self._attaching.group(other, self._places, size_max=self._attaching.group_limit)
-            pointed = {owner for member in group for owner in self._attaching.point(member, self._places).customers}
+            group = self._rules.attaching.group(other, self._rules.places, size_max=self._rules.attaching.group_limit)
+            pointed = {
+                owner for member in group for owner in self._rules.attaching.point(member, self._rules.places).customers
+            }
             if customer in pointed:
                 return other
         return None

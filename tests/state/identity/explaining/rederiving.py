@@ -48,9 +48,11 @@ class Judge:
             self._breaks(one, other, said.steps)
 
     def place(self, fragment: str) -> Placement:
+        """Where the partition put it."""
         return self.whole.placements[fragment]
 
     def rank(self, fragment: str) -> tuple[int, str]:
+        """The place of its kind, the strongest first."""
         return self.kinds.rank(self.graph.kind(fragment))
 
     def _connected(self, one: str, other: str, said: Explanation) -> None:
@@ -199,7 +201,8 @@ class Judge:
         place = self.place(sharing.fragment)
         assert place.state == SHARED
         links = list(self.graph.links(sharing.fragment))
-        assert sharing.links and set(sharing.links) <= set(links)
+        assert sharing.links
+        assert set(sharing.links) <= set(links)
         proven = [link for link in links if link.proven and self.kinds.identifying(link.kind)]
         if sharing.by is SharedBy.LIMIT:
             assert sharing.limit == self.kinds.kind(self.graph.kind(sharing.fragment)).shared_from > 0
