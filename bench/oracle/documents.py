@@ -1,13 +1,13 @@
 """One customer's context from the fragments of its members, as the contract's document has it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from bench.oracle import fragments
 from bench.oracle.enriching import DERIVED
 from bench.oracle.fragments import PlainFragment, Said
-from bench.oracle.kinds import GRADE_LABELS, IDENTIFYING, LOGIN, MEDIUM, Identifier, row
+from bench.oracle.kinds import CLAIMED, GRADE_LABELS, IDENTIFYING, LOGIN, MEDIUM, Identifier, row
 from bench.oracle.partition import Customer, Link
 from bench.oracle.reading import PlainEvent, written_time
 
@@ -28,15 +28,16 @@ class Sight:
     grade: int
 
 
-def sights_of(links: Iterable[Link]) -> dict[Identifier, Sight]:
-    """What evidence says of each identifier's sight."""
+def sights_of(links: Iterable[Link], withdrawn: Collection[str] = ()) -> dict[Identifier, Sight]:
+    """What evidence says of each identifier's sight; how surely, withdrawn sources don't say."""
     sights: dict[Identifier, Sight] = {}
     for link in links:
         bucket = link.time // _BUCKET_US * _BUCKET_US
         for end in (link.one, link.other):
-            sight = sights.setdefault(end, Sight(link.time, bucket, link.grade))
+            sight = sights.setdefault(end, Sight(link.time, bucket, 0))
             sight.first, sight.last = min(sight.first, link.time), max(sight.last, bucket)
-            sight.grade = max(sight.grade, link.grade)
+            if link.source not in withdrawn:
+                sight.grade = max(sight.grade, link.grade)
     return sights
 
 
@@ -47,15 +48,17 @@ class Documents:
     fragments: Mapping[Identifier, PlainFragment]
     sights: Mapping[Identifier, Sight]
     neighbours: Mapping[Identifier, Mapping[Identifier, int]]
+    #: The group of its kind with which an identifier was placed, if it was.
+    groups: Mapping[Identifier, Collection[Identifier]] = field(default_factory=dict)
 
     def events_of(self, members: Iterable[Identifier]) -> list[PlainEvent]:
         """All events that count for these members."""
         return [event for one in members if one in self.fragments for event in self.fragments[one].events]
 
     def seen_grade(self, identifier: Identifier) -> int:
-        """The best grade by which an identifier was seen: by its own events or by evidence."""
+        """The best grade by which an identifier was seen: by its own events or by evidence; at least a claim."""
         own = [event.grade for event in self.events_of([identifier])]
-        return max([*own, *([self.sights[identifier].grade] if identifier in self.sights else [])])
+        return max([CLAIMED, *own, *([self.sights[identifier].grade] if identifier in self.sights else [])])
 
     def grades(self, customer: Customer, home: Identifier) -> dict[Identifier, int]:
         """Each member's grade: the weakest link on its best way to the home."""
@@ -66,7 +69,7 @@ class Documents:
                 one = edge.pop()
                 reached.add(one)
                 around = self.neighbours.get(one, {})
-                nearer = {other for other in around if around[other] >= grade and _leads(other, one, customer)}
+                nearer = {other for other in around if around[other] >= grade and self._leads(other, one, customer)}
                 edge |= nearer - reached
             for one in reached:
                 grades.setdefault(one, grade)
@@ -74,6 +77,8 @@ class Documents:
 
     def level(self, customer: Customer, home: Identifier) -> str:
         """How sure it is who this is."""
+        if customer.joined:
+            return "identified"
         for member in customer.resting(home):
             if row(member.kind).strength == IDENTIFYING and self.seen_grade(member) >= LOGIN:
                 return "identified"
@@ -108,6 +113,18 @@ class Documents:
             },
         }
 
+    def _leads(self, one: Identifier, to: Identifier, customer: Customer) -> bool:
+        """Whether a member's way to the home may go from it to the other.
+
+        Joined ones go by each other; whoever is attached goes to stronger kinds, or within the group of its own kind
+        that was attached as a whole.
+        """
+        if one not in customer.members:
+            return False
+        if one in customer.joined:
+            return to in customer.joined
+        return row(to.kind).place < row(one.kind).place or to in self.groups.get(one, ())
+
     def _own(self, identifier: Identifier) -> list[PlainEvent]:
         return self.fragments[identifier].events if identifier in self.fragments else []
 
@@ -117,8 +134,9 @@ class Documents:
         for one in sorted(customer.members, key=lambda member: (row(member.kind).place, member)):
             own = [event.time for event in self._own(one)]
             sight = self.sights.get(one)
-            first = min([*own, *([sight.first] if sight else [])])
-            last = max([*own, *([sight.first, sight.last] if sight else [])])
+            # Whom only an order named was never seen.
+            first = min([*own, *([sight.first] if sight else [])], default=None)
+            last = max([*own, *([sight.first, sight.last] if sight else [])], default=None)
             role = "home" if one == home else "joined" if one in customer.joined else "attached"
             shown.append(
                 {
@@ -126,8 +144,8 @@ class Documents:
                     "value": one.value,
                     "grade": GRADE_LABELS[grades[one]],
                     "role": role,
-                    "first": written_time(first),
-                    "last": written_time(last),
+                    "first": None if first is None else written_time(first),
+                    "last": None if last is None else written_time(last),
                     "status": "current",
                 }
             )
@@ -185,17 +203,6 @@ def _filled_groups(
     told = {kind for entries in solid for kind, _ in entries}
     more = [{key: said for key, said in entries.items() if key[0] not in told} for entries in hanging]
     return _filled(solid, more)
-
-
-def _leads(one: Identifier, to: Identifier, customer: Customer) -> bool:
-    """Whether a member's way to the home may go from it to the other.
-
-    Joined ones go by each other; whoever is attached goes to stronger kinds, or to its own kind.
-    """
-    if one not in customer.members:
-        return False
-    both_joined = one in customer.joined and to in customer.joined
-    return both_joined or row(to.kind).place < row(one.kind).place or to.kind == one.kind
 
 
 def _latest(entries: dict[Key, list[Said]], order: Callable[[Said], Any]) -> dict[Key, Said]:

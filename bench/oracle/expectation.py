@@ -7,6 +7,7 @@ from typing import Any
 from bench.oracle.documents import Documents, sights_of
 from bench.oracle.fragments import fragment_of
 from bench.oracle.kinds import GRADE_LABELS, Identifier
+from bench.oracle.orders import PlainOrder, PlainUndo, standing
 from bench.oracle.partition import Customer, Partition, links_of, partition
 from bench.oracle.reading import PlainEvent, read_events
 
@@ -65,12 +66,17 @@ class Expectation:
         return cls(values["events"], customers, [SharedIdentifier(**one) for one in values["shared"]])
 
 
-def expect(events: Iterable[Mapping[str, Any]], sources: Mapping[str, Mapping[str, Any]]) -> Expectation:
-    """The expected answers after all these raw events, in whichever order and however often each came.
+def expect(
+    events: Iterable[Mapping[str, Any]],
+    sources: Mapping[str, Mapping[str, Any]],
+    orders: Iterable[PlainOrder | PlainUndo] = (),
+) -> Expectation:
+    """The expected answers after all these raw events and orders, in whichever order and however often each came.
 
     Args:
-        events: CloudEvents as JSON values.
+        events: CloudEvents as JSON values; what a system of record orders by them counts.
         sources: the registrations by source, as in `sources.yaml`.
+        orders: those of operators, and what took them back.
 
     Raises:
         ValueError: two events share source and id but differ.
@@ -79,12 +85,13 @@ def expect(events: Iterable[Mapping[str, Any]], sources: Mapping[str, Mapping[st
     links = links_of(plain)
     # An identifier that an event only mentions, without linking it, leaves no trace unless the event went to it.
     known = {event.identifiers[0] for event in plain}
-    parts = partition(known, links)
+    holding = standing([*orders, *(order for event in plain for order in event.orders)])
+    parts = partition(known, links, holding)
     by_identifier: dict[Identifier, list[PlainEvent]] = {}
     for event in plain:
         by_identifier.setdefault(event.identifiers[0], []).append(event)
     fragments = {one: fragment_of(its_events) for one, its_events in by_identifier.items()}
-    documents = Documents(fragments, sights_of(links), parts.neighbours)
+    documents = Documents(fragments, sights_of(links, holding.withdrawn), parts.neighbours, parts.groups)
     customers = sorted(parts.customers, key=lambda customer: min(customer.members))
     return Expectation(
         events=len(plain),

@@ -2,15 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bench.oracle.kinds import GRADES, GROUP_KINDS, NO_KINDS, Identifier, normalised, row
+from bench.oracle.orders import FORBID, REQUIRE, PlainOrder
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US: Final = 86_400_000_000
+#: What a system of record orders by events of these types.
+_VERBS: Final = {"identity.merged": REQUIRE, "identity.removed": FORBID, "identity.replaced": REQUIRE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class PlainEvent:
     #: (kind, value) of the groups that it names.
     groups: tuple[tuple[str, str], ...]
     data: dict[str, Any]
+    #: What a system of record orders by it.
+    orders: tuple[PlainOrder, ...] = ()
 
     @property
     def order(self) -> tuple[int, str, str]:
@@ -62,15 +67,8 @@ def read_events(events: Iterable[Mapping[str, Any]], sources: Mapping[str, Mappi
 def _read(event: Mapping[str, Any], source: Mapping[str, Any]) -> PlainEvent:
     grades = source.get("grades", {})
     data = event.get("data") or {}
-    identifiers = set()
-    groups = set()
-    for kind, value in data.get("identifiers", {}).items():
-        for one in value if isinstance(value, list) else [value]:
-            text = normalised(kind, one)
-            if text and kind in GROUP_KINDS:
-                groups.add((kind, text))
-            elif text and kind not in NO_KINDS:
-                identifiers.add(Identifier(kind, text))
+    groups: set[tuple[str, str]] = {(kind, text) for kind, text in _named(data.get("identifiers", {}), group=True)}
+    identifiers = _sorted(_named(data.get("identifiers", {})))
     for kind, value in data.get("groups", {}).items():
         for one in value if isinstance(value, list) else [value]:
             groups.add((kind, one.strip()))
@@ -82,11 +80,38 @@ def _read(event: Mapping[str, Any], source: Mapping[str, Any]) -> PlainEvent:
         channel=event.get("channel") or source["channel"],
         rank=source.get("rank", 0),
         grade=GRADES[grades[event["type"]] if event["type"] in grades else grades.get("*", "claimed")],
-        identifiers=tuple(sorted(identifiers, key=lambda one: (row(one.kind).place, one.kind, one.value))),
+        identifiers=identifiers,
         link=data.get("link", True) is not False,
         groups=tuple(sorted(groups)),
         data=dict(data),
+        orders=_orders(event, identifiers) if data.get("link", True) is not False else (),
     )
+
+
+def _orders(event: Mapping[str, Any], identifiers: tuple[Identifier, ...]) -> tuple[PlainOrder, ...]:
+    """What a record event orders: of its strongest identifier and each of the others that it names."""
+    verb = _VERBS.get(event["type"])
+    if verb is None or not identifiers:
+        return ()
+    others = _sorted(_named(event["data"].get("other", {})))
+    return tuple(
+        PlainOrder(event["id"], event["source"], read_time(event["time"]), False, verb, (identifiers[0], other))
+        for other in others
+        if other != identifiers[0]
+    )
+
+
+def _named(given: Mapping[str, Any], *, group: bool = False) -> Iterator[Identifier]:
+    """The identifiers, or the groups, among kinds and their values."""
+    for kind, value in given.items():
+        for one in value if isinstance(value, list) else [value]:
+            text = normalised(kind, one)
+            if text and kind not in NO_KINDS and (kind in GROUP_KINDS) == group:
+                yield Identifier(kind, text)
+
+
+def _sorted(identifiers: Iterable[Identifier]) -> tuple[Identifier, ...]:
+    return tuple(sorted(set(identifiers), key=lambda one: (row(one.kind).place, one.kind, one.value)))
 
 
 def read_time(text: str) -> int:

@@ -1,7 +1,19 @@
 """The oracle's partition: each story that the identity rules tell, by hand."""
 
+import itertools
+
+import pytest
+
+from bench.oracle import kinds
+from bench.oracle import partition as rules
 from bench.oracle.kinds import CLAIMED, LOGIN, RECORD, Identifier
+from bench.oracle.orders import PlainOrder, PlainUndo, standing
 from bench.oracle.partition import Link, Partition, partition
+from schemas.messages import Evidence, IdentityMessage, Order, Undo
+from tests.state.builders import RING
+from tests.state.identity.laws.expectation import Expectation
+from tests.state.identity.laws.history import History
+from tests.state.identity.laws.sequences import CLUSTER_LIMIT, LIMITS, Maker
 
 
 def one(name: str) -> Identifier:
@@ -10,6 +22,10 @@ def one(name: str) -> Identifier:
 
 def seen(first: str, other: str, grade: int = CLAIMED, time: int = 0) -> Link:
     return Link(one(first), one(other), grade, time, "test", f"{first}-{other}-{grade}")
+
+
+def order(verb: str, *names: str, number: int = 1, operator: bool = True, time: int = 0) -> PlainOrder:
+    return PlainOrder(f"o{number}", "test", time, operator, verb, tuple(map(one, names)))
 
 
 def together(parts: Partition) -> set[frozenset[str]]:
@@ -76,7 +92,7 @@ def test_a_number_that_logs_in_as_somebody_else_is_shared_and_the_cookie_is_not(
 def test_an_email_on_two_crm_ids_is_shared_until_an_order_unites_them() -> None:
     links = [seen("crm:1", "email:a", RECORD), seen("crm:2", "email:a", RECORD)]
     assert shared(partition([], links)) == {"email:a"}
-    united = partition([], links, requires=[(one("crm:1"), one("crm:2"))])
+    united = partition([], links, standing([order("require", "crm:1", "crm:2")]))
     assert together(united) == sets("crm:1 crm:2 email:a")
     assert shared(united) == set()
 
@@ -137,7 +153,7 @@ def test_a_placeholder_with_more_than_twenty_emails_is_shared() -> None:
 
 def test_a_forbidden_pair_is_kept_apart() -> None:
     links = [seen("crm:1", "email:a", RECORD)]
-    parts = partition([], links, forbids=[(one("crm:1"), one("email:a"))])
+    parts = partition([], links, standing([order("forbid", "crm:1", "email:a")]))
     assert together(parts) == sets("crm:1", "email:a")
 
 
@@ -148,3 +164,77 @@ def test_an_identifier_without_evidence_is_its_own_customer() -> None:
 def test_an_unknown_kind_is_stronger_than_weak_ones_and_weaker_than_a_phone() -> None:
     parts = of(seen("meter:m", "device:d"), seen("meter:m", "phone:p"))
     assert together(parts) == sets("phone:p meter:m device:d")
+
+
+def test_the_newest_order_of_a_pair_holds_an_operators_before_a_records() -> None:
+    links = [seen("crm:1", "email:a", RECORD)]
+    forbidden = order("forbid", "crm:1", "email:a", number=1, time=5)
+    for later in (
+        order("require", "email:a", "crm:1", number=2, time=6, operator=False),
+        order("require", "email:a", "crm:1", number=3, time=4),
+        order("require", "email:a", "crm:1", number=1, time=5),
+    ):
+        assert together(partition([], links, standing([forbidden, later]))) == sets("crm:1", "email:a")
+    newer = order("require", "email:a", "crm:1", number=4, time=6)
+    assert together(partition([], links, standing([newer, forbidden]))) == sets("crm:1 email:a")
+    undone = standing([PlainUndo("u1", "o1"), forbidden])
+    assert together(partition([], links, undone)) == sets("crm:1 email:a")
+
+
+def test_who_is_split_off_stands_alone_but_for_an_operators_word() -> None:
+    links = [seen("crm:1", "email:a", RECORD), seen("email:a", "cookie:c")]
+    alone = order("split", "email:a")
+    assert together(partition([], links, standing([alone]))) == sets("crm:1", "email:a", "cookie:c")
+    word = order("require", "email:a", "crm:1", number=2)
+    assert together(partition([], links, standing([alone, word]))) == sets("crm:1 email:a", "cookie:c")
+    record = order("require", "email:a", "crm:1", number=2, operator=False)
+    assert together(partition([], links, standing([alone, record]))) == sets("crm:1", "email:a", "cookie:c")
+
+
+def test_what_a_withdrawn_source_linked_is_not_linked() -> None:
+    links = [seen("crm:1", "email:a", RECORD), Link(one("crm:1"), one("email:b"), RECORD, 0, "other", "x")]
+    withdrawn = PlainOrder("o1", "operator", 0, True, "split", withdrawn_source="test")
+    assert together(partition([], links, standing([withdrawn]))) == sets("crm:1 email:b", "email:a")
+
+
+def test_a_forbid_beats_a_chain_of_requires() -> None:
+    first, other = order("require", "account:1", "account:2"), order("require", "account:2", "account:3", number=2)
+    kept = order("forbid", "account:1", "account:3", number=3)
+    assert together(partition([], [], standing([first, other, kept]))) == sets("account:1 account:2", "account:3")
+
+
+def test_two_readings_of_the_rules_agree_on_random_evidence_and_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that judges drills and the one that judges engines share no code: where they agree, both read right."""
+    low = {kind: each._replace(limit=LIMITS.get(kind, 0)) for kind, each in kinds._TABLE.items()}
+    monkeypatch.setattr(kinds, "_TABLE", low)
+    monkeypatch.setattr(rules, "_IDENTIFIERS_TOGETHER_MAX", CLUSTER_LIMIT)
+    for seed in range(60_000, 60_600):
+        sequence = Maker(seed, policies=False, namespaces=("default",)).sequence()
+        expected = Expectation(History(enumerate(sequence.identity), sequence.policy, RING.unseal))
+        names = {name: Identifier(each.kind, each.value) for name, each in expected.history.identifiers.items()}
+        parts = _as_the_oracle_reads(sequence.identity, names)
+        found = {frozenset(customer.members) for customer in parts.customers}
+        assert found == {frozenset(names[name] for name in each) for each in expected.customers()}, seed
+        assert parts.shared == {names[name] for name in expected.model.shared}, seed
+
+
+def _as_the_oracle_reads(messages: list[IdentityMessage], names: dict[str, Identifier]) -> Partition:
+    links = []
+    orders: dict[str, PlainOrder | PlainUndo] = {}
+    for place, message in enumerate(messages):
+        if isinstance(message, Evidence):
+            shown = [names[each.fragment] for each in message.identifiers]
+            links += [
+                Link(*pair, message.grade, message.time, message.source, message.id)
+                for pair in itertools.combinations(shown, 2)
+            ]
+        elif isinstance(message, Undo):
+            orders[message.id] = PlainUndo(message.id, message.order)
+        elif isinstance(message, Order):
+            # The first order by an operator's id is the only one.
+            is_operators = message.authority == 2
+            key = message.id if is_operators else str(place)
+            ends = tuple(names[each.fragment] for each in message.identifiers)
+            plain = (message.id, message.source, message.time, is_operators, message.verb)
+            orders.setdefault(key, PlainOrder(*plain, ends, message.withdrawn_source))
+    return partition(names.values(), links, standing(orders.values()))

@@ -40,11 +40,11 @@ class Expectation:
         """The grade of each pair that is linked; a required one is known as well as can be."""
         links: dict[frozenset[str], int] = {}
         forbidden = set()
-        for pair, order in standing_orders(self.history.orders).items():
+        for ends, order in standing_orders(self.history.orders).items():
             if order.require:
-                links[frozenset(pair)] = Grade.RECORD
+                links[frozenset(ends)] = Grade.RECORD
             else:
-                forbidden.add(frozenset(pair))
+                forbidden.add(frozenset(ends))
         for item in self.history.sightings:
             pair = frozenset((item.one, item.other))
             if pair not in forbidden:

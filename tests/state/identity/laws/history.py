@@ -61,12 +61,17 @@ class History:
             self._read_evidence(offset, message)
         self.orders = [
             facts.Order(
-                *(one.fragment for one in order.identifiers), order.verb == Verb.REQUIRE,
-                Authority(order.authority), order.time, order.source, order.id,
+                order.identifiers[0].fragment,
+                order.identifiers[1].fragment,
+                order.verb == Verb.REQUIRE,
+                Authority(order.authority),
+                order.time,
+                order.source,
+                order.id,
             )
             for order in given
             if len(order.identifiers) == 2 and self._counts(order)
-        ]  # fmt: skip
+        ]
         self.former = self._replaced(given)
 
     def _read_evidence(self, offset: int, message: Evidence) -> None:

@@ -4,7 +4,7 @@ Small and dense, under limits that a handful of identifiers reach, so that every
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,9 +63,16 @@ class Sequence:
 class Maker:
     """Makes one sequence."""
 
-    def __init__(self, seed: int, *, policies: bool = True, strengths: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        policies: bool = True,
+        strengths: bool = False,
+        namespaces: tuple[str, ...] = ("default", "billing"),
+    ) -> None:
         self.dice = random.Random(f"laws/{seed}")
-        self._policies, self._strengths = policies, strengths
+        self._policies, self._strengths, self._namespaces = policies, strengths, namespaces
         self._identifiers = self._some_identifiers()
         self._orders: list[Order] = []
         self._count = 0
@@ -75,7 +82,7 @@ class Maker:
 
     def sequence(self) -> Sequence:
         """A log of a few to some dozens of messages."""
-        policy = low_policy(unlinkable=self._unlinkable())
+        policy = low_policy(unlinkable=self._unlinkable() if self._policies else ())
         sequence = Sequence(policy)
         makers = self._makers()
         for _ in range(self.dice.choice((4, 8, 12, 20, 30))):
@@ -108,7 +115,7 @@ class Maker:
         found = []
         for number in range(self.dice.randint(3, 9)):
             kind = self.dice.choice(kinds)
-            namespace = self.dice.choice(("default", "billing")) if kind in ("crm", "account") else "default"
+            namespace = self.dice.choice(self._namespaces) if kind in ("crm", "account") else "default"
             found.append(Identifier(kind, f"v{self.dice.randrange(100):02}-{number}", namespace))
         return found
 
@@ -209,8 +216,9 @@ def evidence_of(shown: list[Identifier], source: str, name: str, time: int, grad
     return [Evidence(source, name, time, grade, travelling(shown), pairs)]
 
 
-def shuffled(messages: list[IdentityMessage], dice: random.Random) -> list[IdentityMessage]:
+def shuffled(messages: Collection[IdentityMessage], dice: random.Random) -> list[Message]:
     """The same set in another order, but for what the order of coming decides: policies, and two orders by one id."""
+    messages = list(messages)
     decided = [place for place, message in enumerate(messages) if _comes_first_or_last(message, messages)]
     order = list(range(len(messages)))
     dice.shuffle(order)
