@@ -7,6 +7,7 @@ A folder that is damaged is told by `StoreUnusable`, when it is opened or when t
 whoever opens it next makes it anew. No scan ends at a damaged block as if nothing came after it.
 """
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from rocksdict import (
 
 from schemas.errors import GoldenthreadError, StateError, StoreFailed, StoreUnusable
 from schemas.topics import Partition
+from state.frozen_rows import FrozenRows
 from state.store_cache import StoreCache, shared_cache
 from state.store_folder import RebuildReason, failure_of, mark_damaged, remove, require_whole
 from state.store_statistics import StoreStatistics
@@ -195,6 +197,19 @@ class Store:
             if not key.startswith(prefix):
                 return
             yield key, value
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[FrozenRows]:
+        """The rows as they are now, whatever is written meanwhile, for readers that take long."""
+        try:
+            frozen = FrozenRows(self._database.iter(), self._failed)
+        except Exception as error:
+            raise self._failed(error) from error
+        try:
+            yield frozen
+        finally:
+            # An iterator keeps the folder locked, and whoever was given the rows may keep them.
+            frozen.close()
 
     def positions(self) -> dict[Partition, StoredPosition]:
         """How far the store is in each partition that it ever read."""

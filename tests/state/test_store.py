@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.errors import StateError, StoreHeld
+from schemas.errors import StateError, StoreFailed, StoreHeld
 from state import store as store_module
 from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
 from state.store_cache import shared_cache
@@ -129,3 +129,23 @@ def test_destroy_removes_everything(tmp_path: Path) -> None:
     store = _open(tmp_path / "s", "another")
     assert dict(store.rows()) == {}
     store.close()
+
+
+def test_frozen_rows_stay_as_they_were_whatever_is_written_meanwhile(tmp_path: Path) -> None:
+    store = _open(tmp_path / "s")
+    many = {b"g/%04d" % number: b"%d" % number for number in range(2_000)}
+    store.write({b"f/a": b"1", b"f/b": b"2"} | many, {})
+    with store.frozen() as frozen:
+        store.write({b"f/a": None, b"f/b": b"changed", b"f/c": b"3"}, {})
+        assert (frozen.get(b"f/a"), frozen.get(b"f/c"), store.get(b"f/a")) == (b"1", None, None)
+        assert list(frozen.scan(b"f/")) == [(b"f/a", b"1"), (b"f/b", b"2")]
+        assert list(frozen.scan(b"f/", b"f/b")) == [(b"f/b", b"2")]
+        # Scans that are under way at the same time do not disturb one another.
+        pairs = list(zip(frozen.scan(b"g/"), frozen.scan(b"g/", b"g/0001"), strict=False))
+        assert len(pairs) == len(many) - 1
+        assert all(int(two) == int(one) + 1 for (_, one), (_, two) in pairs)
+        assert list(frozen.scan(b"h/")) == []
+    with pytest.raises(StoreFailed, match="let go"):
+        frozen.get(b"f/a")
+    store.close()
+    _open(tmp_path / "s").close()
