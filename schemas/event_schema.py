@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from schemas.limits import ID_LENGTH_MAX, SOURCE_LENGTH_MAX, SUMMARY_LENGTH_MAX, TYPE_LENGTH_MAX
+from schemas.orders import MERGED_EVENT, REMOVED_EVENT, REPLACED_EVENT
 
 #: Attributes of an event in binary mode; in structured mode they stand beside `data`.
 EVENT_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "channel")
@@ -52,6 +53,14 @@ EVENT_DATA_SCHEMA: Final[dict[str, Any]] = {
             "additionalProperties": _NAMES,
         },
         "link": {"type": ["boolean", "null"], "description": "false: no evidence about who is who."},
+        "other": {
+            "description": (
+                f"In events of type {MERGED_EVENT}, {REMOVED_EVENT} and {REPLACED_EVENT}, by which a source of grade "
+                "record orders who is who: kind to value or list of values, of whom they are about besides the "
+                "subject. In other events the event's own."
+            ),
+            "examples": [{"crm": "9120"}],
+        },
     },
 }
 EVENT_SCHEMA: Final[dict[str, Any]] = {

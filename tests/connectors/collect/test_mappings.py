@@ -107,6 +107,23 @@ def test_contacts_of_the_crm_are_records() -> None:
     assert kim.traits["first_name"] == "O'Neil; jr."
 
 
+def test_merges_of_the_crm_are_orders_of_a_system_of_record() -> None:
+    found = report("crm-merges", "crm-merges.csv")
+    assert (found.events, found.dead, found.skipped, found.silent, found.unread) == (3, 1, 0, (), ())
+    assert found.codes == {"order_without_other": 1}
+    orders = [(told(each)["type"], each.order, [other.normalised for other in each.others]) for each in found.shown[:3]]
+    assert orders == [
+        ("identity.merged", "require", ["C-10388"]),
+        ("identity.removed", "forbid", ["C-10402"]),
+        ("identity.replaced", "require", ["bob@acme.example"]),
+    ]
+    replaced = told(found.shown[2])
+    assert (replaced["identifiers"], replaced["routed_by"]) == (
+        ["crm:C-10022", "email:bob.jansen@acme.example"],
+        "crm",
+    )
+
+
 @pytest.mark.parametrize("sample", ["chat-conversation.json", "chat-conversation.form"])
 def test_a_conversation_of_the_chat_tool_as_json_and_in_a_form(sample: str) -> None:
     found = report("chat-tool", sample)
