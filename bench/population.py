@@ -14,19 +14,19 @@ from typing import Final
 PLACEHOLDER_CRM: Final = "0000"
 # A line a name would be longer than all the rest of the module.
 # fmt: off
-_FIRST_NAMES: Final = (
+FIRST_NAMES: Final = (
     "Ada", "Amir", "Bea", "Bram", "Carla", "Chen", "Daan", "Dora", "Elif", "Emil", "Fatima", "Finn", "Greta",
     "Guus", "Hanna", "Hugo", "Ines", "Ivan", "Jana", "Joost", "Kaia", "Karim", "Lena", "Luuk", "Mara", "Milan",
     "Nadia", "Noor", "Olga", "Omar", "Petra", "Pim", "Rosa", "Ruben", "Sara", "Sem", "Tess", "Tomas", "Uma",
     "Vera", "Wim", "Yara", "Zeno",
 )
-_LAST_NAMES: Final = (
+LAST_NAMES: Final = (
     "Adams", "Bakker", "Costa", "Dekker", "Eriksen", "Fontein", "Garcia", "Hendriks", "Ivanov", "Jansen",
     "Kaya", "Lindberg", "Maas", "Novak", "Okafor", "Peters", "Quist", "Rossi", "Silva", "Tanaka", "Uzun",
     "Visser", "Weber", "Yilmaz", "Zijlstra",
 )
 # fmt: on
-_CITIES: Final = ("Amsterdam", "Utrecht", "Gent", "Köln", "Lille", "Aarhus", "Málaga", "Kraków")
+CITIES: Final = ("Amsterdam", "Utrecht", "Gent", "Köln", "Lille", "Aarhus", "Málaga", "Kraków")
 _COMPANIES: Final = ("acme", "globex", "initech", "umbra", "vandelay")
 _DOMAINS: Final = ("example.com", "example.org", "example.net", "mail.example")
 # One in so many lives in Belgium, and the others in the Netherlands.
@@ -156,7 +156,7 @@ def _sort(dice: random.Random) -> str:
 
 
 def _person(number: int, sort: str, dice: random.Random) -> Person:
-    first, last = dice.choice(_FIRST_NAMES), dice.choice(_LAST_NAMES)
+    first, last = dice.choice(FIRST_NAMES), dice.choice(LAST_NAMES)
     known, online = sort == "full", sort in ("full", "online")
     address = f"{first}.{last}.{number}".lower()
     emails = tuple(
@@ -167,7 +167,7 @@ def _person(number: int, sort: str, dice: random.Random) -> Person:
         sort=sort,
         first_name=first,
         last_name=last,
-        city=dice.choice(_CITIES),
+        city=dice.choice(CITIES),
         company=dice.choice(_COMPANIES) if dice.random() < 0.2 else "",
         crm=f"{10_000 + number}" if known else "",
         account=f"u{number:06d}" if online and dice.random() < 0.9 else "",

@@ -97,7 +97,7 @@ def read_outputs(kafka: KafkaOptions, catalogue: Catalogue) -> Outputs:
         BrokerUnreachable: nothing came for a minute.
     """
     outputs = Outputs(catalogue.prefix)
-    _read(kafka, {catalogue.name(topic): catalogue.partitions_of(topic) for topic in READ_TOPICS}, outputs.take)
+    read_topics(kafka, {catalogue.name(topic): catalogue.partitions_of(topic) for topic in READ_TOPICS}, outputs.take)
     return outputs
 
 
@@ -114,11 +114,11 @@ def count_bodies(kafka: KafkaOptions, catalogue: Catalogue, bodies: Iterable[byt
         if record.value in wanted:
             found[record.value] += 1
 
-    _read(kafka, dict.fromkeys(catalogue.raw_topics(), catalogue.partitions), take)
+    read_topics(kafka, dict.fromkeys(catalogue.raw_topics(), catalogue.partitions), take)
     return found
 
 
-def _read(kafka: KafkaOptions, topics: Mapping[str, int], take: Callable[[Record], None]) -> None:
+def read_topics(kafka: KafkaOptions, topics: Mapping[str, int], take: Callable[[Record], None]) -> None:
     """Hand over every committed record of these topics that is there now, in the order of each partition."""
     places = [(topic, partition) for topic, partitions in topics.items() for partition in range(partitions)]
     marks = BulkReader(kafka, {})
