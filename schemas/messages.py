@@ -76,9 +76,10 @@ class Own(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag="ow
     #: How well it is linked to its home; of a home itself, the best grade that named it.
     grade: int
     epoch: int
-    first: int
+    #: None while only orders have named it.
+    first: int | None
     #: The start of the newest 30-day bucket of sight.
-    last: int
+    last: int | None
     #: Replaced by another one, by an order of a system of record: shown with status `former`.
     former: bool = False
 

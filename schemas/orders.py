@@ -33,13 +33,18 @@ class Authority(IntEnum):
 #: The `source` of every operator's order.
 OPERATOR_SOURCE: Final = "operator"
 
+#: What decisions that an undo, or another policy, brought about say instead of a verb.
+UNDO: Final = "undo"
+POLICY: Final = "policy"
+
 #: Event types by which a system of record gives orders; its source is registered with grade `record` for them.
 MERGED_EVENT: Final = "identity.merged"
 REMOVED_EVENT: Final = "identity.removed"
 REPLACED_EVENT: Final = "identity.replaced"
 
-# An order's id comes in requests and stands in keys of rows.
+# The id of an operator's order comes in requests and stands in keys of rows, whose parts a slash divides.
 ORDER_ID_LENGTH_MAX: Final = 64
+ORDER_ID_PATTERN: Final = rf"[A-Za-z0-9._:-]{{1,{ORDER_ID_LENGTH_MAX}}}"
 AUTHOR_LENGTH_MAX: Final = 128
 REASON_LENGTH_MAX: Final = 500
 # Each order of a pair stays for ever, with its author and reason; decisions read all of a pair.

@@ -133,6 +133,11 @@ SPLIT_IDENTIFIER_PREFIX: Final = _SPLIT_IDENTIFIER
 SPLIT_SOURCE_PREFIX: Final = _SPLIT_SOURCE
 
 
+#: Bits of `LinkRow.ordered`.
+PAIR_ORDERS: Final = 1
+SPLIT_OFF: Final = 2
+
+
 def pair_orders_prefix(fragment: str) -> bytes:
     """What the keys of all orders of pairs that touch a fragment start with."""
     return _PAIR_ORDER + fragment.encode() + b"/"
@@ -167,9 +172,20 @@ def split_identifier_key(fragment: str, order: str) -> bytes:
     return _SPLIT_IDENTIFIER + fragment.encode() + b"/" + order.encode()
 
 
+def split_identifier_prefix(fragment: str) -> bytes:
+    """What the keys of all standing orders that split an identifier off start with."""
+    return _SPLIT_IDENTIFIER + fragment.encode() + b"/"
+
+
 def split_source_key(source: str, order: str) -> bytes:
     """The row of a standing order that splits off all that a source linked."""
     return _SPLIT_SOURCE + order.encode() + b"/" + source.encode()
+
+
+def split_source_parts(key: bytes) -> tuple[str, str]:
+    """Source and order of the key of a split source's row."""
+    order, _, source = key.removeprefix(_SPLIT_SOURCE).partition(b"/")
+    return source.decode(), order.decode()
 
 
 class PairOrderRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -243,6 +259,8 @@ class RepairRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started: int
     #: Ids of orders, with their sources, whose repair waits for this one to end.
     waiting: tuple[tuple[str, str], ...] = ()
+    #: Whether it still marks what the policy splits off, fragment by fragment; it decides again after that.
+    marking: bool = False
 
 
 class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -256,16 +274,20 @@ class LinkRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     owner: str
     grade: int
     epoch: int
-    #: The offset of the evidence that first named it.
+    #: The offset of the evidence that first named it; `state.identity.evidence.UNFORMED` while only orders have.
     formed: int
-    first: int
-    last: int
+    #: First sight, and the start of the newest 30-day bucket of sight; None while only orders have named it.
+    first: int | None
+    last: int | None
     #: Of a shared one, neighbours by whose owners readers may go on; at most CANDIDATES_MAX.
     candidates: tuple[str, ...] = ()
     #: Which stage of the partition placed it, for identity itself; see `state.identity.placement.Stage`.
     stage: int = 0
     #: Whether another identifier has replaced it, by the order that holds between the two.
     former: bool = False
+    #: Which orders there are about it, so that nobody looks for those of the many that have none: PAIR_ORDERS if rows
+    #: of orders of pairs name it, SPLIT_OFF if a standing order or the policy splits it off.
+    ordered: int = 0
 
 
 class EvidenceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

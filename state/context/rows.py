@@ -46,8 +46,9 @@ class Record(msgspec.Struct, array_like=True, gc=False):
 
     def own(self, message: Own) -> bool:
         """Take in who the owner is; returns whether it is a word of the newest epoch, if only a repeated one."""
-        self.first = message.first if self.first is None else min(self.first, message.first)
-        self.last = message.last if self.last is None else max(self.last, message.last)
+        if message.first is not None and message.last is not None:
+            self.first = message.first if self.first is None else min(self.first, message.first)
+            self.last = message.last if self.last is None else max(self.last, message.last)
         if message.epoch < self.epoch:
             return False
         self.owner = "" if message.owner == message.target else message.owner

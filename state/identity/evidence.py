@@ -94,13 +94,31 @@ def standing_orders(orders: Iterable[Order]) -> dict[tuple[str, str], Order]:
     return standing
 
 
+def order_weight(authority: int, time: int, source: str, name: str, require: bool) -> tuple[int, int, str, str, bool]:
+    """Of the orders of one pair, the one with the greatest weight holds.
+
+    The same order by name that says both things forbids: the safe reading, and one for every order of arrival.
+    """
+    return authority, time, source, name, not require
+
+
 def _weight(order: Order) -> tuple[int, int, str, str, bool]:
-    # The same order by name that says both things forbids: the safe reading, and one for every order of arrival.
-    return order.authority, order.time, order.source, order.id, not order.require
+    return order_weight(order.authority, order.time, order.source, order.id, order.require)
+
+
+def _is_obeyed(order: Order, split_identifiers: Collection[str], split_sources: Collection[str]) -> bool:
+    """An operator's order is; a record's where neither its source nor an end of its pair is split off."""
+    if order.authority == Authority.OPERATOR:
+        return True
+    return order.source not in split_sources and not {order.one, order.other}.intersection(split_identifiers)
 
 
 class EvidenceGraph:
-    """The graph in memory, of all evidence and orders at once."""
+    """The graph in memory, of all evidence and orders at once.
+
+    Evidence with an identifier that is split off links nothing, though it has seen what it saw; that of a source that
+    is split off counts for nothing at all.
+    """
 
     def __init__(
         self,
@@ -108,6 +126,9 @@ class EvidenceGraph:
         formed: Mapping[str, int],
         evidence: Iterable[Sighting],
         orders: Iterable[Order] = (),
+        *,
+        split_identifiers: Collection[str] = (),
+        split_sources: Collection[str] = (),
     ) -> None:
         self._identifiers = identifiers
         self._formed = formed
@@ -115,10 +136,15 @@ class EvidenceGraph:
         self._forbidden: defaultdict[str, set[str]] = defaultdict(set)
         best: defaultdict[str, dict[str, Link]] = defaultdict(dict)
         for item in evidence:
+            if item.source in split_sources:
+                continue
+            hidden = item.one in split_identifiers or item.other in split_identifiers
             for here, there in ((item.one, item.other), (item.other, item.one)):
                 self._seen[here] = max(self._seen.get(here, 0), item.grade)
-                self._offer(best, here, self._link(there, item))
-        for (one, other), order in standing_orders(orders).items():
+                if not hidden:
+                    self._offer(best, here, self._link(there, item))
+        obeyed = (order for order in orders if _is_obeyed(order, split_identifiers, split_sources))
+        for (one, other), order in standing_orders(obeyed).items():
             for here, there in ((one, other), (other, one)):
                 if order.require:
                     self._offer(best, here, self._link(there, order))

@@ -1,7 +1,8 @@
 """The graph over the rows of `identity.links`, with what is not committed yet laid over what is.
 
 Rows stay decoded until they are drained. Reads see every write at once, so that evidence within one checkpoint builds
-on what came before it.
+on what came before it. What is cached of an identifier's links obeys the orders already, so that whoever asks again
+pays nothing for them, and where there is no order nobody looks for one.
 """
 
 import heapq
@@ -11,14 +12,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import msgspec
 
 from schemas.errors import StateError
 from schemas.identifiers import Identifier
+from schemas.identity_policy import Policy
+from schemas.normalise import Patterns, unlinkable_patterns
+from schemas.orders import Authority
 from schemas.rows import (
+    PAIR_ORDERS,
+    SPLIT_OFF,
     EvidenceRow,
     LinkRow,
+    PairOrderRow,
     RowDecoder,
+    SplitRow,
     encode_row,
     evidence_key,
     evidence_prefix,
@@ -28,6 +38,7 @@ from schemas.rows import (
 from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
 from state.identity.evidence import Link
+from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
 
 #: Reads a sealed identifier of a fragment: `schemas.keys.Keyring.unseal`.
@@ -48,10 +59,17 @@ class CacheBounds:
     crowds_max: int = 20_000
     #: Of an identifier with more neighbours than this, rows are read each time, as few as a decision needs.
     neighbours_max: int = 64
+    #: Orders of pairs that are kept decoded: about 400 bytes each.
+    orders_max: int = 20_000
 
 
 class LinkRows:
-    """Placements and evidence: a `Graph` that can be written to."""
+    """Placements and evidence: a `Graph` that can be written to, and that obeys orders.
+
+    Attributes:
+        unseal: reads a sealed identifier of a fragment; what it read last stays in memory.
+        orders: the rows of orders; those that the graph obeys are written by `mark_...`.
+    """
 
     def __init__(self, rows: Rows, unseal: Unseal, bounds: CacheBounds | None = None) -> None:
         bounds = bounds or CacheBounds()
@@ -68,6 +86,18 @@ class LinkRows:
         self._neighbourhoods: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.neighbourhoods_max, _weight)
         self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
         self._peers: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.crowds_max, _weight)
+        self.orders = OrderRows(rows)
+        self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, _standing_weight)
+        self._seen: BoundedCache[str, int] = BoundedCache(bounds.placements_max)
+        # All that orders may make wrong.
+        self._caches: tuple[BoundedCache[str, Any], ...] = (
+            self._neighbourhoods,
+            self._crowds,
+            self._peers,
+            self._standing,
+            self._seen,
+        )
+        self._unlinkable: Patterns | None = None
 
     # Rows
 
@@ -87,7 +117,10 @@ class LinkRows:
         self._fresh_links[fragment] = row
 
     def found(self, fragment: str, row: LinkRow) -> None:
-        """Write the first row of a fragment, which no evidence has named before."""
+        """Write the first row of a fragment, which nobody has named before."""
+        if self._unlinkable is not None and self.is_unlinkable(row.sealed, fragment):
+            self.orders.put_split(fragment, POLICY_ORDER, SplitRow(0))
+            row = msgspec.structs.replace(row, ordered=SPLIT_OFF)
         self.put_row(fragment, row)
         self._neighbourhoods.put(fragment, {})
 
@@ -101,11 +134,15 @@ class LinkRows:
         return None if value is None else self._evidence_decoder.decode(value)
 
     def put_evidence(self, fragment: str, neighbour: str, grade: int, source: str, row: EvidenceRow) -> None:
-        """Write one end's row of a pair."""
+        """Write one end's row of a pair; both ends have rows of their own already."""
         key = evidence_key(fragment, neighbour, grade, source)
         if key not in self._fresh_evidence:
             insort(self._fresh_keys.setdefault(fragment, []), key)
         self._fresh_evidence[key] = row
+        if self.orders.present:
+            self._seen.discard(fragment)
+            if self._is_hidden(fragment, neighbour, source):
+                return
         link = _link(neighbour, grade, source, row)
         self._offer(self._neighbourhoods, fragment, link)
         if link.kind == self.known(fragment).kind:
@@ -123,9 +160,10 @@ class LinkRows:
         elif held is None:
             cache.put(fragment, links)
 
-    def drained(self) -> dict[bytes, bytes]:
-        """All fresh rows, encoded."""
-        rows = {link_row_key(fragment): encode_row(row) for fragment, row in self._fresh_links.items()}
+    def drained(self) -> dict[bytes, bytes | None]:
+        """All fresh rows, encoded; None deletes."""
+        rows = self.orders.drained()
+        rows.update((link_row_key(fragment), encode_row(row)) for fragment, row in self._fresh_links.items())
         rows.update((key, encode_row(row)) for key, row in self._fresh_evidence.items())
         return rows
 
@@ -136,6 +174,7 @@ class LinkRows:
         self._fresh_links.clear()
         self._fresh_evidence.clear()
         self._fresh_keys.clear()
+        self.orders.settled()
 
     # Placements
 
@@ -174,13 +213,19 @@ class LinkRows:
         return row
 
     def seen(self, fragment: str) -> int:
-        """See `Graph`."""
-        best = next(self.links(fragment), None)
-        return 0 if best is None else best.grade
+        """See `Graph`: orders hide links, but only a source that is split off has not seen what it saw."""
+        if not self.orders.present:
+            best = next(self.links(fragment), None)
+            return 0 if best is None else best.grade
+        grade = self._seen.get(fragment)
+        if grade is None:
+            grade = next((_grade(key) for key, _ in self._read_evidence(fragment) if self._counts(key)), 0)
+            self._seen.put(fragment, grade)
+        return grade
 
-    def forbidden(self, fragment: str) -> Collection[str]:  # noqa: ARG002 - the graph's shape; no row forbids.
+    def forbidden(self, fragment: str) -> Collection[str]:
         """See `Graph`."""
-        return ()
+        return self.standing(fragment).forbidden
 
     def links(self, fragment: str) -> Iterator[Link]:
         """See `Graph`."""
@@ -212,18 +257,25 @@ class LinkRows:
         return iter(sorted((link for link in peers.values() if link.kind == kind), key=_reading_order))
 
     def _read_links(self, fragment: str) -> Iterator[Link]:
-        """Rows have the best grade first, then neighbours in order, so a neighbour's first rows hold its best link."""
-        yielded: set[str] = set()
+        """What orders require comes first, then what evidence shows.
+
+        Rows have the best grade first, then neighbours in order, so a neighbour's first rows hold its best link.
+        """
+        standing = self.standing(fragment)
+        yield from standing.requires
+        if self.is_split(fragment):
+            return
+        passed = {*standing.forbidden, *(link.neighbour for link in standing.requires)}
         best: Link | None = None
         for key, row in self._read_evidence(fragment):
             _, neighbour, grade, source = split_evidence_key(key)
-            if neighbour in yielded:
+            if neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour):
                 continue
             link = _link(neighbour, grade, source, row)
             if best is None or best.neighbour == neighbour:
                 best = link if best is None or link.precedence < best.precedence else best
                 continue
-            yielded.add(best.neighbour)
+            passed.add(best.neighbour)
             yield best
             best = link
         if best is not None:
@@ -238,6 +290,111 @@ class LinkRows:
         fresh = ((key, self._fresh_evidence[key]) for key in self._fresh_keys.get(fragment, ()))
         return heapq.merge(fresh, committed, key=itemgetter(0))
 
+    def _counts(self, key: bytes) -> bool:
+        return not (self.orders.any_withdrawn and self.orders.withdrawn(split_evidence_key(key)[3]))
+
+    def _is_hidden(self, fragment: str, neighbour: str, source: str) -> bool:
+        """Whether evidence of the pair from the source counts for nothing."""
+        return (
+            self.orders.withdrawn(source)
+            or self.is_split(fragment)
+            or self.is_split(neighbour)
+            or neighbour in self.forbidden(fragment)
+        )
+
+    # Orders
+
+    def govern(self, policy: Policy) -> None:
+        """Split off what this policy calls unlinkable as soon as it is met."""
+        self._unlinkable = unlinkable_patterns(policy) if policy.unlinkable else None
+
+    def is_unlinkable(self, sealed: bytes, fragment: str) -> bool:
+        """Whether the policy says that the identifier has no links."""
+        if self._unlinkable is None:
+            return False
+        identifier = self.unseal(sealed, fragment)
+        return self._unlinkable.match(identifier.kind, identifier.value)
+
+    def standing(self, fragment: str) -> Standing:
+        """What the orders that hold of the identifier's pairs come to."""
+        if not self.orders.pairs or not self.known(fragment).ordered & PAIR_ORDERS:
+            return NO_ORDERS
+        found = self._standing.get(fragment)
+        if found is None:
+            orders = self.orders.of_pairs(fragment)
+            found = standing((order for order in orders if self._holds(fragment, order)), fragment)
+            self._standing.put(fragment, found)
+        return found
+
+    def _holds(self, fragment: str, order: PairOrder) -> bool:
+        """A record's order is not obeyed where its source, or an end of the pair, is split off."""
+        if order.authority == Authority.OPERATOR:
+            return True
+        return not (
+            self.orders.withdrawn(order.row.source) or self.is_split(fragment) or self.is_split(order.neighbour)
+        )
+
+    def former(self, fragment: str) -> bool:
+        """Whether an order that holds says that another identifier has replaced it."""
+        return self.standing(fragment).former
+
+    def is_split(self, fragment: str) -> bool:
+        """Whether an order or the policy splits the identifier off."""
+        return self.orders.splits and bool(self.known(fragment).ordered & SPLIT_OFF)
+
+    def neighbours(self, fragment: str) -> Iterator[tuple[str, str, int]]:
+        """All that evidence ever showed with it, whatever orders say of it: neighbour, its kind, the best grade."""
+        passed = set()
+        for key, row in self._read_evidence(fragment):
+            _, neighbour, grade, _ = split_evidence_key(key)
+            if neighbour not in passed:
+                passed.add(neighbour)
+                yield neighbour, row.neighbour_kind, grade
+
+    def mark_pair(self, fragment: str, neighbour: str, authority: int, name: str, row: PairOrderRow | None) -> None:
+        """Write one end's row of an order of a pair, or with None take it away."""
+        self.orders.put_of_pair(fragment, neighbour, authority, name, row)
+        ordered = row is not None or next(self.orders.of_pairs(fragment), None) is not None
+        self._mark(fragment, PAIR_ORDERS, on=ordered)
+        self._forget(fragment)
+
+    def mark_split(self, fragment: str, order: str, row: SplitRow | None) -> None:
+        """Write that an order (an empty id: the policy) splits the identifier off, or with None take it away."""
+        before = self.is_split(fragment)
+        self.orders.put_split(fragment, order, row)
+        self._mark(fragment, SPLIT_OFF, on=row is not None or self.orders.is_split(fragment))
+        if self.is_split(fragment) != before:
+            self._forget(fragment)
+            for neighbour, *_ in self.neighbours(fragment):
+                self._forget(neighbour)
+            for each in self.orders.of_pairs(fragment):
+                self._forget(each.neighbour)
+
+    def mark_source(self, source: str, order: str, row: SplitRow | None) -> None:
+        """Write that an order splits the source off, or with None take it away."""
+        self.orders.put_withdrawn(source, order, row)
+        for cache in self._caches:
+            cache.clear()
+
+    def _mark(self, fragment: str, bit: int, *, on: bool) -> None:
+        row = self.known(fragment)
+        ordered = row.ordered | bit if on else row.ordered & ~bit
+        if ordered != row.ordered:
+            self.put_row(fragment, msgspec.structs.replace(row, ordered=ordered))
+
+    def _forget(self, fragment: str) -> None:
+        """Forget what was cached of its links, since orders about them were written."""
+        for cache in self._caches:
+            cache.discard(fragment)
+
+
+def _grade(key: bytes) -> int:
+    return split_evidence_key(key)[2]
+
+
+def _standing_weight(standing: Standing) -> int:
+    return 1 + len(standing.requires) + len(standing.forbidden)
+
 
 def _link(neighbour: str, grade: int, source: str, row: EvidenceRow) -> Link:
     return Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
@@ -247,5 +404,5 @@ def _weight(links: dict[str, Link]) -> int:
     return 1 + len(links)
 
 
-def _reading_order(link: Link) -> tuple[int, str]:
-    return -link.grade, link.neighbour
+def _reading_order(link: Link) -> tuple[int, int, str]:
+    return -link.authority, -link.grade, link.neighbour

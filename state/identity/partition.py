@@ -4,7 +4,7 @@ A pure function of evidence, orders and policy: the order of arrival shows only 
 nothing but which member is the home. This is the rules in one place; `recomputation` gives the same for what changed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.identifiers import Identifier
@@ -39,6 +39,9 @@ def partition(
     evidence: Iterable[Sighting],
     orders: Iterable[Order],
     policy: Policy,
+    *,
+    split_identifiers: Collection[str] = (),
+    split_sources: Collection[str] = (),
 ) -> Partition:
     """Place every identifier.
 
@@ -55,8 +58,17 @@ def partition(
         evidence: what sources showed.
         orders: requires and forbids, older ones of a pair included.
         policy: kinds in their order, with uniqueness and limits.
+        split_identifiers: those that nothing but an operator's require links, the policy's `unlinkable` included.
+        split_sources: sources whose evidence and orders count for nothing.
     """
-    graph = EvidenceGraph(identifiers, formed, evidence, orders)
+    graph = EvidenceGraph(
+        identifiers,
+        formed,
+        evidence,
+        orders,
+        split_identifiers=split_identifiers,
+        split_sources=split_sources,
+    )
     kinds = KindOrder(policy)
     joining = Joining(graph, kinds, policy.cluster_limit)
     attaching = Attaching(graph, kinds, policy.cluster_limit)

@@ -13,27 +13,22 @@ Whether a stale identifier is cut is judged anew wherever it is met: no region g
 One-step shortcuts are wrong (a link that is vetoed today may join tomorrow), so the region is always taken whole.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 from schemas.identity_policy import Grade
+from schemas.orders import Authority
 from schemas.roles import HOME, SHARED
 from state.identity.attaching import Attaching
-from state.identity.evidence import Graph
+from state.identity.evidence import Graph, Link
 from state.identity.joining import Joining, Veto
 from state.identity.kinds import KindOrder, Rank
 from state.identity.placement import Placement, Stage
+from state.identity.touched import ChangedPair, Relinked
 
 #: The placements that were last decided; None for identifiers that were never placed.
 Placed: TypeAlias = Callable[[str], Placement | None]
-
-
-class ChangedPair(NamedTuple):
-    """A pair with new evidence of this grade."""
-
-    one: str
-    other: str
-    grade: int
 
 
 class Decisions(NamedTuple):
@@ -68,6 +63,9 @@ class Recomputation:
         # None marks what left its cluster and waits for stage 2.
         self._fresh: dict[str, Placement | None] = {}
         self._due: dict[Rank, dict[str, None]] = {}
+        self._restored: set[str] = set()
+        # Their links to what nothing was joined through changed: they may be cut now, or be so no more, that is all.
+        self._watched: dict[str, None] = {}
 
     def decide(
         self,
@@ -75,6 +73,9 @@ class Recomputation:
         ordered: Iterable[tuple[str, str]] = (),
         formed: Iterable[str] = (),
         again: Iterable[str] = (),
+        *,
+        severed: Collection[Relinked] = (),
+        restored: Collection[Relinked] = (),
     ) -> Decisions:
         """Place what the changes touch.
 
@@ -83,11 +84,19 @@ class Recomputation:
             ordered: pairs whose standing order changed.
             formed: identifiers that only orders had named before: where they are joined the home may move.
             again: identifiers that a repair has come to; nothing need have changed about them.
+            severed: identifiers whose links count no more.
+            restored: identifiers whose links count again.
         """
         changed, ordered, formed, again = list(changed), list(ordered), list(formed), list(again)
 
         # 1. Identifying kinds.
         seeds = self._seeds(changed, ordered) | {end: None for end in formed if self._identifying(end)}
+        self._restored.update(relinked.fragment for relinked in restored)
+        for relinked in severed:
+            held = self._stale(relinked.fragment) or not self._is_cut(relinked.fragment)
+            self._seed_relinked(relinked, seeds, held=held)
+        for relinked in restored:
+            self._seed_relinked(relinked, seeds, held=self._joining.cut(relinked.fragment) is None)
         vetoed = self._join_again(seeds, self._begin_again(again))
 
         # 2. From strong to weak.
@@ -95,6 +104,12 @@ class Recomputation:
             self._mark_weaker_end(pair)
         for end in (*formed, *again, *(end for pair in ordered for end in pair)):
             self._mark(end)
+        for relinked in severed:
+            before = self._placed(relinked.fragment)
+            self._mark_relinked(relinked, looked_at=before is not None and before.state != SHARED)
+        for relinked in restored:
+            # Who looks at it from now on is due once it is placed.
+            self._mark_relinked(relinked, looked_at=False)
         while self._due:
             rank = min(self._due)
             self._settle(rank)
@@ -131,6 +146,15 @@ class Recomputation:
                 seeds |= {link.neighbour: None for link in self._joining.links(fragment)}
         return seeds
 
+    def _seed_relinked(self, relinked: Relinked, seeds: dict[str, None], *, held: bool) -> None:
+        """What is to be judged anew besides an identifier; `held` is whether anything is, or was, joined through it."""
+        if not self._identifying(relinked.fragment):
+            return
+        seeds[relinked.fragment] = None
+        for neighbour, kind, grade in relinked.neighbours:
+            if grade >= Grade.LOGIN and self._kinds.identifying(kind):
+                (seeds if held else self._watched)[neighbour] = None
+
     def _begin_again(self, again: Iterable[str]) -> dict[str, None]:
         """Those of the identifiers that stage 1 decides; what it decided once and does no more is stage 2's."""
         seeds: dict[str, None] = {}
@@ -144,19 +168,20 @@ class Recomputation:
         return seeds
 
     def _join_again(self, seeds: Iterable[str], again: Collection[str]) -> list[Veto]:
-        judged = {seed: self._joining.cut(seed) for seed in (*seeds, *again)}
+        firm = {*seeds, *again}
+        judged = {seed: self._joining.cut(seed) for seed in (*seeds, *again, *self._watched)}
         starts: dict[str, None] = {}
         for seed, candidates in judged.items():
+            stands = seed not in firm and self._is_cut(seed) == (candidates is not None)
             if candidates is None:
-                starts[seed] = None
+                if not stands:
+                    starts[seed] = None
                 continue
             self._fresh[seed] = Placement(SHARED, seed, self._graph.seen(seed), Stage.JOINING, candidates)
             # Nobody has been placed by a link to an identifier that was stale: it was judged wherever it was met. And
             # neighbours that are stale are placed again in any case.
             if not self._is_cut(seed) and seed not in again:
-                starts |= {
-                    link.neighbour: None for link in self._joining.links(seed) if not self._stale(link.neighbour)
-                }
+                starts |= {link.neighbour: None for link in self._held(seed) if not self._stale(link.neighbour)}
         region = self._region([start for start in starts if not self._is_cut_now(start, judged)], judged)
         clusters, vetoed = self._joining.join(region)
         for members in clusters:
@@ -170,6 +195,11 @@ class Recomputation:
             else:
                 self._spread(fragment, place)
         return vetoed
+
+    def _held(self, fragment: str) -> Iterator[Link]:
+        """The links through which others may have been joined: of what is linked again, those that orders require."""
+        links = self._joining.links(fragment)
+        return takewhile(_is_required, links) if fragment in self._restored else links
 
     def _is_cut(self, fragment: str) -> bool:
         place = self._placed(fragment)
@@ -215,6 +245,15 @@ class Recomputation:
             if looks or self._place(fragment) is None:
                 self._mark(fragment)
 
+    def _mark_relinked(self, relinked: Relinked, *, looked_at: bool) -> None:
+        """It, its own kind, whose group is another now, and where they looked at it those of weaker kinds."""
+        self._mark(relinked.fragment)
+        rank = self._rank(relinked.fragment)
+        for neighbour, kind, _ in relinked.neighbours:
+            theirs = self._kinds.rank(kind)
+            if theirs == rank or (looked_at and theirs > rank):
+                self._mark(neighbour)
+
     def _mark(self, fragment: str) -> None:
         place = self._place(fragment)
         if place is None or not place.joined:
@@ -223,10 +262,13 @@ class Recomputation:
     def _spread(self, fragment: str, place: Placement) -> None:
         """Make due whatever looks at an identifier of which something that decisions look at has changed."""
         before = self._placed(fragment)
-        if before is not None and before.bearing == place.bearing:
+        restored = fragment in self._restored
+        if not restored and before is not None and before.bearing == place.bearing:
             return
         rank = self._rank(fragment)
-        for link in self._graph.links(fragment):
+        links = self._graph.links(fragment)
+        # What is linked again and shared was not looked at before by evidence, and is not now.
+        for link in takewhile(_is_required, links) if restored and place.state == SHARED else links:
             if self._kinds.rank(link.kind) > rank or (place.joined and self._kinds.rank(link.kind) == rank):
                 self._mark(link.neighbour)
         for other in self._graph.forbidden(fragment):
@@ -275,6 +317,10 @@ class Recomputation:
     def _is_joined(self, fragment: str) -> bool:
         place = self._place(fragment)
         return place is not None and place.joined
+
+
+def _is_required(link: Link) -> bool:
+    return link.authority > Authority.EVIDENCE
 
 
 def _never(_fragment: str) -> bool:

@@ -85,8 +85,8 @@ class Suspect(msgspec.Struct, frozen=True):
     #: Identifiers that orders keep apart from it.
     forbidden: int
     #: First and last sight, in microseconds since 1970; the last one by its 30-day bucket.
-    first: int
-    last: int
+    first: int | None
+    last: int | None
     #: In words, the weightiest first.
     why: tuple[str, ...]
 

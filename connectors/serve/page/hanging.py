@@ -150,7 +150,9 @@ class Links:
         if encoded is None:
             return None
         row = _LINK_ROW.decode(encoded)
-        first, last = format_time(row.first), format_time(max(row.first, row.last))
+        # Evidence has named both ends of a link, so there is a first sight.
+        seen = row.first or 0
+        first, last = format_time(seen), format_time(max(seen, row.last or 0))
         if row.state != SHARED:
             place = self._finder.place(fragment)
             return Member(fragment, plain(row.kind), "", ELSEWHERE, "", first, last, customer=place.owner)

@@ -16,7 +16,8 @@ from state.identity.evidence import EvidenceGraph, Order, Sighting
 from state.identity.joining import Joining
 from state.identity.kinds import KindOrder
 from state.identity.placement import Placement
-from state.identity.recomputation import ChangedPair, Recomputation
+from state.identity.recomputation import Recomputation
+from state.identity.touched import ChangedPair
 from tests.state.identity.populations import CLUSTER_LIMIT, Population, low_policy, random_population
 
 POLICY = low_policy()

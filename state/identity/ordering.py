@@ -1,0 +1,119 @@
+"""What an order, or the undo of one, changes in the rows of orders, and what it touches by that."""
+
+from dataclasses import replace
+
+from schemas.messages import Order, SealedIdentifier, Undo
+from schemas.orders import Authority, Verb
+from schemas.rows import LinkRow, OrderRow, PairOrderRow, SplitRow, UndoneRow
+from state.identity.evidence import UNFORMED
+from state.identity.link_rows import LinkRows
+from state.identity.touched import Relinked, Touched
+
+
+class Ordering:
+    """Writes orders where the graph finds them.
+
+    Orders of pairs, and the split of an identifier, say what they touched. What the split of a source touches is for a
+    repair to find.
+    """
+
+    def __init__(self, links: LinkRows) -> None:
+        self._links = links
+        self._orders = links.orders
+
+    def take(self, order: Order, offset: int) -> Touched | None:
+        """Take in an order; None where nothing is new, since it, or a newer word of the same record, was here before.
+
+        1. Keep an operator's order as it was given.
+        2. Give identifiers that nobody has named before a row.
+        3. Obey it, unless it was undone before it came.
+        """
+        operators = order.authority == Authority.OPERATOR
+        # 1. Keep.
+        if operators:
+            if self._orders.order(order.id) is not None:
+                return None
+            self._orders.put_order(_order_row(order, offset))
+        # 2. Name.
+        named = tuple(one.fragment for one in order.identifiers if self._name(one))
+        # 3. Obey.
+        if operators and self._orders.is_undone(order.id):
+            return Touched(formed=named)
+        if order.withdrawn_source:
+            self._links.mark_source(order.withdrawn_source, order.id, SplitRow(order.time))
+            return Touched()
+        fragments = tuple(one.fragment for one in order.identifiers)
+        if len(fragments) == 1:
+            touched = self.split(fragments[0], order.id, SplitRow(order.time))
+            return replace(touched, formed=named)
+        return self._order_pair(order)
+
+    def undo(self, undo: Undo, offset: int) -> tuple[Touched, OrderRow | None] | None:
+        """Take an order back; None where that was done before.
+
+        Returns:
+            What it touched, and the order, if it came already.
+        """
+        if self._orders.is_undone(undo.order):
+            return None
+        self._orders.put_undone(undo.order, UndoneRow(undo.id, undo.time, undo.author, undo.reason, offset))
+        order = self._orders.order(undo.order)
+        if order is None:
+            return Touched(), None
+        if order.withdrawn_source:
+            self._links.mark_source(order.withdrawn_source, order.id, None)
+            return Touched(), order
+        if len(order.fragments) == 1:
+            return self.split(order.fragments[0], order.id, None), order
+        one, other = order.fragments
+        for here, there in ((one, other), (other, one)):
+            self._links.mark_pair(here, there, Authority.OPERATOR, order.id, None)
+        return Touched(ordered=((one, other),)), order
+
+    def split(self, fragment: str, order: str, row: SplitRow | None) -> Touched:
+        """Split an identifier off by an order, or with None end that; the policy's order has an empty id."""
+        before = self._links.is_split(fragment)
+        self._links.mark_split(fragment, order, row)
+        after = self._links.is_split(fragment)
+        if before == after:
+            return Touched()
+        relinked = Relinked(fragment, tuple(self._links.neighbours(fragment)))
+        records = {each.neighbour for each in self._orders.of_pairs(fragment) if each.authority != Authority.OPERATOR}
+        ordered = tuple((fragment, neighbour) for neighbour in sorted(records))
+        return (
+            Touched(ordered=ordered, severed=(relinked,)) if after else Touched(ordered=ordered, restored=(relinked,))
+        )
+
+    def _name(self, identifier: SealedIdentifier) -> bool:
+        """Whether nobody has named the identifier before; it has a row from now on."""
+        if self._links.row(identifier.fragment) is not None:
+            return False
+        fragment = identifier.fragment
+        self._links.found(
+            fragment, LinkRow(identifier.kind, identifier.sealed, "", fragment, 0, 0, UNFORMED, None, None)
+        )
+        return True
+
+    def _order_pair(self, order: Order) -> Touched | None:
+        one, other = (identifier.fragment for identifier in order.identifiers)
+        name = order.id if order.authority == Authority.OPERATOR else order.source
+        held = self._orders.of_pair(one, other, order.authority, name)
+        for here, there in ((one, other), (other, one)):
+            kind = self._links.kind(there)
+            row = PairOrderRow(order.verb, order.time, order.source, order.id, kind, order.former)
+            if held is not None and _age(row) <= _age(held):
+                return None
+            self._links.mark_pair(here, there, order.authority, name, row)
+        return Touched(ordered=((one, other),))
+
+
+def _order_row(order: Order, offset: int) -> OrderRow:
+    fragments = tuple(identifier.fragment for identifier in order.identifiers)
+    return OrderRow(
+        order.id, order.verb, order.time, fragments, order.withdrawn_source, order.author, order.reason, offset
+    )
+
+
+def _age(row: PairOrderRow) -> tuple[int, str, bool, str]:
+    """Of a record's words about a pair the last stands; of two by one name the one that keeps apart."""
+    return row.time, row.id, row.verb != Verb.REQUIRE, row.former

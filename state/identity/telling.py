@@ -1,0 +1,113 @@
+"""What identity says: decisions to `identity.changes`, ownership to fragments and owners, rows to their readers."""
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from schemas.identity_changes import Cause, ChangeName, encode_identity_change
+from schemas.messages import Add, Drop, Own, encode
+from schemas.roles import ATTACHED, JOINED
+from schemas.rows import LinkRow
+from schemas.topics import Topic
+from state.engine import Output
+from state.identity.changes import Transition, changes_of, veto_change
+from state.identity.eras import epoch_floor
+from state.identity.joining import Veto
+from state.identity.link_rows import LinkRows
+from state.identity.placement import Placement
+from state.identity.recomputation import Decisions
+
+
+class Telling:
+    """Writes placements into rows, and collects what is to be said of them.
+
+    Attributes:
+        outputs: all since the last `drain`, in the order in which they have to be produced.
+    """
+
+    def __init__(self, links: LinkRows, era: int, on_decision: Callable[[ChangeName], None] | None = None) -> None:
+        self._links = links
+        self._epoch_floor = epoch_floor(era)
+        self._on_decision = on_decision
+        self.outputs: list[Output] = []
+
+    def drain(self) -> list[Output]:
+        """All outputs since the last time."""
+        outputs, self.outputs = self.outputs, []
+        return outputs
+
+    def explain(self, decisions: Decisions, pairs: Collection[tuple[str, str]], cause: Cause, offset: int) -> None:
+        """Publish the decisions, before rows are written: they speak of what was before.
+
+        Args:
+            decisions: what was recomputed.
+            pairs: those that the cause is about, each in the order of its ids: a veto of one is news.
+            cause: the evidence or the order.
+            offset: where it stands.
+        """
+        transitions = [
+            Transition(fragment, self._links.kind(fragment), self._links.placement(fragment), place)
+            for fragment, place in sorted(decisions.placements.items())
+        ]
+        changes = list(changes_of(transitions, cause, offset))
+        for veto in decisions.vetoed:
+            if veto.pair in pairs or self._were_together(veto):
+                place = decisions.placements.get(veto.one) or self._links.placement(veto.one)
+                customer = veto.one if place is None else place.owner
+                changes.append(veto_change(veto, self._links.kind(veto.one), customer, cause, offset))
+        for change in changes:
+            self.outputs.append(
+                Output(Topic.IDENTITY_CHANGES, change.customer.encode(), encode_identity_change(change))
+            )
+            if self._on_decision is not None:
+                self._on_decision(change.change)
+
+    def _were_together(self, veto: Veto) -> bool:
+        one, other = (self._links.placement(end) for end in veto.pair)
+        return one is not None and other is not None and one.owner == other.owner
+
+    def move(self, fragment: str, place: Placement) -> bool:
+        """Write a placement and tell whom it concerns; False when it concerns nobody, only readers of the row."""
+        row = self._links.known(fragment)
+        transition = Transition(fragment, row.kind, self._links.placement(fragment), place)
+        former = self._links.former(fragment)
+        moved = transition.moved or former != row.former
+        row = msgspec.structs.replace(
+            row,
+            state=place.state,
+            owner=place.owner,
+            grade=int(place.grade),
+            epoch=max(row.epoch, self._epoch_floor) + 1 if moved else row.epoch,
+            candidates=place.candidates,
+            stage=int(place.stage),
+            former=former,
+        )
+        self._links.put_row(fragment, row)
+        if not moved:
+            return False
+        self.tell(fragment, row)
+        if place.state in (JOINED, ATTACHED):
+            self._route(Add(place.owner, fragment, row.kind, row.sealed, place.state, row.grade, row.epoch))
+        if transition.former_owner not in (place.owner, fragment):
+            self._route(Drop(transition.former_owner, fragment, row.epoch))
+        return True
+
+    def tell(self, fragment: str, row: LinkRow) -> None:
+        """Say to a fragment what its row says."""
+        self._route(
+            Own(
+                fragment,
+                row.kind,
+                row.sealed,
+                row.owner,
+                row.state,
+                row.grade,
+                row.epoch,
+                row.first,
+                row.last,
+                row.former,
+            )
+        )
+
+    def _route(self, message: Own | Add | Drop) -> None:
+        self.outputs.append(Output(Topic.ROUTED, message.target.encode(), encode(message)))
