@@ -43,7 +43,7 @@ class Drained(NamedTuple):
 
 
 class Engine(Protocol):
-    """One partition's state machine."""
+    """One partition's state machine. It may have something to drain before its first record."""
 
     #: Events by what became of them (`applied`, `duplicate`, a dead code, ...); the agent exports and clears it.
     counts: Counter[str]

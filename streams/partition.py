@@ -191,6 +191,7 @@ class PartitionRunner:
             engine = self._make_engine(checkpoint.store, checkpoint.partition, checkpoint.era)
             # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
             self._tell(self._next_offset)
+            await self._commit_beginning(engine)
             self._is_open = True
             while True:
                 batch = await self._next_unless_idle()
@@ -204,6 +205,14 @@ class PartitionRunner:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, going on would skip records: the process ends.
             self._fatal(error)
+
+    async def _commit_beginning(self, engine: Engine) -> None:
+        """Write what an engine has to say before the first record, such as what makes unfinished work go on."""
+        drained = engine.drain()
+        if drained.outputs or drained.rows:
+            await self._write(engine, drained)
+        else:
+            engine.settled()
 
     async def _next_unless_idle(self) -> Batch | None:
         try:
@@ -290,8 +299,10 @@ class PartitionRunner:
         return batch if self._is_current(batch) else None
 
     async def _commit(self, engine: Engine) -> None:
+        await self._write(engine, engine.drain())
+
+    async def _write(self, engine: Engine, drained: Drained) -> None:
         started = time.monotonic()
-        drained = engine.drain()
         await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
         engine.settled()
         self._size.wrote(drained, self._applied)

@@ -99,6 +99,18 @@ class _Partition:
         return [offset for _, offset in self.checkpoint.commits]
 
 
+async def test_what_an_engine_says_before_the_first_record_is_committed_at_once() -> None:
+    partition = _Partition(_FakeCheckpoint(next_offset=7))
+    partition.engine.apply(b"unfinished", 0)
+    partition.runner.start(1)
+    await until(lambda: partition.committed == [7])
+    [(drained, _)] = partition.checkpoint.commits
+    assert [output.value for output in drained.outputs] == [b"unfinished"]
+    await partition.offer(7)
+    await until(lambda: partition.committed == [7, 8])
+    await partition.runner.close()
+
+
 async def test_a_batch_is_committed_and_then_acknowledged() -> None:
     seen_at_commit: list[list[int]] = []
     partition = _Partition()
@@ -118,7 +130,8 @@ async def test_a_batch_is_committed_and_then_acknowledged() -> None:
     drained, _ = partition.checkpoint.commits[0]
     assert drained.rows == {b"k/key-0": b"2", b"k/key-1": b"1"}
     assert [output.value for output in drained.outputs] == [b"key-0|0", b"key-1|1", b"key-0|2"]
-    assert partition.engine.settlements == 1
+    # The drain before the first record gave nothing, and was settled as well.
+    assert partition.engine.settlements == 2
     assert partition.metrics.registry.get_sample_value(
         "goldenthread_events_processed_total", {"stage": "counting", "outcome": "applied"}
     ) == pytest.approx(3)
@@ -397,7 +410,8 @@ async def test_a_failed_commit_is_fatal_and_acknowledges_nothing(failure: Except
     await until(lambda: partition.errors)
     assert partition.errors == [failure]
     assert partition.acknowledged == [0, 1]
-    assert partition.engine.settlements == 1
+    # The drain before the first record, and the first commit.
+    assert partition.engine.settlements == 2
     # A partition that ended has nothing to drain.
     await asyncio.wait_for(partition.runner.drain(DEADLINE_S), 1)
     await partition.runner.close()
