@@ -6,7 +6,7 @@ It imports `schemas`, `streams` and the rest of `bench`, never `state` or `agent
 is judged.
 
 Read in this order: `schedule` (which fault when), `installation` (what can be done to what is drilled), `faults` (doing
-it), `workload` (what is sent), `senders` (sending it until it is taken), `canaries` (how long nothing comes through),
-`outputs` (what committed records say), `contexts` (contexts against the oracle), `verdict` (the counts), `run` (all of
-it in order).
+it), `ordering` (orders about who is who), `workload` (what is sent), `senders` (sending it until it is taken),
+`canaries` (how long nothing comes through), `outputs` (what committed records say), `contexts` (contexts against the
+oracle), `verdict` (the counts), `run` (all of it in order).
 """

@@ -127,6 +127,7 @@ class Drill:
             seed=self._options.seed,
             seconds=(self._ended if self._ended > self._started else self._clock()) - self._started,
             events=len(self._senders.truth),
+            orders=len(self._senders.orders),
             sends=self._senders.sends,
             retries=self._senders.retries,
             kills=self._installation.kills(),
@@ -191,8 +192,10 @@ class Drill:
 
     async def _judge(self, canaries: Canaries) -> Findings:
         senders, installation = self._senders, self._installation
-        self._tell(f"{self._now()}  working out what {len(senders.truth):,} events come to")
-        expectation = await asyncio.to_thread(expect, list(senders.truth.values()), load_sources())
+        self._tell(
+            f"{self._now()}  working out what {len(senders.truth):,} events and {len(senders.orders):,} orders come to"
+        )
+        expectation = await asyncio.to_thread(expect, list(senders.truth.values()), load_sources(), senders.orders)
         lookups: dict[str, Report] = {}
         for which in ("lookup", "lookup with a new copy"):
             try:

@@ -10,9 +10,12 @@ import aiohttp
 from confluent_kafka import KafkaError, Message, Producer
 
 from bench.drill.installation import Installation
+from bench.drill.ordering import encode_order
 from bench.drill.workload import Event, Sending
+from bench.oracle import PlainOrder, PlainUndo
 from bench.play import BATCH_CONTENT_TYPE, EVENTS_PATH
 from schemas.errors import DeadCode
+from schemas.topics import Topic
 
 #: What waits to be sent on one way; past it nothing new is begun until some of it is taken.
 QUEUED_MAX: Final = 10_000
@@ -37,6 +40,7 @@ class Senders:
 
     Attributes:
         truth: Every distinct good event that was begun, by source and id.
+        orders: Every order of an operator, and every undo, that was begun.
         bad: The code of the dead letter that must come of each of these bodies.
         sends: Things sent, copies and repetitions included.
         retries: Things sent again because no answer said that they were taken.
@@ -47,7 +51,7 @@ class Senders:
         self, installation: Installation, sendings: Iterator[Sending], *, rate_per_second: float, dice: random.Random
     ) -> None:
         self._url = installation.collect_url + EVENTS_PATH
-        self._prefix_of = installation.catalogue.raw
+        self._installation = installation
         self._sendings = sendings
         self._rate = rate_per_second
         self._dice = dice
@@ -61,6 +65,7 @@ class Senders:
             | {"linger.ms": 5, "message.timeout.ms": DELIVERY_TIMEOUT_MS, "request.timeout.ms": 2_000}
         )
         self.truth: dict[tuple[str, str], Event] = {}
+        self.orders: list[PlainOrder | PlainUndo] = []
         self.bad: dict[bytes, DeadCode] = {}
         self.sends = 0
         self.retries = 0
@@ -133,6 +138,8 @@ class Senders:
         event = sending.event
         if event is not None:
             self.truth.setdefault((event["source"], event["id"]), event)
+        elif sending.order is not None:
+            self.orders.append(sending.order)
         elif sending.code is not None:
             self.bad[sending.body] = sending.code
         if event is not None and self._dice.random() < 0.5:
@@ -166,6 +173,10 @@ class Senders:
 
         self._under_way += 1
         self.sends += 1
-        self._producer.produce(
-            self._prefix_of(sending.channel), value=sending.body, headers=_HEADERS, on_delivery=delivered
-        )
+        catalogue = self._installation.catalogue
+        if sending.order is not None:
+            body = encode_order(sending.order, self._installation.keyring)
+            self._producer.produce(catalogue.name(Topic.EVIDENCE), value=body, on_delivery=delivered)
+            return
+        topic = catalogue.raw(sending.channel)
+        self._producer.produce(topic, value=sending.body, headers=_HEADERS, on_delivery=delivered)

@@ -49,6 +49,7 @@ class Verdict:
         seed: With it the same schedule and load come again.
         seconds: How long load and faults went on.
         events: Distinct events that were sent, canaries included.
+        orders: Orders of operators about who is who, and undos.
         sends: Things sent: copies, repetitions and bad ones included.
         retries: Things sent again because nothing said that they were taken.
         kills: Processes that ended by SIGKILL.
@@ -61,6 +62,7 @@ class Verdict:
     seed: int
     seconds: float
     events: int
+    orders: int
     sends: int
     retries: int
     kills: int
@@ -91,6 +93,7 @@ class Verdict:
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
             "events": self.events,
+            "orders": self.orders,
             "sends": self.sends,
             "retries": self.retries,
             "kills": self.kills,
@@ -111,6 +114,7 @@ class Verdict:
             ("seconds under faults", f"{self.seconds:,.0f}"),
             ("faults", faults),
             ("kill -9", f"{self.kills:,}"),
+            ("orders", f"{self.orders:,}"),
             ("events", f"{self.events:,} distinct, {self.sends:,} sent, {self.retries:,} of them again"),
             ("recovery", _recovery(told)),
             *((name.replace("_", " "), "not judged" if told[name] is None else f"{told[name]:,}") for name in _COUNTS),

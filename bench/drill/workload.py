@@ -1,10 +1,12 @@
-"""What is sent: made-up customers' events with duplicates, late ones and disorder, and some that nobody takes."""
+"""What is sent: events of made-up customers, twice, late and out of order, orders, and some that nobody takes."""
 
 import random
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from bench.drill.ordering import Ordering
 from bench.generator import Plan, encode, generate
+from bench.oracle import PlainOrder, PlainUndo
 from schemas.errors import DeadCode
 
 Event = dict[str, Any]
@@ -17,6 +19,9 @@ _CUSTOMERS: Final = (40, 1_500)
 DUPLICATE_SHARE: Final = 0.1
 LATE_SHARE: Final = 0.05
 BAD_SHARE: Final = 0.01
+#: Orders about who is who for each event, and the share of them that is sent twice.
+ORDER_SHARE: Final = 0.04
+_ORDER_COPIES: Final = 0.1
 #: The channel of what is bad, as far as it has one.
 BAD_CHANNEL: Final = "web"
 
@@ -31,6 +36,8 @@ class Sending(NamedTuple):
     event: Event | None
     #: The code of the dead letter that must come of it; None for a good one.
     code: DeadCode | None = None
+    #: An operator's order about who is who, or its undo, which goes straight to identity; then there is no body.
+    order: PlainOrder | PlainUndo | None = None
 
 
 def workload(seed: int, events: int) -> Iterator[Sending]:
@@ -38,7 +45,7 @@ def workload(seed: int, events: int) -> Iterator[Sending]:
 
     Args:
         seed: any number.
-        events: how many distinct good ones; copies and bad ones come on top.
+        events: how many distinct good ones; copies, orders and bad ones come on top.
     """
     dice = random.Random(f"workload/{seed}")
     fewest, most = _CUSTOMERS
@@ -51,11 +58,23 @@ def workload(seed: int, events: int) -> Iterator[Sending]:
         late_share=LATE_SHARE,
     )
     bad = 0
+    ordering = Ordering(seed)
     for event in generate(plan):
         yield Sending(event["channel"], encode(event), event)
+        ordering.show(event)
+        if dice.random() < ORDER_SHARE:
+            yield from _order(ordering, event, twice=dice.random() < _ORDER_COPIES)
         if dice.random() < BAD_SHARE:
             bad += 1
             yield bad_event(bad)
+
+
+def _order(ordering: Ordering, event: Event, *, twice: bool) -> Iterator[Sending]:
+    order = ordering.next(event)
+    if isinstance(order, dict):
+        yield Sending(order["channel"], encode(order), order)
+    elif order is not None:
+        yield from [Sending("", b"", None, order=order)] * (2 if twice else 1)
 
 
 def bad_event(number: int) -> Sending:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from bench.oracle import fragments
 from bench.oracle.enriching import DERIVED
 from bench.oracle.fragments import PlainFragment, Said
-from bench.oracle.kinds import CLAIMED, GRADE_LABELS, IDENTIFYING, LOGIN, MEDIUM, Identifier, row
+from bench.oracle.kinds import CLAIMED, GRADE_LABELS, IDENTIFYING, LOGIN, MEDIUM, Identifier, normalised, row
 from bench.oracle.partition import Customer, Link
 from bench.oracle.reading import PlainEvent, written_time
 
@@ -50,6 +50,8 @@ class Documents:
     neighbours: Mapping[Identifier, Mapping[Identifier, int]]
     #: The group of its kind with which an identifier was placed, if it was.
     groups: Mapping[Identifier, Collection[Identifier]] = field(default_factory=dict)
+    #: Identifiers that another one has replaced.
+    former: Collection[Identifier] = ()
 
     def events_of(self, members: Iterable[Identifier]) -> list[PlainEvent]:
         """All events that count for these members."""
@@ -96,7 +98,7 @@ class Documents:
             "realm": REALM,
             "identity": {"level": self.level(customer, home), "strongest": home.kind},
             "identifiers": self._identifiers(customer, home),
-            "traits": _shown_traits(whole.traits),
+            "traits": _shown_traits(_in_use(whole.traits, {one for one in customer.members if one in self.former})),
             "permissions": _shown_permissions(whole.permissions),
             "channels": _shown_tallies(fragments.tallies(events, lambda event: event.channel, len(events))),
             "types": _shown_tallies(fragments.tallies(events, lambda event: event.type, fragments.TYPES_MAX)),
@@ -131,7 +133,7 @@ class Documents:
     def _identifiers(self, customer: Customer, home: Identifier) -> list[dict[str, Any]]:
         grades = self.grades(customer, home)
         shown = []
-        for one in sorted(customer.members, key=lambda member: (row(member.kind).place, member)):
+        for one in sorted(customer.members, key=self._shown_order):
             own = [event.time for event in self._own(one)]
             sight = self.sights.get(one)
             # Whom only an order named was never seen.
@@ -146,10 +148,13 @@ class Documents:
                     "role": role,
                     "first": None if first is None else written_time(first),
                     "last": None if last is None else written_time(last),
-                    "status": "current",
+                    "status": "former" if one in self.former else "current",
                 }
             )
         return shown
+
+    def _shown_order(self, member: Identifier) -> tuple[int, bool, Identifier]:
+        return row(member.kind).place, member in self.former, member
 
     def _merged(self, customer: Customer, resting: set[Identifier]) -> PlainFragment:
         """Registers of all members: attached ones fill only what no resting one says anything about."""
@@ -207,6 +212,22 @@ def _filled_groups(
 
 def _latest(entries: dict[Key, list[Said]], order: Callable[[Said], Any]) -> dict[Key, Said]:
     return {key: max(said, key=order) for key, said in entries.items()}
+
+
+def _in_use(traits: dict[str, list[Said]], formers: set[Identifier]) -> dict[str, list[Said]]:
+    """Of a trusted trait what says no former identifier, if anything does; else all of it."""
+    origins = {derived: origin for origin, names in DERIVED.items() for derived in names}
+    kept = dict(traits)
+    for name in TRUSTED_TRAITS:
+        origin = origins.get(name, name)
+        said = [one for one in traits.get(name, []) if not _says(one.event, origin, formers)]
+        kept |= {name: said} if said else {}
+    return kept
+
+
+def _says(event: PlainEvent, trait: str, formers: set[Identifier]) -> bool:
+    value = event.data["traits"].get(trait)
+    return isinstance(value, str) and Identifier(trait, normalised(trait, value)) in formers
 
 
 def _shown_traits(traits: dict[str, list[Said]]) -> dict[str, Any]:

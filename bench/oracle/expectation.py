@@ -91,7 +91,9 @@ def expect(
     for event in plain:
         by_identifier.setdefault(event.identifiers[0], []).append(event)
     fragments = {one: fragment_of(its_events) for one, its_events in by_identifier.items()}
-    documents = Documents(fragments, sights_of(links, holding.withdrawn), parts.neighbours, parts.groups)
+    documents = Documents(
+        fragments, sights_of(links, holding.withdrawn), parts.neighbours, parts.groups, holding.former
+    )
     customers = sorted(parts.customers, key=lambda customer: min(customer.members))
     return Expectation(
         events=len(plain),

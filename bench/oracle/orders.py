@@ -27,6 +27,8 @@ class PlainOrder(NamedTuple):
     verb: str
     identifiers: tuple[Identifier, ...] = ()
     withdrawn_source: str = ""
+    #: Which of the pair the other has replaced.
+    former: Identifier | None = None
 
 
 class PlainUndo(NamedTuple):
@@ -48,6 +50,11 @@ class Standing:
     def counts(self, source: str, pair: Iterable[Identifier]) -> bool:
         """Whether what a source, a record's order included, says of two identifiers counts at all."""
         return source not in self.withdrawn and self.alone.isdisjoint(pair)
+
+    @property
+    def former(self) -> set[Identifier]:
+        """Identifiers that another has replaced, by the order that holds between the two."""
+        return {order.former for order in self.requires.values() if order.former is not None}
 
     def enemies(self) -> dict[Identifier, set[Identifier]]:
         """With whom each must never be together."""

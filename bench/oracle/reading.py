@@ -13,7 +13,8 @@ from bench.oracle.orders import FORBID, REQUIRE, PlainOrder
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US: Final = 86_400_000_000
 #: What a system of record orders by events of these types.
-_VERBS: Final = {"identity.merged": REQUIRE, "identity.removed": FORBID, "identity.replaced": REQUIRE}
+_REPLACED: Final = "identity.replaced"
+_VERBS: Final = {"identity.merged": REQUIRE, "identity.removed": FORBID, _REPLACED: REQUIRE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _read(event: Mapping[str, Any], source: Mapping[str, Any]) -> PlainEvent:
     grades = source.get("grades", {})
     data = event.get("data") or {}
     groups: set[tuple[str, str]] = {(kind, text) for kind, text in _named(data.get("identifiers", {}), group=True)}
-    identifiers = _sorted(_named(data.get("identifiers", {})))
+    identifiers = identifiers_in(data.get("identifiers", {}))
     for kind, value in data.get("groups", {}).items():
         for one in value if isinstance(value, list) else [value]:
             groups.add((kind, one.strip()))
@@ -93,11 +94,13 @@ def _orders(event: Mapping[str, Any], identifiers: tuple[Identifier, ...]) -> tu
     verb = _VERBS.get(event["type"])
     if verb is None or not identifiers:
         return ()
-    others = _sorted(_named(event["data"].get("other", {})))
+    time = read_time(event["time"])
+    replaced = event["type"] == _REPLACED
     return tuple(
-        PlainOrder(event["id"], event["source"], read_time(event["time"]), False, verb, (identifiers[0], other))
-        for other in others
-        if other != identifiers[0]
+        PlainOrder(
+            event["id"], event["source"], time, False, verb, (identifiers[0], other), former=other if replaced else None
+        )
+        for other in identifiers_in(event["data"]["other"])
     )
 
 
@@ -110,8 +113,9 @@ def _named(given: Mapping[str, Any], *, group: bool = False) -> Iterator[Identif
                 yield Identifier(kind, text)
 
 
-def _sorted(identifiers: Iterable[Identifier]) -> tuple[Identifier, ...]:
-    return tuple(sorted(set(identifiers), key=lambda one: (row(one.kind).place, one.kind, one.value)))
+def identifiers_in(given: Mapping[str, Any]) -> tuple[Identifier, ...]:
+    """The usable identifiers among kinds and their values, the strongest first."""
+    return tuple(sorted(set(_named(given)), key=lambda one: (row(one.kind).place, one.kind, one.value)))
 
 
 def read_time(text: str) -> int:

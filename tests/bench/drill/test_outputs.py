@@ -139,7 +139,16 @@ def test_a_doubled_letter_makes_the_verdict_bad(place: int) -> None:
             [], Expectation(0, [], []), outputs=Outputs(DEFAULT_PREFIX), letters=letters, lookups={}, id_of=str
         )
         verdict = Verdict(
-            seed=1, seconds=1, events=0, sends=7, retries=0, kills=0, faults={}, recoveries=[], findings=findings
+            seed=1,
+            seconds=1,
+            events=0,
+            orders=0,
+            sends=7,
+            retries=0,
+            kills=0,
+            faults={},
+            recoveries=[],
+            findings=findings,
         )
         verdicts.append((verdict.name, findings.unexpected_dead_letters))
     assert verdicts == [("exact", 0), ("wrong", 1)]

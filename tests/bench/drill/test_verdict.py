@@ -13,6 +13,7 @@ def verdict(**fields: Any) -> Verdict:
         "seed": 7,
         "seconds": 60.04,
         "events": 6_000,
+        "orders": 40,
         "sends": 6_700,
         "retries": 12,
         "kills": 9,
@@ -47,6 +48,7 @@ def test_programs_get_every_count_and_null_for_what_was_not_judged() -> None:
         "seed": 7,
         "seconds": 60.0,
         "events": 6_000,
+        "orders": 40,
         "sends": 6_700,
         "retries": 12,
         "kills": 9,
@@ -72,6 +74,7 @@ def test_people_get_a_table_examples_and_the_verdict_last() -> None:
     lines = list(wrong.lines())
     assert "lost                     1" in lines
     assert "kill -9                  9" in lines
+    assert "orders                   40" in lines
     assert "recovery                 p50 3.0 s, p99 4.0 s, max 4.0 s" in lines
     assert lines[-3:] == ["  no interaction for e-1 of shop", "it did not catch up", "verdict: wrong"]
     assert "lost                     not judged" in verdict(findings=None).lines()
