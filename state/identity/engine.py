@@ -9,7 +9,7 @@ from schemas.dead_letters import dead_letter
 from schemas.errors import EventError
 from schemas.identity_changes import Cause, ChangeName
 from schemas.identity_policy import Grade, Policy
-from schemas.messages import Evidence, Order, SealedIdentifier, Undo
+from schemas.messages import Evidence, IdentityMessage, Order, PolicyChange, SealedIdentifier, Undo
 from schemas.orders import OPERATOR_SOURCE, UNDO
 from schemas.rows import EvidenceRow, LinkRow
 from schemas.times import format_time, sight_bucket
@@ -19,7 +19,10 @@ from state.identity.deciding import Deciding
 from state.identity.eras import FORMED_ERA_BITS
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
 from state.identity.ordering import Ordering
+from state.identity.policy_in_force import PolicyInForce
 from state.identity.reading import Reading
+from state.identity.repair import RepairRuns
+from state.identity.repairing import Repairing
 from state.identity.telling import Telling
 from state.identity.touched import ChangedPair, Touched
 
@@ -29,7 +32,8 @@ class IdentityEngine:
 
     Deterministic: the same log gives the same rows and outputs, and what is applied again gives none. `on_decision` is
     told each decision, for those who count them. `era` is how many gaps of this log were accepted
-    (`state.identity.eras`).
+    (`state.identity.eras`). `policy` is what holds where the rows name none; from then on the rows do. A repair that
+    was under way goes on with the first drain.
     """
 
     def __init__(
@@ -50,7 +54,9 @@ class IdentityEngine:
         self._reading = Reading(self._links)
         self._ordering = Ordering(self._links)
         self._telling = Telling(self._links, era, on_decision)
-        self._deciding = Deciding(self._links, self._telling, policy)
+        in_force = PolicyInForce(rows, policy)
+        self._deciding = Deciding(self._links, self._telling, in_force.policy)
+        self._repairing = Repairing(self._deciding, in_force, RepairRuns(rows))
         self._origin_topic = origin_topic
         self._partition = partition
         self._formed_floor = era << FORMED_ERA_BITS
@@ -58,23 +64,27 @@ class IdentityEngine:
     def apply(self, value: bytes, offset: int) -> None:
         """Take in one record of `identity.evidence`; one that can't be read becomes a dead letter."""
         try:
-            message = self._reading.read(value)
+            new = self._take(self._reading.read(value), offset)
         except EventError as error:
             self._bury(value, offset, error)
-            return
-        if isinstance(message, Evidence):
-            new = self._see(message, offset)
-        elif isinstance(message, Order):
-            new = self._obey(message, offset)
-        elif isinstance(message, Undo):
-            new = self._undo(message, offset)
         else:
-            new = False
-        self.counts["applied" if new else "duplicate"] += 1
+            self.counts["applied" if new else "duplicate"] += 1
+
+    def _take(self, message: IdentityMessage, offset: int) -> bool:
+        """Do what the message says; False where that is no news. Raises EventError before it has changed anything."""
+        if isinstance(message, Evidence):
+            return self._see(message, offset)
+        if isinstance(message, Order):
+            return self._obey(message, offset)
+        if isinstance(message, Undo):
+            return self._undo(message, offset)
+        if isinstance(message, PolicyChange):
+            return self._repairing.change_policy(message, offset)
+        return self._repairing.go_on(message, offset)
 
     def drain(self) -> Drained:
         """All outputs and changed rows since the last drain."""
-        return Drained(self._telling.drain(), self._links.drained())
+        return Drained(self._telling.drain(), self._links.drained() | self._repairing.drained())
 
     def settled(self) -> None:
         """The drained rows are committed."""
@@ -171,6 +181,8 @@ class IdentityEngine:
             return False
         cause = Cause(order.source, order.id, format_time(order.time), Grade.RECORD.label, order.verb)
         self._deciding.decide(touched, cause, offset)
+        if order.withdrawn_source and not self._links.orders.is_undone(order.id):
+            self._repairing.withdraw(order.id, order.withdrawn_source, order.time)
         return True
 
     def _undo(self, undo: Undo, offset: int) -> bool:
@@ -178,7 +190,9 @@ class IdentityEngine:
         undone = self._ordering.undo(undo, offset)
         if undone is None:
             return False
-        touched, _ = undone
+        touched, order = undone
         cause = Cause(OPERATOR_SOURCE, undo.order, format_time(undo.time), Grade.RECORD.label, UNDO)
         self._deciding.decide(touched, cause, offset)
+        if order is not None and order.withdrawn_source:
+            self._repairing.withdraw(order.id, order.withdrawn_source, undo.time, undone=True)
         return True
