@@ -12,9 +12,10 @@ another value: what is known to have changed is no contact point, however well i
 `state.context.changes` compares two of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,14 +25,25 @@ from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
 from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
 from schemas.roles import ATTACHED, JOINED, SHARED
 from state.former import Outdated
-from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister, Register, Touch
+from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister
+from state.winners import (
+    Contact,
+    Fact,
+    Group,
+    Mention,
+    Source,
+    add_counts,
+    add_days,
+    last_contact,
+    mention_key,
+    newest_permissions,
+    newest_refs,
+    newest_traits,
+    recent_contacts,
+    united_groups,
+)
 
 TRUSTED_TRAITS: Final = with_derived(("email", "phone"))
-
-_JSON = msgspec.json.Encoder()
-
-# Where a register comes from: a fragment, and its kind where it is attached.
-_Source = tuple[Fragment, str | None]
 
 
 class JoinRules(msgspec.Struct, frozen=True):
@@ -59,35 +71,24 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     former: bool = False
 
 
-class Fact(msgspec.Struct, frozen=True, gc=False):
-    """A register that is shown; `claim` is a newer one of a lower grade."""
+class Bundle(msgspec.Struct, frozen=True):
+    """Attached members of one kind that lie side by side in the order of identifiers, as one: see `state.bundle`.
 
-    register: Register
-    via: str | None
-    claim: "Fact | None" = None
-
-
-class Mention(msgspec.Struct, frozen=True, gc=False):
-    """A reference that is shown."""
+    What they add up to is kept, so that a customer of thousands of members is joined in the time of some dozens.
+    """
 
     kind: str
-    id: str
-    register: RefRegister
-    via: str | None
-
-
-class Group(msgspec.Struct, frozen=True, gc=False):
-    """Groups of one kind that are shown, and the newest event that told each."""
-
-    values: dict[str, tuple[int, str, str]]
-    via: str | None
-
-
-class Contact(msgspec.Struct, frozen=True, gc=False):
-    """An interaction that is shown."""
-
-    touch: Touch
-    via: str | None
+    #: All that they say and count, as if one fragment did; but `refs` and `trusted` are empty.
+    content: Fragment
+    #: What they refer to, the newest first.
+    refs: tuple[tuple[tuple[str, str], RefRegister], ...]
+    #: Those of them that say a trusted trait, or what one is derived from; and whether any holds one as trusted.
+    trusting: tuple[Fragment, ...]
+    holds_trusted: bool
+    #: Those that may be shown: of what is shown, the first ones.
+    shown: tuple[Part, ...]
+    formers: tuple[Identifier, ...]
+    settling: bool
 
 
 class Joined(msgspec.Struct):
@@ -116,8 +117,16 @@ class Joined(msgspec.Struct):
     recent: list[msgspec.Raw] = []
 
 
-def join(home: Part, members: Iterable[Part], rules: JoinRules) -> Joined:
-    """One customer's fragments as one; `members` are those besides the home, in any order."""
+def join(home: Part, members: Iterable[Part], rules: JoinRules, bundles: Sequence[Bundle] = ()) -> Joined:
+    """One customer's fragments as one.
+
+    Args:
+        home: the one whose id is the customer's.
+        members: those besides the home, in any order.
+        rules: what it goes by.
+        bundles: further attached members, in the order of their identifiers; then none of `members` is attached. It
+            makes no difference to what is said.
+    """
     resting: list[Part] = [home]
     attached: list[Part] = []
     others = sorted(members, key=attrgetter("identifier"))
@@ -126,42 +135,49 @@ def join(home: Part, members: Iterable[Part], rules: JoinRules) -> Joined:
     parts = [*resting, *attached]
     shared = home.role == SHARED
     joined = Joined(
-        settling=any(part.settling for part in others),
+        settling=any(part.settling for part in others) or any(bundle.settling for bundle in bundles),
         realm=home.identifier.realm,
         level=SHARED if shared else _level(resting, rules.policy),
-        strongest=_strongest(resting, attached, rules.policy),
+        strongest=_strongest(
+            {part.identifier.kind for part in resting},
+            {part.identifier.kind for part in attached} | {bundle.kind for bundle in bundles},
+            rules.policy,
+        ),
     )
-    _count(joined, [part.content for part in parts], rules.limits)
+    _count(joined, [part.content for part in parts] + [bundle.content for bundle in bundles], rules.limits)
     if not shared:
-        _tell(joined, resting, attached, rules)
+        _tell(joined, resting, attached, rules, bundles)
     return joined
 
 
-def _tell(joined: Joined, resting: list[Part], attached: list[Part], rules: JoinRules) -> None:
+def _tell(
+    joined: Joined, resting: list[Part], attached: list[Part], rules: JoinRules, bundles: Sequence[Bundle]
+) -> None:
     """What is shown of an identifier that is somebody's."""
     limits = rules.limits
-    joined.identifiers = _identifiers([*resting, *attached], rules)
-    sources: list[_Source] = [(part.content, None) for part in resting]
-    sources_attached: list[_Source] = [
+    joined.identifiers = _identifiers([*resting, *attached, *_leading(bundles, limits.identifiers)], rules)
+    sources: list[Source] = [(part.content, None) for part in resting]
+    sources_attached: list[Source] = [
         (part.content, _shown_kind(part.identifier.kind, rules.policy)) for part in attached
     ]
+    sources_attached += [(bundle.content, _shown_kind(bundle.kind, rules.policy)) for bundle in bundles]
     formers = [part.identifier for part in (*resting, *attached) if part.former]
-    outdated = Outdated(formers, rules.policy) if formers else None
-    joined.traits = _traits(sources, sources_attached, rules, outdated)
-    joined.permissions = _permissions(sources)
-    refs = _refs(sources)
-    joined.groups = _groups(sources)
-    if attached:
-        joined.permissions = _permissions(sources_attached) | joined.permissions
-        refs = _refs(sources_attached) | refs
-        joined.groups = _groups(sources_attached) | joined.groups
+    formers += [former for bundle in bundles for former in bundle.formers]
+    joined.traits = _traits(sources, sources_attached, rules, formers, bundles)
+    joined.permissions = newest_permissions(sources)
+    refs = newest_refs(sources)
+    joined.groups = united_groups(sources)
+    if sources_attached:
+        joined.permissions = newest_permissions(sources_attached) | joined.permissions
+        refs = newest_refs(sources_attached) | _bundled_refs(bundles, refs, rules) | refs
+        joined.groups = united_groups(sources_attached) | joined.groups
         sources += sources_attached
     joined.permissions = _newest_facts(joined.permissions, limits.permissions)
-    joined.refs = sorted(refs.values(), key=_mention_key, reverse=True)[: limits.refs]
+    joined.refs = sorted(refs.values(), key=mention_key, reverse=True)[: limits.refs]
     joined.groups = _newest_groups(joined.groups, limits.groups)
-    joined.recent = _recent(sources, limits.recent)
-    joined.last_in = _last(sources, "in")
-    joined.last_out = _last(sources, "out")
+    joined.recent = recent_contacts(sources, limits.recent)
+    joined.last_in = last_contact(sources, "in")
+    joined.last_out = last_contact(sources, "out")
 
 
 def _level(resting: list[Part], policy: Policy) -> str:
@@ -175,10 +191,10 @@ def _level(resting: list[Part], policy: Policy) -> str:
     return level
 
 
-def _strongest(resting: list[Part], attached: list[Part], policy: Policy) -> str:
+def _strongest(resting: set[str], attached: set[str], policy: Policy) -> str:
     """The strongest kind that may be shown among those that the customer rests on, else among the attached ones."""
-    for parts in (resting, attached):
-        shown = {part.identifier.kind for part in parts if not policy.kind(part.identifier.kind).hidden}
+    for kinds in (resting, attached):
+        shown = {kind for kind in kinds if not policy.kind(kind).hidden}
         if len(shown) == 1:
             return shown.pop()
         if shown:
@@ -200,14 +216,50 @@ def _identifiers(parts: list[Part], rules: JoinRules) -> list[Part]:
     return shown[: rules.limits.identifiers]
 
 
+def _leading(bundles: Sequence[Bundle], limit: int) -> Iterator[Part]:
+    """Of each kind the first so many, and of former ones again: no other can be among those that are shown."""
+    left: dict[tuple[str, bool], int] = {}
+    for bundle in bundles:
+        for part in bundle.shown:
+            room = left.get((bundle.kind, part.former), limit)
+            if room:
+                left[bundle.kind, part.former] = room - 1
+                yield part
+
+
+def _bundled_refs(
+    bundles: Sequence[Bundle], said: Mapping[tuple[str, str], Mention], rules: JoinRules
+) -> dict[tuple[str, str], Mention]:
+    """Of each bundle the newest that nobody else says: no other can be among those that are shown."""
+    mentions: dict[tuple[str, str], Mention] = {}
+    for bundle in bundles:
+        via = _shown_kind(bundle.kind, rules.policy)
+        further = ((name, register) for name, register in bundle.refs if name not in said)
+        for name, register in islice(further, rules.limits.refs):
+            held = mentions.get(name)
+            if held is None or register.age_key > held.register.age_key:
+                mentions[name] = Mention(*name, register, via)
+    return mentions
+
+
 def _traits(
-    resting: list[_Source], attached: list[_Source], rules: JoinRules, outdated: Outdated | None
+    resting: list[Source],
+    attached: list[Source],
+    rules: JoinRules,
+    formers: list[Identifier],
+    bundles: Sequence[Bundle],
 ) -> dict[str, Fact]:
-    facts = _newest_traits(resting)
+    outdated = Outdated(formers, rules.policy) if formers else None
+    facts = newest_traits(resting)
     if attached:
-        facts = _newest_traits(attached) | facts
+        facts = newest_traits(attached) | facts
     facts = _newest_facts(facts, rules.limits.traits)
-    if outdated is not None or any(content.trusted for content, _ in (*resting, *attached)):
+    trusted = any(content.trusted for content, _ in (*resting, *attached))
+    if outdated is not None or trusted or any(bundle.holds_trusted for bundle in bundles):
+        if bundles:
+            attached = [
+                (content, _shown_kind(bundle.kind, rules.policy)) for bundle in bundles for content in bundle.trusting
+            ]
         for name in rules.trusted_traits:
             fact = _trusted(name, resting, outdated) or _trusted(name, attached, outdated)
             if fact is not None:
@@ -215,20 +267,7 @@ def _traits(
     return facts
 
 
-def _newest_traits(sources: list[_Source]) -> dict[str, Fact]:
-    if len(sources) == 1:
-        content, via = sources[0]
-        return {name: Fact(register, via) for name, register in content.traits.items()}
-    facts: dict[str, Fact] = {}
-    for content, via in sources:
-        for name, register in content.traits.items():
-            held = facts.get(name)
-            if held is None or register.age_key > held.register.age_key:
-                facts[name] = Fact(register, via)
-    return facts
-
-
-def _trusted(name: str, sources: list[_Source], outdated: Outdated | None) -> Fact | None:
+def _trusted(name: str, sources: list[Source], outdated: Outdated | None) -> Fact | None:
     """The best graded value of a trait, and the newest one where that is another; None if nobody says any.
 
     Values that are outdated count only where there are no others.
@@ -249,17 +288,6 @@ def _trusted(name: str, sources: list[_Source], outdated: Outdated | None) -> Fa
     return best if newest.register.value == best.register.value else Fact(best.register, best.via, newest)
 
 
-def _permissions(sources: list[_Source]) -> dict[tuple[str, str], Fact]:
-    facts: dict[tuple[str, str], Fact] = {}
-    for content, via in sources:
-        for channel, purposes in content.permissions.items():
-            for purpose, register in purposes.items():
-                held = facts.get((channel, purpose))
-                if held is None or register.age_key > held.register.age_key:
-                    facts[channel, purpose] = Fact(register, via)
-    return facts
-
-
 _Name = TypeVar("_Name", str, tuple[str, str])
 
 
@@ -268,31 +296,6 @@ def _newest_facts(facts: dict[_Name, Fact], limit: int) -> dict[_Name, Fact]:
         return facts
     kept = sorted(facts, key=lambda name: (facts[name].register.age_key, name), reverse=True)[:limit]
     return {name: facts[name] for name in kept}
-
-
-def _refs(sources: list[_Source]) -> dict[tuple[str, str], Mention]:
-    mentions: dict[tuple[str, str], Mention] = {}
-    for content, via in sources:
-        for kind, ids in content.refs.items():
-            for ref, register in ids.items():
-                held = mentions.get((kind, ref))
-                if held is None or register.age_key > held.register.age_key:
-                    mentions[kind, ref] = Mention(kind, ref, register, via)
-    return mentions
-
-
-def _mention_key(mention: Mention) -> tuple[Any, ...]:
-    return (mention.register.age_key, mention.kind, mention.id)
-
-
-def _groups(sources: list[_Source]) -> dict[str, Group]:
-    groups: dict[str, Group] = {}
-    for content, via in sources:
-        for kind, values in content.groups.items():
-            held = groups.setdefault(kind, Group({}, via)).values
-            for value, age_key in values.items():
-                held[value] = max(age_key, held.get(value, age_key))
-    return groups
 
 
 def _newest_groups(groups: dict[str, Group], limit: int) -> dict[str, Group]:
@@ -305,44 +308,6 @@ def _newest_groups(groups: dict[str, Group], limit: int) -> dict[str, Group]:
     return newest
 
 
-def _recent(sources: list[_Source], limit: int) -> list[msgspec.Raw]:
-    if len(sources) == 1:
-        content, _ = sources[0]
-        return [msgspec.Raw(touch.shown) for touch in content.recent[:limit]]
-    contacts = [Contact(touch, via) for content, via in sources for touch in content.recent]
-    distinct = len({contact.touch.time for contact in contacts}) == len(contacts)
-    # The whole key costs a look into the JSON, and times alone nearly always tell.
-    contacts.sort(key=_contact_time if distinct else _contact_key, reverse=True)
-    return [_shown(contact) for contact in contacts[:limit]]
-
-
-def _shown(contact: Contact) -> msgspec.Raw:
-    shown = contact.touch.shown
-    if contact.via is None:
-        return msgspec.Raw(shown)
-    return msgspec.Raw(b"%b,%b" % (shown[:-1], _JSON.encode({"via": contact.via})[1:]))
-
-
-def _contact_time(contact: Contact) -> int:
-    return contact.touch.time
-
-
-def _contact_key(contact: Contact) -> tuple[int, str, str]:
-    return contact.touch.age_key
-
-
-def _last(sources: list[_Source], direction: str) -> Contact | None:
-    last: Contact | None = None
-    for content, via in sources:
-        touch = content.last_touch(direction)
-        if touch is None:
-            continue
-        newer = last is None or touch.time > last.touch.time
-        if newer or (last is not None and touch.time == last.touch.time and touch.age_key > last.touch.age_key):
-            last = Contact(touch, via)
-    return last
-
-
 def _count(joined: Joined, contents: list[Fragment], limits: Limits) -> None:
     """Counts add up, since an event is folded into one fragment only."""
     if len(contents) == 1:
@@ -350,38 +315,14 @@ def _count(joined: Joined, contents: list[Fragment], limits: Limits) -> None:
         joined.total, joined.channels = content.total, content.channels
         joined.types, joined.days = content.types, content.days
     else:
-        joined.total = _add({"": content.total} for content in contents if content.total is not None).get("")
-        joined.channels = _add(content.channels for content in contents)
-        joined.types = _add(content.types for content in contents)
-        joined.days = _add_days(content.days for content in contents)
+        joined.total = add_counts({"": content.total} for content in contents if content.total is not None).get("")
+        joined.channels = add_counts(content.channels for content in contents)
+        joined.types = add_counts(content.types for content in contents)
+        joined.days = add_days(content.days for content in contents)
     if len(joined.types) > limits.types:
         joined.types = {name: joined.types[name] for name in sorted(joined.types)[: limits.types]}
     if len(joined.days) > limits.days:
         joined.days = {day: joined.days[day] for day in sorted(joined.days, reverse=True)[: limits.days]}
-
-
-def _add_days(tallies: Iterable[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
-    added: dict[str, dict[str, int]] = {}
-    for days in tallies:
-        for day, channels in days.items():
-            held = added.setdefault(day, {})
-            for channel, count in channels.items():
-                held[channel] = held.get(channel, 0) + count
-    return added
-
-
-def _add(tallies: Iterable[dict[str, Count]]) -> dict[str, Count]:
-    added: dict[str, Count] = {}
-    for tally in tallies:
-        for name, count in tally.items():
-            held = added.get(name)
-            if held is None:
-                added[name] = Count(count.count, count.first, count.last)
-            else:
-                held.count += count.count
-                held.first = min(held.first, count.first)
-                held.last = max(held.last, count.last)
-    return added
 
 
 def is_withdrawn(fact: Fact) -> bool:

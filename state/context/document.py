@@ -21,7 +21,8 @@ from schemas.identifiers import DEFAULT_NAMESPACE
 from schemas.identity_policy import Grade
 from schemas.times import format_time
 from state.fragment import Count, Register
-from state.join import Contact, Fact, Joined, Part, is_withdrawn
+from state.join import Joined, Part, is_withdrawn
+from state.winners import Contact, Fact
 
 #: Kafka's default bound is 1 MiB a record; the rest is for keys, headers and the batch.
 DOCUMENT_SIZE_BYTES_MAX: Final = 900_000

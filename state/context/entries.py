@@ -5,6 +5,7 @@ from typing import Final
 
 from schemas.rows import encode_row, member_key, member_prefix, record_key
 from state.context.rows import MEMBERS, RECORDS, MemberRow, Record
+from state.context.standing import Standing
 from state.engine import Rows
 
 #: Records and members that stay in memory between checkpoints.
@@ -14,6 +15,8 @@ CACHED_SIZE_BYTES_MAX: Final = 48 * 1024 * 1024
 # What a decoded row takes, as measured: so much for itself, and so much for each byte of its encoding.
 _ROW_SIZE_BYTES: Final = 1_200
 _DECODED_RATIO: Final = 4.5
+# What a member takes on top where its customer has many: see `state.context.standing`.
+_STANDING_SIZE_BYTES: Final = 300
 
 
 def decoded_size_bytes(encoded_bytes: int) -> int:
@@ -26,7 +29,7 @@ class Entry:
 
     __slots__ = (
         "changed_members", "counted", "folded", "fragment", "member_sizes", "members", "record", "record_bytes",
-        "spoken", "told",
+        "spoken", "standing", "told",
     )  # fmt: skip
 
     def __init__(self, fragment: str, record: Record, members: dict[str, MemberRow] | None = None) -> None:
@@ -38,6 +41,8 @@ class Entry:
         #: What record and members take, in bytes, as of the last time that they were read or written.
         self.record_bytes = decoded_size_bytes(0)
         self.member_sizes: dict[str, int] = {}
+        #: Of a customer with many members, how they are joined; None until it is published.
+        self.standing: Standing | None = None
         self.forget()
 
     @property
@@ -96,7 +101,7 @@ class Entries:
         if entry.members is None:
             encoded = dict(self._encoded_members(entry.fragment)) if entry.record.members else {}
             entry.members = {fragment: MEMBERS.decode(value) for fragment, value in encoded.items()}
-            entry.member_sizes = {fragment: decoded_size_bytes(len(value)) for fragment, value in encoded.items()}
+            entry.member_sizes = {fragment: _member_size_bytes(value) for fragment, value in encoded.items()}
             self._cached_members += len(encoded)
             self._cached_size_bytes += sum(entry.member_sizes.values())
         return entry.members
@@ -133,7 +138,7 @@ class Entries:
             if entry.changed_members and members is not None:
                 for member in entry.changed_members:
                     encoded = drained[member_key(fragment, member)] = encode_row(members[member])
-                    entry.member_sizes[member] = decoded_size_bytes(len(encoded))
+                    entry.member_sizes[member] = _member_size_bytes(encoded)
             self._cached_size_bytes += entry.size_bytes - before
         return drained
 
@@ -156,3 +161,7 @@ class Entries:
             rows -= 1 + held
         for fragment in leaving:
             del cache[fragment]
+
+
+def _member_size_bytes(encoded: bytes) -> int:
+    return decoded_size_bytes(len(encoded)) + _STANDING_SIZE_BYTES

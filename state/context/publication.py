@@ -1,20 +1,23 @@
 """What the world hears of a touched fragment at a checkpoint: its document, a tombstone, or a snapshot to its owner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import msgspec
 
-from schemas.document import ContextChange, FieldChange, encode_document
+from schemas.document import ContextChange, ContextDocument, FieldChange, encode_document
 from schemas.identifiers import Identifier
 from schemas.messages import Snapshot, encode
 from schemas.topics import Topic
+from state.context.bundles import BUNDLED_FROM_MEMBERS
 from state.context.changes import compare
 from state.context.document import DOCUMENT_SIZE_BYTES_MAX, show
 from state.context.entries import Entries, Entry
+from state.context.rows import MemberRow
+from state.context.standing import Standing
 from state.engine import Output
 from state.fragment import encode_fragment
-from state.join import Joined, JoinRules, Part, join
+from state.join import Bundle, Joined, JoinRules, Part, join
 
 #: Halving all limits this often leaves none, so the last attempt always fits.
 _HALVINGS_MAX: Final = 8
@@ -55,8 +58,10 @@ class Publication:
             self.snapshots.append(_snapshot(entry))
         # Step 2.
         version = record.version + 1
+        said = None if entry.standing is None else entry.standing.said
         written = None if record.owner or not record.kind else self._write(entry, version)
         if written is None:
+            entry.standing = None
             if record.published:
                 self.contexts.append(Output(Topic.CONTEXT, entry.fragment.encode(), None))
                 record.published = False
@@ -67,8 +72,7 @@ class Publication:
         if not record.published:
             changes = compare(None, joined)
         elif entry.told or not entry.counted:
-            # What stands is what the committed rows say, since each drain publishes all that differs.
-            before = self._write(self._entries.committed(entry.fragment), version)
+            before = self._before(entry, said, version)
             if before is not None and before[1] == document:
                 return
             changes = compare(before[0] if before is not None else None, joined)
@@ -88,6 +92,20 @@ class Publication:
         else:
             self.changes.append(Output(Topic.CONTEXT_CHANGES, customer.encode(), encoded))
 
+    def _before(
+        self, entry: Entry, said: tuple[Joined, ContextDocument] | None, version: int
+    ) -> tuple[Joined, bytes] | None:
+        """What stands, written under the new version: what the committed rows say, since each drain publishes that.
+
+        A large customer's rows are not read again while what was made of them is at hand.
+        """
+        if said is not None:
+            joined, document = said
+            encoded = encode_document(msgspec.structs.replace(document, version=version))
+            if len(encoded) <= self._document_size_bytes_max:
+                return joined, encoded
+        return self._write(self._entries.committed(entry.fragment), version)
+
     def _write(self, entry: Entry, version: int) -> tuple[Joined, bytes] | None:
         """The joined customer and the encoded document; None for one without events.
 
@@ -103,33 +121,45 @@ class Publication:
             record.content,
             former=record.former,
         )
-        members = self._members(entry) if record.members else []
+        members, bundles = self._members(entry)
         for _ in range(_HALVINGS_MAX):
-            joined = join(home, members, rules)
+            joined = join(home, members, rules, bundles)
             document = show(entry.fragment, joined, version)
             if document is None:
                 return None
+            if entry.standing is not None:
+                entry.standing.say(joined, document)
             encoded = encode_document(document)
             if len(encoded) <= self._document_size_bytes_max:
                 break
             rules = msgspec.structs.replace(rules, limits=rules.limits.halved())
         return joined, encoded
 
-    def _members(self, entry: Entry) -> list[Part]:
-        return [
-            Part(
-                self._unseal(member.sealed, fragment),
-                member.role,
-                member.grade,
-                member.first,
-                member.last,
-                member.content,
-                member.settling,
-                member.former,
-            )
-            for fragment, member in self._entries.members(entry).items()
-            if member.wanted
-        ]
+    def _members(self, entry: Entry) -> tuple[Collection[Part], Sequence[Bundle]]:
+        """The members that are wanted; those attached to a large customer in bundles."""
+        count = entry.record.members
+        members = self._entries.members(entry) if count else {}
+        if count < BUNDLED_FROM_MEMBERS:
+            return [self._part(fragment, member) for fragment, member in members.items() if member.wanted], ()
+        changed: Collection[str] = entry.changed_members
+        if entry.standing is None:
+            entry.standing, changed = Standing(self._rules), members.keys()
+        for fragment in changed:
+            member = members[fragment]
+            entry.standing.put(fragment, self._part(fragment, member) if member.wanted else None)
+        return entry.standing.members()
+
+    def _part(self, fragment: str, member: MemberRow) -> Part:
+        return Part(
+            self._unseal(member.sealed, fragment),
+            member.role,
+            member.grade,
+            member.first,
+            member.last,
+            member.content,
+            member.settling,
+            member.former,
+        )
 
 
 def _snapshot(entry: Entry) -> Output:
