@@ -52,7 +52,7 @@ class IdentityChange(msgspec.Struct, frozen=True, omit_defaults=True):
     fragment: str
     #: Of the fragment's identifier.
     kind: str
-    #: How well the fragment is linked to its home; of a veto, the grade of the link.
+    #: How well the fragment is linked to its home; of a veto, the grade of the link. Empty where only orders named it.
     grade: str
     #: Where in `identity.evidence` the cause stands.
     offset: int

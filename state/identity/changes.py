@@ -45,7 +45,8 @@ def changes_of(transitions: Iterable[Transition], cause: Cause, offset: int) -> 
             customer=move.after.owner,
             fragment=move.fragment,
             kind=move.kind,
-            grade=Grade(move.after.grade).label,
+            # A home that only orders have named was seen by nobody.
+            grade=Grade(move.after.grade).label if move.after.grade else "",
             offset=offset,
             evidence=cause,
             former=former if keeps_former else "",

@@ -8,7 +8,7 @@ from schemas.identifiers import Identifier
 from schemas.identity_changes import IdentityChange
 from schemas.identity_policy import DEFAULT_POLICY, Grade, Policy
 from schemas.keys import Keyring
-from schemas.messages import Add, Drop, Evidence, Own, SealedIdentifier, decode_routed, encode
+from schemas.messages import Add, Drop, Evidence, IdentityMessage, Own, SealedIdentifier, decode_routed, encode
 from schemas.rows import LinkRow, RowDecoder, link_row_key
 from schemas.topics import Topic
 from state.engine import MemoryRows, Output
@@ -95,8 +95,8 @@ class DrivenEngine:
         """Begin anew from the committed rows, as after a crash."""
         self.engine = IdentityEngine(self.rows, KEYRING.unseal, self.policy, bounds=self.bounds)
 
-    def take(self, *messages: Evidence) -> None:
-        """Apply evidence without committing it."""
+    def take(self, *messages: IdentityMessage) -> None:
+        """Apply messages without committing them."""
         for message in messages:
             self.engine.apply(encode(message), self.offset)
             self.offset += 1
@@ -114,6 +114,15 @@ class DrivenEngine:
         name = f"e{self.offset}"
         self.take(evidence(map(identifier, texts), source=source, name=name, time=self.offset, grade=grade))
         return self.checkpoint()
+
+    def repair(self) -> None:
+        """Commit, and give identity back what it says to itself, until it has no more to say."""
+        said = self.checkpoint()
+        while asked := [output.value for output in said if output.topic == Topic.EVIDENCE]:
+            for value in asked:
+                self.engine.apply(value or b"", self.offset)
+                self.offset += 1
+            said = self.checkpoint()
 
     def row(self, name: str) -> LinkRow:
         """The committed row of a fragment."""
