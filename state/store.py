@@ -128,8 +128,11 @@ class Store:
     def _opened(cls, path: Path, secret_fingerprint: str, cache: StoreCache | None, *, read_only: bool) -> "Store":
         require_whole(path)
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
+        options = _options(cache or shared_cache())
         try:
-            database = Rdict(str(path), options=_options(cache or shared_cache()), access_type=access)
+            # Of a folder that is there already, rows are in a column family that is opened with options of its own:
+            # without ours with no filter, and with a cache too small for its index, which each look-up then reads anew.
+            database = Rdict(str(path), options=options, column_families={"default": options}, access_type=access)
         except Exception as error:
             raise failure_of(path, error) from error
         store = cls(database, path, read_only=read_only)

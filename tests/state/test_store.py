@@ -40,6 +40,25 @@ def _open(path: Path, fingerprint: str = FINGERPRINT) -> Store:
     return Store.open(path, secret_fingerprint=fingerprint, cache=shared_cache(8 * 1024 * 1024))
 
 
+def test_a_store_that_is_opened_again_goes_by_our_options_too(tmp_path: Path) -> None:
+    def figures(store: Store) -> tuple[int, bool]:
+        statistics = store.statistics()
+        assert statistics is not None
+        newest = max((tmp_path / "s").glob("OPTIONS-*"), key=lambda file: int(file.name.partition("-")[2]))
+        return statistics.cache_size_bytes, "filter_policy=bloomfilter" in newest.read_text()
+
+    cache = shared_cache(16 * 1024 * 1024)
+    for _ in range(3):
+        store = Store.open(tmp_path / "s", secret_fingerprint=FINGERPRINT, cache=cache)
+        assert figures(store) == (16 * 1024 * 1024, True)
+        store.write({b"a": b"1"}, {("t", 3): POSITION})
+        store.close()
+    reader = Store.open_to_read(tmp_path / "s", secret_fingerprint=FINGERPRINT, cache=cache)
+    assert figures(reader)[0] == 16 * 1024 * 1024
+    assert reader.get(b"a") == b"1"
+    reader.close()
+
+
 def test_rows_and_positions_are_read_back_after_a_restart(tmp_path: Path) -> None:
     store = _open(tmp_path / "s")
     store.write({b"a": b"1", b"b": b"2"}, {("t", 3): POSITION})
