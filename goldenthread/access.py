@@ -19,7 +19,7 @@ from streams.logs import logger
 SUPERVISOR_ROLES: Final = frozenset({Role.COLLECT, Role.METRICS})
 _METRICS_READERS: Final = frozenset({Role.METRICS, Role.ADMIN})
 #: By the names of the services' commands.
-_ROLES: Final = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "worker": Role.METRICS}
+_ROLES: Final = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "admin": Role.ADMIN, "worker": Role.METRICS}
 _log = logger(__name__)
 
 

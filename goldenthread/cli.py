@@ -14,7 +14,7 @@ from goldenthread.commands.drill import drill
 from goldenthread.commands.identity import identity
 from goldenthread.commands.output import ERR
 from goldenthread.commands.schemas import schemas
-from goldenthread.commands.services import collect, init, lookup, worker
+from goldenthread.commands.services import admin, collect, init, lookup, worker
 from goldenthread.commands.state import state
 from goldenthread.commands.state_gap import accept_gap, gaps
 from goldenthread.commands.up import up
@@ -32,6 +32,7 @@ application.command()(init)
 application.command()(worker)
 application.command()(collect)
 application.command()(lookup)
+application.command()(admin)
 application.command("import")(import_)
 application.command()(send)
 application.command()(tail)

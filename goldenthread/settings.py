@@ -146,12 +146,15 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Requests a second for keys that have no limit of their own; None: any.",
     )
-    token: SecretStr | None = Field(None, min_length=1, description="The token of `send`, `customer get` and `state`.")
+    token: SecretStr | None = Field(
+        None, min_length=1, description="The token of `send`, `customer get`, `identity` and `state`."
+    )
     supervisor_token: SecretStr | None = Field(
         None, min_length=16, description="Made by `up` for its processes: sends events and reads metrics, as `up` does."
     )
     lookup_port: Port = Field(8080, description="Port of the lookup service.")
     collect_port: Port = Field(8090, description="Port of collect.")
+    admin_port: Port = Field(8070, description="Port of the admin service, which takes orders about who is who.")
     worker_port: Port = Field(8100, description="Port of the first worker's metrics; the others follow.")
     broker_port: Port = Field(9092, description="Port of the local broker.")
     controller_port: Port = Field(9093, description="Port of the local broker's controller.")
@@ -239,7 +242,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        names = ("lookup_port", "collect_port", "worker_port", "broker_port", "controller_port")
+        names = ("lookup_port", "collect_port", "admin_port", "worker_port", "broker_port", "controller_port")
         seen: dict[int, str] = {}
         for name in names:
             other = seen.setdefault(getattr(self, name), name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agents.stages import STATEFUL
+from connectors.admin.layout import LAYOUT_VERSION as ADMIN_LAYOUT_VERSION
 from connectors.serve.layout import LAYOUT_VERSION
 from connectors.serve.projection import FOLLOWED
 from goldenthread.settings import Settings
@@ -17,6 +18,7 @@ from streams.store_verification import ExpectedStore
 #: The worker's copy of identity's links.
 LINKS: Final = "links"
 LOOKUP: Final = f"lookup-{LAYOUT_VERSION}"
+ADMIN: Final = f"admin-{ADMIN_LAYOUT_VERSION}"
 
 
 # A partition's store is called `STAGE-PARTITION`.
@@ -42,7 +44,7 @@ def expected_store(catalogue: Catalogue, path: Path) -> ExpectedStore | None:
     if of_partition is not None:
         changelog = catalogue.name(STATEFUL[of_partition.stage].changelog)
         return ExpectedStore(path.name, path, frozenset({(changelog, of_partition.partition)}), copied=True)
-    followed = {LINKS: (Topic.LINKS,), LOOKUP: FOLLOWED}.get(path.name)
+    followed = {LINKS: (Topic.LINKS,), ADMIN: (Topic.LINKS,), LOOKUP: FOLLOWED}.get(path.name)
     if followed is None:
         return None
     topics = {(catalogue.name(topic), number) for topic in followed for number in range(catalogue.partitions_of(topic))}

@@ -22,7 +22,7 @@ REQUEST_TIMEOUT_S: Final = 30.0
 COMMAND_TIMEOUT_S: Final = 120.0
 #: One that no test ever names: asking for it tells the lag and nothing else.
 NOBODY: Final = {"identifiers": [{"kind": "email", "value": "nobody-at-all@nowhere.example"}]}
-SETTINGS_WITH_PORTS: Final = ("LOOKUP_PORT", "COLLECT_PORT", "WORKER_PORT")
+SETTINGS_WITH_PORTS: Final = ("LOOKUP_PORT", "COLLECT_PORT", "WORKER_PORT", "ADMIN_PORT")
 SECRET: Final = "a secret for tests only"  # noqa: S105 - it keeps nothing.
 _READY: Final = "Goldenthread is ready."
 
@@ -106,7 +106,7 @@ class RunningSystem:
         }
         self.environment = clean_environment(named | dict(settings))
         self.program = tuple(program)
-        self.lookup_url, self.collect_url, self.worker_url = (
+        self.lookup_url, self.collect_url, self.worker_url, self.admin_url = (
             f"http://127.0.0.1:{self.environment[f'GOLDENTHREAD_{name}']}" for name in SETTINGS_WITH_PORTS
         )
         self.prefix = self.environment.get("GOLDENTHREAD_TOPIC_PREFIX", "gt.")

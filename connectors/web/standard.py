@@ -1,6 +1,6 @@
 """The operations that every service has: probes, metrics, version, the meaning of problems, the OpenAPI document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,9 +60,10 @@ KINDS: Final[web.AppKey[dict[str, ProblemKind]]] = web.AppKey("kinds")
 OPENAPI: Final = web.AppKey("openapi", bytes)
 
 
-def json_response(value: object, *, status: int = 200) -> web.Response:
+def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer of anything that msgspec encodes."""
-    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
+    body = msgspec.json.encode(value)
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
 def require_ready(request: web.Request) -> None:

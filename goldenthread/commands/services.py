@@ -1,4 +1,4 @@
-"""`init`, `worker`, `collect`, `lookup`: the topics, and the processes one by one.
+"""`init`, `worker`, `collect`, `lookup`, `admin`: the topics, and the processes one by one.
 
 What only one process needs is imported when that one is asked for: every other command starts faster by it.
 """
@@ -151,3 +151,28 @@ def lookup() -> None:
         await run_lookup(options, parts.keyring, Metrics("lookup", version("goldenthread")))
 
     run_process("lookup", main)
+
+
+def admin() -> None:
+    """Run the admin service, which takes orders about who is who."""
+    from connectors.admin.service import AdminOptions, run_admin
+    from connectors.web.access import Role
+    from goldenthread.access import make_access
+
+    parts = _parts("admin")
+    settings = parts.settings
+    options = AdminOptions(
+        kafka=parts.kafka,
+        catalogue=parts.catalogue,
+        data_dir=settings.data_dir,
+        policy=parts.policy,
+        version=version("goldenthread"),
+        host=settings.host,
+        port=settings.admin_port,
+        access=make_access(settings, Role.ADMIN),
+    )
+
+    async def main(_stopping: asyncio.Event) -> None:
+        await run_admin(options, parts.keyring, Metrics("admin", version("goldenthread")))
+
+    run_process("admin", main)

@@ -1,4 +1,4 @@
-"""`goldenthread up`: broker, topics, worker, collect and lookup under one supervisor, with a live status line."""
+"""`goldenthread up`: broker, topics, worker, collect, lookup and admin under one supervisor, with a status line."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="Play a small run of made-up customers.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where state, the broker and logs are kept.")] = None,
 ) -> None:
-    """Start everything here: a broker if none is given, then worker, collect and lookup. Ctrl-C stops it all."""
+    """Start everything here: a broker if none is given, then worker, collect, lookup and admin. Ctrl-C stops it all."""
     # Our own token: `up` plays the demo and reads metrics, whatever keys others need.
     settings = load_settings(data_dir=data_dir, supervisor_token=new_token())
     # The supervisor's own log goes to a file: the terminal shows the status line.
@@ -81,6 +81,7 @@ def _with_broker(settings: Settings, demo: bool) -> int:
             Port(settings.worker_port + settings.worker_index, variable_name("worker_port"), "worker metrics"),
             Port(settings.collect_port, variable_name("collect_port"), "collect"),
             Port(settings.lookup_port, variable_name("lookup_port"), "lookup"),
+            Port(settings.admin_port, variable_name("admin_port"), "admin"),
         ],
         host=settings.host,
     )
@@ -152,6 +153,7 @@ def _children(settings: Settings, demo: bool, broker: LocalBroker | None) -> lis
         child("worker", settings.worker_port + settings.worker_index),
         child("collect", settings.collect_port),
         child("lookup", settings.lookup_port),
+        child("admin", settings.admin_port),
     ]
 
 
@@ -238,6 +240,7 @@ def _welcome(settings: Settings, demo: bool) -> str:
 [bold green]Goldenthread is ready.[/]
 {page}  lookup   http://{host}:{settings.lookup_port}      one customer's context, by any identifier
   collect  http://{host}:{settings.collect_port}      events in, as CloudEvents
+  admin    http://{host}:{settings.admin_port}      orders about who is who: {shown} identity
   Kafka    {settings.bootstrap_servers}             {prefix}raw.<channel> in, {prefix}context out
   sources  {sources or "none registered: every link is a claim (docs/sources.md)"}
   keys     {keys} (docs/access.md)

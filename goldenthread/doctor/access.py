@@ -13,7 +13,7 @@ from schemas.times import MICROSECONDS_PER_DAY, format_time
 
 #: Tokens are told of this long before they expire: long enough to hand out new ones.
 EXPIRY_DAYS_MIN: Final = 14
-_SERVED_ROLES: Final = (Role.COLLECT, Role.LOOKUP)
+_SERVED_ROLES: Final = (Role.COLLECT, Role.LOOKUP, Role.ADMIN)
 
 
 def check_access(examination: Examination, report: Report) -> None:
@@ -34,7 +34,7 @@ def check_access(examination: Examination, report: Report) -> None:
         if not access.enabled:
             opened.append(str(role))
     if opened:
-        report.ok(f"{' and '.join(opened)} let in everybody on {settings.host}: no key is configured")
+        report.ok(f"{', '.join(opened)} let in everybody on {settings.host}: no key is configured")
     for key in keys.values():
         _check_expiry(key, report)
     if keys:

@@ -31,6 +31,7 @@ CHECKS: Final = (
     Check("worker", partial(check_service, "worker")),
     Check("collect", partial(check_service, "collect")),
     Check("lookup", partial(check_service, "lookup")),
+    Check("admin", partial(check_service, "admin")),
     Check("clock", check_clock),
     Check("schema registry", check_registry),
     Check(BROKER, check_broker),

@@ -58,6 +58,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
         Service("worker", "worker_port", settings.worker_port + settings.worker_index),
         Service("collect", "collect_port", settings.collect_port),
         Service("lookup", "lookup_port", settings.lookup_port),
+        Service("admin", "admin_port", settings.admin_port),
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
+from connectors.admin.service import Admin, AdminOptions
 from connectors.collect.broker_readiness import BrokerReadiness
 from connectors.collect.delivery import Delivery
 from connectors.collect.service import CollectOptions, CollectService, make_doors
@@ -42,10 +43,11 @@ NOBODY_LISTENS: Final = KafkaOptions("127.0.0.1:1")
 OPEN: Final = {
     "collect": {("GET", "/livez"), ("GET", "/readyz")},
     "lookup": {("GET", "/livez"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")},
+    "admin": {("GET", "/livez"), ("GET", "/readyz")},
     "worker": {("GET", "/livez"), ("GET", "/readyz")},
 }
 STATIC: Final = "/static/"
-ROLES: Final = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "worker": Role.METRICS}
+ROLES: Final = {"collect": Role.COLLECT, "lookup": Role.LOOKUP, "admin": Role.ADMIN, "worker": Role.METRICS}
 #: Headers that let nobody in, anywhere.
 NO_KEY: Final[dict[str, list[str]]] = {
     "none": [],
@@ -115,6 +117,31 @@ async def lookup(access: Access, folder: Path) -> web.Application:
     return application
 
 
+async def admin(access: Access, folder: Path) -> web.Application:
+    keyring, catalogue = Keyring(b"a secret of tests"), Catalogue()
+    options = AdminOptions(
+        kafka=NOBODY_LISTENS, catalogue=catalogue, data_dir=folder, policy=DEFAULT_POLICY, version="1", access=access
+    )
+    cache = shared_cache(8 * 1024 * 1024)
+    store = Store.open(options.store_path, secret_fingerprint=keyring.fingerprint, cache=cache)
+    service = Admin(
+        options,
+        keyring,
+        Metrics("admin", "1"),
+        store=store,
+        producer=RecordingProducer(catalogue),
+        clock=ManualClock(parse_time(NOW)),
+    )
+    application = service.application()
+
+    async def closing(_application: web.Application) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    application.cleanup_ctx.insert(0, closing)
+    return application
+
+
 async def worker(access: Access, _folder: Path) -> web.Application:
     return make_service(
         "worker", (), description="", metrics=Metrics("worker", "1"), version="1", ready=ReadyReport, access=access
@@ -124,6 +151,7 @@ async def worker(access: Access, _folder: Path) -> web.Application:
 SERVICES: Final[dict[str, Callable[[Access, Path], Awaitable[web.Application]]]] = {
     "collect": collect,
     "lookup": lookup,
+    "admin": admin,
     "worker": worker,
 }
 
@@ -160,7 +188,7 @@ async def ask(service: Scanned, method: str, path: str, headers: list[str] | dic
     """Status, body, and where the answer leads to, of one request with these Authorization headers."""
     shown = list(headers.items()) if isinstance(headers, dict) else [("Authorization", value) for value in headers]
     given = CIMultiDict([*shown, ("Content-Type", "application/json")])
-    for part in ("customer", "kind", "value", "code", "source", "name", "file", "id", "write_key"):
+    for part in ("customer", "kind", "value", "code", "source", "name", "file", "id", "write_key", "order", "trait"):
         path = path.replace(f"{{{part}}}", "forbidden")
     assert "{" not in path
     body = b"{}" if method == "POST" else None
@@ -207,7 +235,7 @@ async def test_no_route_answers_to_another_role(name: str, tmp_path: Path) -> No
 
 
 async def test_a_write_key_opens_nothing_but_collect(tmp_path: Path) -> None:
-    for name in ("lookup", "worker"):
+    for name in ("lookup", "admin", "worker"):
         async with scanned(name, tmp_path) as service:
             for method, path in closed(service):
                 if path in {"/version", "/openapi.json", "/problems/{code}"}:

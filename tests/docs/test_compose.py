@@ -33,7 +33,7 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 INTERPOLATED = re.compile(r"\$\{([A-Z0-9_]+):-([^}]*)\}")
-LINES_MAX = 200
+LINES_MAX = 215
 #: One-shots: they end, and have no health.
 ENDING = {"init", "demo"}
 ACCESS_FOLDER = "/run/goldenthread"
@@ -132,6 +132,7 @@ def test_settings_and_keys_of_the_env_file_get_through_and_what_is_fixed_stays(
     assert settings.data_dir == Path("/data")
     assert f"GOLDENTHREAD_DATA_DIR={settings.data_dir}" in DOCKERFILE
     assert (settings.lookup_port, settings.collect_port, settings.worker_port) == (8080, 8090, 8100)
+    assert settings.admin_port == 8070
 
 
 def test_the_example_sets_nothing_by_itself() -> None:
@@ -151,7 +152,7 @@ def test_no_two_services_have_one_port() -> None:
     assert len(set(ports)) == len(ports)
 
 
-@pytest.mark.parametrize("name", ["worker-1", "worker-2", "collect", "lookup"])
+@pytest.mark.parametrize("name", ["worker-1", "worker-2", "collect", "lookup", "admin"])
 def test_ports_commands_and_probes_are_those_of_the_process(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -185,7 +186,7 @@ def test_prometheus_and_grafana_find_what_they_watch() -> None:
     targets = {
         target for job in prometheus["scrape_configs"] for one in job["static_configs"] for target in one["targets"]
     }
-    names = ("worker-1", "worker-2", "collect", "lookup")
+    names = ("worker-1", "worker-2", "collect", "lookup", "admin")
     assert targets == {f"{name}:{with_defaults(SERVICES[name]['ports'][0]).rpartition(':')[2]}" for name in names}
     (source,) = (ROOT / "dashboards/grafana/provisioning/datasources").glob("*.yml")
     assert "url: http://prometheus:9090" in source.read_text()

@@ -66,7 +66,7 @@ def ask(method: str, url: str, key: str | None = None, body: bytes | None = None
 
 
 def test_the_demo_and_the_status_line_of_up_need_no_key_of_others(guarded: RunningSystem) -> None:
-    assert "wanted by collect, lookup, worker" in guarded.out
+    assert "wanted by collect, lookup, admin, worker" in guarded.out
     wait_until(lambda: "The demo has played" in guarded.out + guarded.err, "the demo")
     shown = re.compile(r"events in [1-9][0-9,]*.*contexts [1-9][0-9,]*.*lag [0-9.]+ s.*dead [0-9]+")
     wait_until(lambda: shown.search(guarded.out), f"a status line with figures\n{guarded.out}")
@@ -76,13 +76,14 @@ def test_every_port_wants_a_key(guarded: RunningSystem, folder: Path) -> None:
     asked = {
         Role.COLLECT: ("POST", f"{guarded.collect_url}/v1/events", EVENT.encode()),
         Role.LOOKUP: ("GET", f"{guarded.lookup_url}/v1/identifiers/email/access@example.com/context", None),
+        Role.ADMIN: ("GET", f"{guarded.admin_url}/v1/orders", None),
         Role.METRICS: ("GET", f"{guarded.worker_url}/metrics", None),
     }
-    urls = (guarded.collect_url, guarded.lookup_url, guarded.worker_url)
+    urls = (guarded.collect_url, guarded.lookup_url, guarded.admin_url, guarded.worker_url)
     wait_until(lambda: all(map(ready, urls)), "every process to answer its probe without a key")
     for wanted, (method, url, body) in asked.items():
         assert ask(method, url, None, body) == 401
-        for role in set(Role) - {wanted, Role.ADMIN}:
+        for role in set(Role) - {wanted} - ({Role.ADMIN} if wanted is Role.METRICS else set()):
             assert ask(method, url, token(folder, role), body) == 403
     for url in urls:
         assert ask("GET", f"{url}/metrics") == 401

@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 #: A proxy that nobody listens at: whatever leaves the machine fails.
 DEAD_PROXY = "http://127.0.0.1:9"
-PROCESSES = {"broker", "worker", "collect", "lookup"}
+PROCESSES = {"broker", "worker", "collect", "lookup", "admin"}
 
 
 @pytest.fixture
@@ -86,7 +86,9 @@ def test_an_empty_folder_becomes_a_system_that_answers_and_stops_and_starts_agai
     with own_system as system:
         # The first start, with the demo: it says where everything is, and what it says works.
         system.start("--demo")
-        for url in (system.lookup_url, system.collect_url, system.environment["GOLDENTHREAD_BROKER_PORT"]):
+        for url in (
+            system.lookup_url, system.collect_url, system.admin_url, system.environment["GOLDENTHREAD_BROKER_PORT"],
+        ):  # fmt: skip
             assert url in system.out
         children = system.children()
         assert children.keys() == PROCESSES

@@ -16,7 +16,7 @@ def test_a_system_that_runs_has_no_problem(system: RunningSystem) -> None:
     assert examined.returncode == 0, examined.stdout + examined.stderr
     report = json.loads(examined.stdout)
     fine = {one["check"] for one in report["findings"] if one["status"] == "ok"}
-    assert fine >= {"worker", "collect", "lookup", "broker", "topics", "offsets", "lag", "secret", "clock"}
+    assert fine >= {"worker", "collect", "lookup", "admin", "broker", "topics", "offsets", "lag", "secret", "clock"}
     # No record of the clock is there before the first event.
     assert {one["check"] for one in report["findings"] if one["status"] in {"problem", "skipped"}} <= {"broker clock"}
 

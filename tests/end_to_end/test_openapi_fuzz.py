@@ -21,13 +21,14 @@ SEGMENT_TWINS = r"^/v1/(identify|page|screen|group|alias|import|[itpsgabm])/?$"
 pytestmark = pytest.mark.kafka
 
 
-@pytest.mark.parametrize("service", ["collect", "lookup", "worker"])
+@pytest.mark.parametrize("service", ["collect", "lookup", "admin", "worker"])
 def test_answers_are_what_the_document_says(system: RunningSystem, service: str, tmp_path: Path) -> None:
     # The example that the documents give, so that some look-ups find a context.
     event = {"specversion": "1.0", "id": "f-1", "source": "fuzz", "type": "page.viewed", "channel": "web"}
     system.send(event | {"time": "2026-11-20T10:00:00Z", "data": {"identifiers": {"email": "ann@example.com"}}})
     system.wait_quiet()
-    url = {"collect": system.collect_url, "lookup": system.lookup_url, "worker": system.worker_url}[service]
+    urls = {"collect": system.collect_url, "lookup": system.lookup_url, "admin": system.admin_url}
+    url = (urls | {"worker": system.worker_url})[service]
     program = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
     options = ("--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES_MAX))
     asked = subprocess.run(

@@ -65,7 +65,7 @@ def test_an_unknown_key_in_a_file_is_named_with_the_file(make_system: SystemMake
 def test_a_port_in_use_is_named_with_its_setting(make_system: SystemMaker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for command, setting in (("up", "LOOKUP_PORT"), ("up", "COLLECT_PORT"), ("lookup", "LOOKUP_PORT")):
+        for command, setting in (("up", "LOOKUP_PORT"), ("up", "ADMIN_PORT"), ("lookup", "LOOKUP_PORT")):
             name = f"GOLDENTHREAD_{setting}"
             refused(make_system("port"), command, code=USAGE, names=(name, port), **{name: port})
 
@@ -76,7 +76,7 @@ def test_a_data_folder_in_use_or_of_another_secret_is_refused(system: RunningSys
     refused(second, "up", code=USAGE, names=("GOLDENTHREAD_DATA_DIR", in_use), GOLDENTHREAD_DATA_DIR=in_use)
     other = make_system("other")
     assert other.run("config", "check").returncode == 0
-    for command in ("up", "worker", "lookup"):
+    for command in ("up", "worker", "lookup", "admin"):
         names = ("GOLDENTHREAD_SECRET", "GOLDENTHREAD_DATA_DIR")
         refused(other, command, code=OPERATOR, names=names, GOLDENTHREAD_SECRET=ANOTHER_SECRET)
 
@@ -94,7 +94,7 @@ def test_a_topic_of_the_wrong_kind_stops_everything_and_says_what_to_do(make_sys
     names = (f"{system.prefix}context", "cleanup.policy=delete", "compact")
     refused(system, "up", code=OPERATOR, names=names)
     # Every process looks for itself.
-    for command in ("worker", "lookup"):
+    for command in ("worker", "lookup", "admin"):
         refused(system, command, code=OPERATOR, names=names)
 
 

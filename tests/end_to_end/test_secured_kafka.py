@@ -128,6 +128,7 @@ def examine(system: RunningSystem) -> bool:
 
 def test_every_process_works_with_its_documented_rights_alone(system: RunningSystem) -> None:
     urls = {"worker": system.worker_url, "collect": system.collect_url, "lookup": system.lookup_url}
+    urls["admin"] = system.admin_url
     with ExitStack() as stack:
         processes = {name: stack.enter_context(running(system, name, **user(f"gt-{name}"))) for name in urls}
         for name, process in processes.items():

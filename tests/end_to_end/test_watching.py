@@ -33,7 +33,7 @@ PLANTED: Final = ("plantagenet", "zacharias", "planted.person", "leak-nowhere", 
 #: What holds once the traffic has passed: a comparison that does not hold gives no series.
 CLAIMS: Final = (
     "max(goldenthread_lag_seconds) < 60",
-    "sum(goldenthread_ready) == 3",
+    "sum(goldenthread_ready) == 4",
     'sum(goldenthread_events_received_total{stage="intake",channel="web"}) >= 22',
     'sum(goldenthread_dead_letters_total{code="content_conflict"}) >= 1',
     'sum(goldenthread_events_dropped_total{stage="context",reason="duplicate"}) >= 1',
@@ -85,6 +85,7 @@ def local_configuration(system: RunningSystem) -> dict[str, Any]:
     shipped["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     shipped["rule_files"] = [str(PROMETHEUS / pattern) for pattern in shipped["rule_files"]]
     urls = {"collect": system.collect_url, "lookup": system.lookup_url, "worker": system.worker_url}
+    urls["admin"] = system.admin_url
     for job in shipped["scrape_configs"]:
         (targets,) = job["static_configs"]
         targets["targets"] = [urlsplit(urls[job["job_name"].removeprefix("goldenthread-")]).netloc]
@@ -116,7 +117,7 @@ def prometheus(
         )
     try:
         running = Prometheus(f"http://127.0.0.1:{port}")
-        wait_until(lambda: running.values("up") == [1.0] * 3, "three targets that answer", SERVICES_DEADLINE_S)
+        wait_until(lambda: running.values("up") == [1.0] * 4, "four targets that answer", SERVICES_DEADLINE_S)
         yield running
     finally:
         process.kill()
@@ -203,7 +204,7 @@ def test_metrics_have_the_values_that_the_traffic_gives(traffic: Prometheus) -> 
 
 
 def test_no_label_and_no_line_of_a_log_holds_what_was_planted(traffic: Prometheus, system: RunningSystem) -> None:
-    urls = (system.worker_url, system.collect_url, system.lookup_url)
+    urls = (system.worker_url, system.collect_url, system.lookup_url, system.admin_url)
     texts = {f"{url}/metrics": request("GET", f"{url}/metrics").body for url in urls}
     series = traffic.ask("series", **{"match[]": '{__name__=~".+"}'})
     assert len(series) > 1000

@@ -20,7 +20,7 @@ from tests.logged import logged_by
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens.
-SERVICES = (Role.COLLECT, Role.LOOKUP, Role.METRICS)
+SERVICES = (Role.COLLECT, Role.LOOKUP, Role.ADMIN, Role.METRICS)
 
 
 @pytest.fixture

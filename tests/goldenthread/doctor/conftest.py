@@ -26,7 +26,7 @@ Serve = Callable[..., int]
 @pytest.fixture
 def examine(clean_environment: None, tmp_path: Path, free_ports: FreePorts) -> Examine:  # noqa: ARG001 - goes before.
     """A function that runs one check in an empty folder, where nothing listens on any port of the settings."""
-    names = ("lookup_port", "collect_port", "worker_port", "broker_port", "controller_port")
+    names = ("lookup_port", "collect_port", "admin_port", "worker_port", "broker_port", "controller_port")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
 
     def run(check: Callable[..., None], **settings: Any) -> list[Finding]:

@@ -116,7 +116,7 @@ def test_the_secret_has_to_be_that_of_the_data(examine: Examine, tmp_path: Path)
 
 def access_file(path: Path, **more: Any) -> Path:
     fields = "".join(f", {name}: {value}" for name, value in more.items())
-    path.write_text(f"tokens:\n  - {{name: desk, roles: [lookup, collect], token: '{TOKEN}'{fields}}}\n")
+    path.write_text(f"tokens:\n  - {{name: desk, roles: [lookup, collect, admin], token: '{TOKEN}'{fields}}}\n")
     return path
 
 

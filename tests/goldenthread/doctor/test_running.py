@@ -101,7 +101,7 @@ def test_every_check_has_a_name_of_its_own_and_stands_in_the_docs_in_this_order(
 def test_with_everything_down_all_checks_answer_in_time_and_make_nothing(
     tmp_path: Path, free_ports: FreePorts, brokers: str | None, expected: Status, advice: str
 ) -> None:
-    names = ("lookup_port", "collect_port", "worker_port", "broker_port", "controller_port")
+    names = ("lookup_port", "collect_port", "admin_port", "worker_port", "broker_port", "controller_port")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     settings = load_settings(data_dir=tmp_path / "data", kafka_bootstrap_servers=brokers, **ports)
     before = sorted(tmp_path.rglob("*"))
