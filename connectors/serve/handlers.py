@@ -44,7 +44,7 @@ _ETAG_LENGTH_BYTES: Final = 16
 _PREFIX: Final = "/v1/"
 _LAG: Final = web.RequestKey("lag", Lag)
 #: By what is asked, and what comes of it: the labels of `goldenthread_lookups_total`.
-ASKED_BY: Final = ("id", "identifier", "lookup", "interactions")
+ASKED_BY: Final = ("id", "identifier", "lookup", "interactions", "explain")
 OUTCOMES: Final = ("found", "moved", "shared", "unknown", "unusable", "catching_up")
 
 
@@ -100,7 +100,7 @@ class Handlers:
         metrics: Metrics,
         confirm_timeout_s: float = CONFIRM_TIMEOUT_SECONDS,
     ) -> None:
-        self._answers = answers
+        self.answers = answers
         self._timeline = timeline
         self._freshness = freshness
         self._ready = ready
@@ -113,29 +113,29 @@ class Handlers:
     async def customer_context(self, request: web.Request) -> web.Response:
         """`GET /v1/customers/{customer}/context`."""
         read_query(request, NoQuestion)
-        await self._begin(request, "id")
-        answer = self._answers.customer(request.match_info["customer"])
+        await self.begin(request, "id")
+        answer = self.answers.customer(request.match_info["customer"])
         if isinstance(answer, Found):
-            self._count("id", "found")
-            return _document(request, answer.encoded)
-        return self._elsewhere(answer, request, "id", "context")
+            self.count("id", "found")
+            return document_response(request, answer.encoded)
+        return self.elsewhere(answer, request, "id", "context")
 
     async def identifier_context(self, request: web.Request) -> web.Response:
         """`GET /v1/identifiers/{kind}/{value}/context`."""
         query = read_query(request, IdentifierQuestion)
         asked = asked_in_path(request, query)
-        await self._begin(request, "identifier")
-        answer = self._answers.identifier(asked, Grade.of(query.min_grade))
+        await self.begin(request, "identifier")
+        answer = self.answers.identifier(asked, Grade.of(query.min_grade))
         found, match = self._found(answer, "identifier")
-        return _document(request, found.encoded, {MATCH_HEADER: _match_header(match)})
+        return document_response(request, found.encoded, {MATCH_HEADER: _match_header(match)})
 
     async def lookup(self, request: web.Request) -> web.Response:
         """`POST /v1/lookup`."""
         require_media_type(request, (_JSON,))
         read_query(request, NoQuestion)
         identifiers, min_grade = read_question(await read_body(request))
-        await self._begin(request, "lookup")
-        found, match = self._found(self._answers.lookup(identifiers, min_grade), "lookup")
+        await self.begin(request, "lookup")
+        found, match = self._found(self.answers.lookup(identifiers, min_grade), "lookup")
         body = msgspec.json.encode(LookupAnswer(match, msgspec.Raw(found.encoded), found.conflicts, found.unusable))
         headers = {MATCH_HEADER: _match_header(match), hdrs.ETAG: _etag(body)}
         return web.Response(body=body, content_type=_JSON, headers=headers)
@@ -144,16 +144,16 @@ class Handlers:
         """`GET /v1/customers/{customer}/interactions`."""
         query = read_query(request, PageQuestion)
         cursor = query.decoded_cursor()
-        await self._begin(request, "interactions")
+        await self.begin(request, "interactions")
         customer = request.match_info["customer"]
-        answer = self._answers.customer(customer)
-        published = self._answers.finder.context(customer)
+        answer = self.answers.customer(customer)
+        published = self.answers.finder.context(customer)
         if isinstance(answer, Found) and published is not None:
-            self._count("interactions", "found")
+            self.count("interactions", "found")
             # A customer of many fragments takes some milliseconds, which other requests should not wait for.
             page = await asyncio.to_thread(self._timeline.page, published, query.limit, cursor)
-            return _document(request, msgspec.json.encode(page))
-        return self._elsewhere(answer, request, "interactions", "interactions")
+            return document_response(request, msgspec.json.encode(page))
+        return self.elsewhere(answer, request, "interactions", "interactions")
 
     async def complete_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Response signal: nothing here may be cached by others, and every answer says how fresh it is."""
@@ -163,10 +163,11 @@ class Handlers:
             if lag.seconds is not None:
                 response.headers[LAG_HEADER] = str(lag)
 
-    async def _begin(self, request: web.Request, by: str) -> None:
+    async def begin(self, request: web.Request, by: str) -> None:
+        """Refuse before the first catch-up, and ask for the lag before anything is read."""
         report = self._ready()
         if not report.ready:
-            self._count(by, "catching_up")
+            self.count(by, "catching_up")
             raise ProblemError(
                 CATCHING_UP,
                 "; ".join(report.reasons),
@@ -187,41 +188,44 @@ class Handlers:
 
     def _found(self, answer: Answer, by: str) -> tuple[Found, Match]:
         if isinstance(answer, Found) and answer.match is not None:
-            self._count(by, "found")
+            self.count(by, "found")
             return answer, answer.match
         if isinstance(answer, Shared):
-            self._count(by, "shared")
+            self.count(by, "shared")
             raise ProblemError(
                 IDENTIFIER_SHARED, IDENTIFIER_SHARED.meaning, members={"candidates": list(answer.candidates)}
             )
         if isinstance(answer, Unusable):
-            self._count(by, "unusable")
+            self.count(by, "unusable")
             fault = UNUSABLE_IDENTIFIER
             # One in a path has no pointer.
             pointers = answer.pointers if by == "lookup" else ()
             raise ProblemError(
                 fault, fault.meaning, errors=[FieldProblem(pointer, fault.title, fault.code) for pointer in pointers]
             )
-        raise self._unknown(by)
+        raise self.unknown(by)
 
-    def _elsewhere(
+    def elsewhere(
         self, answer: Found | Moved | Shared | Unknown, request: web.Request, by: str, leaf: str
     ) -> web.Response:
+        """The way to the successor of a customer that is not there any more; or 410, or 404."""
         if isinstance(answer, Moved):
-            self._count(by, "moved")
+            self.count(by, "moved")
             query = request.rel_url.raw_query_string
             location = f"/v1/customers/{answer.customer}/{leaf}" + (f"?{query}" if query else "")
             return web.Response(status=308, headers={hdrs.LOCATION: location})
         if isinstance(answer, Shared):
-            self._count(by, "shared")
+            self.count(by, "shared")
             raise ProblemError(BECAME_SHARED, BECAME_SHARED.meaning, members={"candidates": list(answer.candidates)})
-        raise self._unknown(by)
+        raise self.unknown(by)
 
-    def _unknown(self, by: str) -> ProblemError:
-        self._count(by, "unknown")
+    def unknown(self, by: str) -> ProblemError:
+        """404."""
+        self.count(by, "unknown")
         return ProblemError(NOT_KNOWN, NOT_KNOWN.meaning)
 
-    def _count(self, by: str, outcome: str) -> None:
+    def count(self, by: str, outcome: str) -> None:
+        """Count what came of a question."""
         self._lookups.labels(by, outcome).inc()
 
 
@@ -233,7 +237,7 @@ def _etag(body: bytes, header: str = "") -> str:
     return f'"{hashlib.sha256(header.encode() + body).hexdigest()[: 2 * _ETAG_LENGTH_BYTES]}"'
 
 
-def _document(request: web.Request, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
+def document_response(request: web.Request, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
     """The body, or 304 where the client has it; a change of the match alone is a change, too."""
     headers = headers or {}
     etag = _etag(body, headers.get(MATCH_HEADER, ""))

@@ -7,6 +7,7 @@ r"""The rows of the lookup's copy: their keys, and what is packed into them. Val
 | `n/level/<level>`, `n/role/<role>` | how many contexts of the level, how many identifiers in the role |
 | `l/<fragment>` | its row of `identity.links` |
 | `e/<fragment>/...` | a row of evidence of `identity.links` that touches it, under its key there |
+| `o/…`, `a/…`, `s/…`, `i/policy`, `i/repair` | orders, the policy in force, the repair under way, as there |
 | `m/<owner>/<fragment>` | nothing: the fragment is the owner's |
 | `r/<fragment>` | its record of `context.state` |
 | `i/<fragment>/<time><source>\0<id>` | day of publication, interaction; sorted by (time, source, id) |
@@ -25,7 +26,7 @@ import msgspec
 from state.engine import Rows
 
 #: Part of the folder's name: a version that packs rows differently builds its copy anew.
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 _TIME: Final = struct.Struct(">Q")
 _DAY: Final = struct.Struct(">I")
 _TALLY: Final = struct.Struct(">Qq")

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from connectors.serve.explaining.handlers import ExplainHandlers, ExplainQuestion
+from connectors.serve.explaining.shapes import CustomerExplanation, PairExplanation, TraitExplanation
 from connectors.serve.fragments import AnsweredContext
 from connectors.serve.handlers import LAG_HEADER, MATCH_HEADER, Handlers, LookupAnswer
-from connectors.serve.problems import BY_ID, BY_IDENTIFIER, BY_LOOKUP
+from connectors.serve.problems import BY_ID, BY_IDENTIFIER, BY_LOOKUP, BY_PAIR
 from connectors.serve.questions import CursorWord, GradeWord, LookupQuestion
 from connectors.serve.timeline import PAGE_SIZE, PAGE_SIZE_MAX, Page
 from connectors.web.operations import Answer, Content, Operation, Parameter
@@ -40,8 +42,12 @@ _MIN_GRADE: Final = Parameter(
 _IF_NONE_MATCH: Final = Parameter("If-None-Match", "header", "An ETag of an earlier answer.")
 
 
-def operations(handlers: Handlers) -> tuple[Operation, ...]:
+def operations(handlers: Handlers, explain: ExplainHandlers) -> tuple[Operation, ...]:
     """The table, for `connectors.web.service.make_service`."""
+    return (*_contexts(handlers), *_explanations(explain))
+
+
+def _contexts(handlers: Handlers) -> tuple[Operation, ...]:
     return (
         Operation(
             "GET", "/v1/customers/{customer}/context", handlers.customer_context, "customerContext",
@@ -89,5 +95,37 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
                 Content(LookupQuestion, example={"identifiers": [{"kind": "email", "value": "ann@example.com"}]}),
             ),
             problems=BY_LOOKUP,
+        ),
+    )  # fmt: skip
+
+
+def _explanations(explain: ExplainHandlers) -> tuple[Operation, ...]:
+    return (
+        Operation(
+            "POST", "/v1/explain", explain.pair, "explainPair",
+            "Why two identifiers are one customer, or are not",
+            {200: Answer("The verdict and its evidence.", (Content(PairExplanation),), _FRESH)},
+            description="In one customer the chain is the surest, of several the shortest: its weakest link is as "
+            "strong as can be. Between two customers it is the shortest, and links that join nothing say why. A shared "
+            "identifier is no problem here but an answer, which says why it is shared.",
+            bodies=(Content(ExplainQuestion, example={"identifiers": [
+                {"kind": "email", "value": "ann@example.com"}, {"kind": "crm", "value": "8812"}]}),),
+            problems=BY_PAIR,
+        ),
+        Operation(
+            "GET", "/v1/customers/{customer}/explain", explain.customer, "explainCustomer",
+            "What a customer is made of, and what does not belong to it although it was seen with it",
+            {200: Answer("The explanation.", (Content(CustomerExplanation),), _TAGGED), 304: _UNCHANGED, 308: _MOVED},
+            parameters=(_CUSTOMER, _IF_NONE_MATCH),
+            problems=(*BY_ID, INVALID_PARAMETER),
+        ),
+        Operation(
+            "GET", "/v1/customers/{customer}/traits/{trait}/explain", explain.trait, "explainTrait",
+            "Why a trait has its value: the value, those that lost, and the rule",
+            {200: Answer("The explanation.", (Content(TraitExplanation),), _TAGGED), 304: _UNCHANGED, 308: _MOVED},
+            parameters=(
+                _CUSTOMER, Parameter("trait", "path", "The trait's name.", example="first_name"), _IF_NONE_MATCH,
+            ),
+            problems=(*BY_ID, INVALID_PARAMETER),
         ),
     )  # fmt: skip

@@ -41,7 +41,20 @@ from connectors.serve.layout import (
 )
 from schemas.clock import Clock
 from schemas.errors import EventError
-from schemas.rows import LinkRow, RowDecoder, fragment_of, is_evidence_key, is_record_key, link_row_key
+from schemas.rows import (
+    EVIDENCE_ROW_PREFIX,
+    LINK_ROW_PREFIX,
+    ORDER_PREFIX,
+    PAIR_ORDER_PREFIX,
+    POLICY_ROW_KEY,
+    REPAIR_ROW_KEY,
+    SPLIT_IDENTIFIER_PREFIX,
+    SPLIT_SOURCE_PREFIX,
+    LinkRow,
+    RowDecoder,
+    fragment_of,
+    is_record_key,
+)
 from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_MILLISECOND, day_of, parse_time
 from schemas.topics import POSITION_KEY, Catalogue, Topic
@@ -54,8 +67,16 @@ log = logger(__name__)
 # A day of a fragment that is past its time costs a scan of the fragment; so many are cleared with each batch.
 CLEARED_PER_BATCH_MAX: Final = 64
 _PRESENT: Final = b""
-# Evidence rows lie beside those of places.
-_LINK_ROW_PREFIX: Final = link_row_key("")
+# What explanations read of `identity.links` besides places, kept under the keys that it has there.
+_KEPT_AS_THEY_ARE: Final = (
+    EVIDENCE_ROW_PREFIX,
+    PAIR_ORDER_PREFIX,
+    ORDER_PREFIX,
+    SPLIT_IDENTIFIER_PREFIX,
+    SPLIT_SOURCE_PREFIX,
+    POLICY_ROW_KEY,
+    REPAIR_ROW_KEY,
+)
 #: The topics that the copy is made of.
 FOLLOWED: Final = (Topic.LINKS, Topic.CONTEXT, Topic.INTERACTIONS, Topic.STATE)
 
@@ -198,11 +219,11 @@ class Projection:
     def _link(self, record: Record, key: bytes, batch: _Batch) -> None:
         if key == POSITION_KEY:
             batch.changes[position_key(Topic.EVIDENCE, record.partition)] = record.value
-        if is_evidence_key(key):
+        if key.startswith(_KEPT_AS_THEY_ARE):
             batch.changes[key] = record.value
-        if not key.startswith(_LINK_ROW_PREFIX):
+        if not key.startswith(LINK_ROW_PREFIX):
             return
-        fragment = key.removeprefix(_LINK_ROW_PREFIX).decode()
+        fragment = key.removeprefix(LINK_ROW_PREFIX).decode()
         encoded = batch.get(link_key(fragment))
         before = None if encoded is None else self._link_row.decode(encoded)
         after = None if record.value is None else self._link_row.decode(record.value)

@@ -14,6 +14,8 @@ from aiohttp import web
 
 from connectors.serve.answers import Answers
 from connectors.serve.copy_figures import CopyFigures
+from connectors.serve.explaining.explanations import Explanations
+from connectors.serve.explaining.handlers import ExplainHandlers
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
 from connectors.serve.handlers import CONFIRM_TIMEOUT_SECONDS, Handlers
@@ -203,7 +205,8 @@ class Lookup:
         finder = Finder(self._store, self._keyring, self._options.rules.policy)
         answers = Answers(finder, FragmentContexts(self._store, self._options.rules))
         timeline = Timeline(self._store, finder)
-        page = self._page(finder, answers, timeline) if self._options.page else None
+        explanations = Explanations(self._store.frozen, self._keyring, self._options.rules)
+        page = self._page(finder, answers, timeline, explanations) if self._options.page else None
         handlers = Handlers(
             answers,
             timeline,
@@ -214,7 +217,10 @@ class Lookup:
         )
         application = make_service(
             NAME,
-            (*operations(handlers), *(() if page is None else page.operations)),
+            (
+                *operations(handlers, ExplainHandlers(explanations, finder, handlers)),
+                *(() if page is None else page.operations),
+            ),
             description=DESCRIPTION,
             metrics=self._metrics,
             version=self._options.version,
@@ -227,7 +233,7 @@ class Lookup:
             page.live.attach(application)
         return application
 
-    def _page(self, finder: Finder, answers: Answers, timeline: Timeline) -> Page:
+    def _page(self, finder: Finder, answers: Answers, timeline: Timeline, explanations: Explanations) -> Page:
         dead = DeadTopic(self._options.kafka, self._options.catalogue.name(Topic.DEAD), self._clock)
         return make_page(
             PageSources(
@@ -235,6 +241,7 @@ class Lookup:
                 finder=finder,
                 answers=answers,
                 timeline=timeline,
+                explanations=explanations,
                 keyring=self._keyring,
                 policy=self._options.rules.policy,
                 activity=self._activity,

@@ -6,6 +6,6 @@ do not hold, but for the evidence behind links; must not import `connectors.serv
 
 Read in this order: `words` (plain words for everything), `activity`, `dead_watch`, `newest` and `snapshot` (the
 overview's numbers), `live` (who watches them), `hanging` and `drawing` (identifiers and links), `customer`; then
-`browser`, `sessions`, `login` and `door` (who may look), `faults`, `rendering` and `views` (HTML), `handlers`, and
-`operations`, which puts it together.
+`browser`, `sessions`, `login` and `door` (who may look), `faults`, `rendering` and `views` (HTML), `handlers`, `why`
+(explanations), and `operations`, which puts it together.
 """

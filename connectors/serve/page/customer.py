@@ -1,6 +1,7 @@
 """What the page shows of one customer: the context document in words, and its interactions."""
 
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -30,6 +31,8 @@ class TraitLine(NamedTuple):
     via: str
     #: A newer value that was only claimed, where a better proven one stands.
     claim: str
+    #: Of the page that says why it has its value.
+    path: str
 
 
 class PermissionLine(NamedTuple):
@@ -134,6 +137,7 @@ def _trait_line(name: str, trait: Trait) -> TraitLine:
         plain(trait.event),
         plain(trait.via or ""),
         "" if claim is None else value_text(claim.value),
+        f"traits/{quote(name, safe='')}/why",
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from connectors.serve.answers import Answers, Found, Moved, Shared, Unusable
+from connectors.serve.explaining.explanations import Explanations
 from connectors.serve.finding import Published
 from connectors.serve.page import customer as customers
 from connectors.serve.page.browser import HEADERS, read_form
@@ -55,6 +56,7 @@ class PageParts:
 
     answers: Answers
     timeline: Timeline
+    explanations: Explanations
     links: Links
     newest: NewestEvents
     overview: Overview
@@ -118,7 +120,7 @@ class PageHandlers:
 
     async def customer(self, request: web.Request) -> web.StreamResponse:
         """`GET /customers/{customer}`."""
-        published = self._published(request, "customers/{customer}")
+        published = self.published(request, "customers/{customer}")
         if isinstance(published, web.Response):
             return published
         document = customers.read_document(published.encoded)
@@ -140,7 +142,7 @@ class PageHandlers:
 
     async def timeline(self, request: web.Request) -> web.StreamResponse:
         """`GET /customers/{customer}/timeline`: the next page of interactions, to be put below those shown."""
-        published = self._published(request, "customers/{customer}/timeline")
+        published = self.published(request, "customers/{customer}/timeline")
         if isinstance(published, web.Response):
             return published
         page = await asyncio.to_thread(self._parts.timeline.page, published, TIMELINE_SIZE, _cursor(request))
@@ -158,7 +160,7 @@ class PageHandlers:
         headers = {**HEADERS, hdrs.CACHE_CONTROL: IMMUTABLE, hdrs.CONTENT_TYPE: file.content_type}
         return web.Response(body=file.body, headers=headers)
 
-    def _published(self, request: web.Request, path: str) -> Published | web.Response:
+    def published(self, request: web.Request, path: str) -> Published | web.Response:
         """The customer's context, or the way to its successor."""
         self._require_ready()
         customer = request.match_info["customer"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.serve.answers import Answers
+from connectors.serve.explaining.explanations import Explanations
 from connectors.serve.finding import Finder
 from connectors.serve.layout import LookupRows
 from connectors.serve.page.activity import Activity
@@ -19,6 +20,7 @@ from connectors.serve.page.rendering import Assets, Templates
 from connectors.serve.page.sessions import Sessions
 from connectors.serve.page.snapshot import LagKnower, Overview
 from connectors.serve.page.views import Views
+from connectors.serve.page.why import WhyHandlers
 from connectors.serve.timeline import Timeline
 from connectors.web.access import IN_HANDLER, OPEN, Access, Admission
 from connectors.web.operations import Answer, Handler, Operation
@@ -39,6 +41,7 @@ class PageSources:
     finder: Finder
     answers: Answers
     timeline: Timeline
+    explanations: Explanations
     keyring: Keyring
     policy: Policy
     activity: Activity
@@ -83,6 +86,7 @@ def make_page(sources: PageSources) -> Page:
     parts = PageParts(
         answers=sources.answers,
         timeline=sources.timeline,
+        explanations=sources.explanations,
         links=Links(sources.rows, sources.finder, sources.keyring, sources.policy),
         newest=newest,
         overview=overview,
@@ -97,14 +101,18 @@ def make_page(sources: PageSources) -> Page:
         Attempts(sources.clock),
         views,
     )
-    return Page(_operations(door, PageHandlers(parts, views, assets)), live)
+    handlers = PageHandlers(parts, views, assets)
+    return Page(_operations(door, handlers, WhyHandlers(parts, views, handlers)), live)
 
 
-def _operations(door: Door, handlers: PageHandlers) -> tuple[Operation, ...]:
+def _operations(door: Door, handlers: PageHandlers, why: WhyHandlers) -> tuple[Operation, ...]:
     return (
         _get("/", door.inside(handlers.overview), "page"),
         _post("/search", door.inside(handlers.search), "pageSearch"),
         _get("/customers/{customer}", door.inside(handlers.customer), "pageCustomer"),
+        _get("/customers/{customer}/why", door.inside(why.customer), "pageWhy"),
+        _get("/customers/{customer}/why/{fragment}", door.inside(why.identifier), "pageWhyIdentifier"),
+        _get("/customers/{customer}/traits/{trait}/why", door.inside(why.trait), "pageWhyTrait"),
         _get("/customers/{customer}/timeline", door.inside(handlers.timeline), "pageTimeline"),
         _get("/live", door.inside(handlers.live), "pageLive"),
         _get(LOGIN_PATH, door.outside(door.login_form), "pageLoginForm", OPEN),

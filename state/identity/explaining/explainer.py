@@ -1,6 +1,7 @@
 """Two identifiers: whether they are one customer, and the chain of evidence that makes them so, or all but."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from schemas.identity_policy import Grade, Policy
@@ -12,7 +13,7 @@ from state.identity.explaining.results import Explanation, Sharing, Step, Verdic
 from state.identity.explaining.rules import Rules
 from state.identity.explaining.sharing import SharingReader
 from state.identity.explaining.support import Support
-from state.identity.explaining.walking import Hop, Walk, WalkBounds
+from state.identity.explaining.walking import Hop, LinksOf, Walk, WalkBounds
 from state.identity.placement import Placement, Stage
 
 _GRADES = sorted(Grade, reverse=True)
@@ -23,8 +24,8 @@ class Surroundings(NamedTuple):
 
     #: Links as the rules count them: orders are obeyed.
     graph: Graph
-    #: Links as events showed them, whatever orders say.
-    seen: Graph
+    #: Links as events showed them, whatever orders say; the best known first.
+    seen: LinksOf
     policy: Policy
     #: Placements that were decided over `graph`; None for what identity has never met.
     places: Places
@@ -59,6 +60,9 @@ class Explainer:
         Its links are those by which the rules put both there, so it decides the same again. Between two customers it
         is the shortest chain of whatever events showed, of several the surest, with what stands against each link.
         """
+        if self._placed(one) is None or self._placed(other) is None:
+            # No event and no order has ever linked it to anything.
+            return self._unlinked(one, other)
         here, there = self.place(one), self.place(other)
         shared = [end for end, place in ((one, here), (other, there)) if place.state == SHARED]
         if one == other or (not shared and here.owner == there.owner):
@@ -71,13 +75,23 @@ class Explainer:
         sharings = tuple(self.sharing(end) for end in dict.fromkeys(shared))
         return Explanation(verdict, tuple(steps), grade, sharings, self._walk.cut)
 
+    def _unlinked(self, one: str, other: str) -> Explanation:
+        shared = [end for end in (one, other) if self.place(end).state == SHARED]
+        verdict = Verdict.SHARED if shared else Verdict.ONE if one == other else Verdict.APART
+        return Explanation(verdict, sharings=tuple(map(self.sharing, shared)), cut=self._walk.cut)
+
     def sharing(self, fragment: str) -> Sharing:
         """Why a shared identifier is shared."""
         return self._sharing.why(fragment, self.place(fragment))
 
-    def idle_links(self, fragment: str) -> Iterator[Step]:
-        """Links of the identifier that lead out of its customer, and why; the best known first."""
-        for link in self._walk.first(self.links(fragment)):
+    def hold(self, fragment: str) -> Step | None:
+        """The best of the links by which the identifier is in its customer; None where it is there by itself."""
+        link = next(iter(self._support.links(fragment)), None)
+        return None if link is None or self.place(fragment).state == HOME else Step(fragment, link)
+
+    def idle_links(self, fragment: str, most: int) -> Iterator[Step]:
+        """Of so many links of the identifier those that lead out of its customer, and why; the best known first."""
+        for link in islice(self.links(fragment), most):
             obstacle = self._obstacles.of(fragment, link)
             if obstacle is not None:
                 yield Step(fragment, link, obstacle)
@@ -85,7 +99,7 @@ class Explainer:
     def links(self, fragment: str) -> Iterator[Link]:
         """All links of the identifier, those that orders made or unmade as well; the best known first."""
         found = {link.neighbour: link for link in self._walk.first(self._graph.links(fragment))}
-        for link in self._walk.first(self._seen.links(fragment)):
+        for link in self._walk.first(self._seen(fragment)):
             found.setdefault(link.neighbour, link)
         return iter(sorted(found.values(), key=_reading_order))
 

@@ -41,7 +41,7 @@ class Obstacles:
         if not shared and here.owner == there.owner:
             return None
         # 1. Orders.
-        by_order = self._by_order(one, other)
+        by_order = self._by_order(one, link)
         if by_order is not None:
             return by_order
         # 2. A shared end.
@@ -54,10 +54,10 @@ class Obstacles:
         # 4. Stage 2.
         return self._unattached(one, link, here, there)
 
-    def _by_order(self, one: str, other: str) -> Obstacle | None:
-        if other in self._rules.graph.forbidden(one):
-            return Obstacle(Reason.FORBIDDEN, forbidden=(one, other))
-        return self._uncounted(one, other)
+    def _by_order(self, one: str, link: Link) -> Obstacle | None:
+        if link.neighbour in self._rules.graph.forbidden(one):
+            return Obstacle(Reason.FORBIDDEN, forbidden=(one, link.neighbour))
+        return None if link.authority else self._uncounted(one, link.neighbour)
 
     # 3. Stage 1
 

@@ -76,9 +76,9 @@ class Obstacle(NamedTuple):
     forbidden: tuple[str, str] | None = None
     #: Of UNIQUE, the kind of which there would be two values.
     kind: str = ""
-    #: Of SHARED, why each end is that is; of SPLIT, nothing: see `ends`.
+    #: Of SHARED, why each shared end is.
     sharings: tuple[Sharing, ...] = ()
-    #: The ends that it is about, of SPLIT and SHARED.
+    #: Of SPLIT and SHARED, the ends that it is about.
     ends: tuple[str, ...] = ()
 
 

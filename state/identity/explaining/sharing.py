@@ -49,7 +49,12 @@ class SharingReader:
             return None
         # Candidates are one neighbour of each of the first customers, those that the best links lead to before others.
         wanted = set(pointing.candidates)
-        found = [link for link in self._rules.walk.first(self._rules.graph.links(fragment)) if link.neighbour in wanted]
+        found: list[Link] = []
+        for link in self._rules.walk.first(self._rules.graph.links(fragment)):
+            if link.neighbour in wanted:
+                found.append(link)
+            if len(found) == len(wanted):
+                break
         if len(pointing.customers) > 1:
             pointed = tuple(link for link in found if self._owner(link) in pointing.customers)
             return Sharing(fragment, SharedBy.CUSTOMERS, links=pointed)

@@ -1,11 +1,13 @@
 """A copy made by hand: link rows, contexts, interactions and records, brought in as records through the projection."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
 
 from connectors.serve.answers import Answers
+from connectors.serve.explaining.explanations import Explanations
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
 from connectors.serve.projection import Projection, Retention
@@ -62,6 +64,7 @@ class Copy:
         self.finder = Finder(self.rows, self.keyring, DEFAULT_POLICY)
         self.answers = Answers(self.finder, FragmentContexts(self.rows, JoinRules(DEFAULT_POLICY)))
         self.timeline = Timeline(self.rows, self.finder)
+        self.explanations = Explanations(lambda: nullcontext(self.rows), self.keyring, JoinRules(DEFAULT_POLICY))
         self._offset = 0
 
     def identifier(self, kind: str, value: str) -> Identifier:

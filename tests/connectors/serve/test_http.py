@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from connectors.serve.client import customer_get
+from connectors.serve.explaining.handlers import ExplainHandlers
 from connectors.serve.handlers import Handlers
 from connectors.serve.operations import DESCRIPTION, operations
 from connectors.web.limits import WebLimits
@@ -85,7 +86,7 @@ async def served() -> AsyncIterator[Served]:
     )
     application = make_service(
         "lookup",
-        operations(handlers),
+        operations(handlers, ExplainHandlers(copy.explanations, copy.finder, handlers)),
         description=DESCRIPTION,
         metrics=metrics,
         version="1",
@@ -403,6 +404,11 @@ async def test_openapi_lists_every_route_and_its_statuses(served: Served) -> Non
         "/v1/customers/{customer}/interactions": {"get": {"200", "304", "308", "400", "404", "410", "500", "503"}},
         "/v1/identifiers/{kind}/{value}/context": {"get": {"200", "304", "400", "404", "409", "500", "503"}},
         "/v1/lookup": {"post": {"200", "400", "404", "408", "409", "413", "415", "500", "503"}},
+        "/v1/customers/{customer}/explain": {"get": {"200", "304", "308", "400", "404", "410", "500", "503"}},
+        "/v1/customers/{customer}/traits/{trait}/explain": {
+            "get": {"200", "304", "308", "400", "404", "410", "500", "503"}
+        },
+        "/v1/explain": {"post": {"200", "400", "404", "408", "413", "415", "500", "503"}},
     }
     for path, methods in expected.items():
         for method, statuses in methods.items():

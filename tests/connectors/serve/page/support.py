@@ -111,7 +111,8 @@ async def paged(*keys: AccessKey, limits: LiveLimits | None = None) -> AsyncIter
     ready = lambda: ReadyReport(tuple(reasons))  # noqa: E731 - it closes over the list.
     page = make_page(
         PageSources(
-            rows=copy.rows, finder=copy.finder, answers=copy.answers, timeline=copy.timeline, keyring=copy.keyring,
+            rows=copy.rows, finder=copy.finder, answers=copy.answers, timeline=copy.timeline,
+            explanations=copy.explanations, keyring=copy.keyring,
             policy=DEFAULT_POLICY, activity=activity, freshness=lag, dead=DeadWatch(lambda: dead[0], 0.0),
             ready=ready, metrics=metrics, access=access, clock=copy.clock,
             limits=limits or LiveLimits(interval_seconds=0.05),
