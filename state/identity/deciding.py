@@ -12,7 +12,7 @@ from state.identity.attaching import Attaching
 from state.identity.joining import Joining
 from state.identity.kinds import KindOrder
 from state.identity.link_rows import LinkRows
-from state.identity.recomputation import Decisions, Recomputation
+from state.identity.recomputation import Recomputation
 from state.identity.telling import Telling
 from state.identity.touched import Touched
 
@@ -48,24 +48,24 @@ class Deciding:
         2. Publish the decisions.
         3. Write and tell what is placed otherwise, or has become former or current.
         """
+        if not touched:
+            return set()
         # 1. Recompute.
-        decisions = Decisions({}, [])
-        if touched:
-            recomputation = Recomputation(
-                self.links, self._kinds, self._joining, self._attaching, self.links.placement, stale=self.stale
-            )
-            decisions = recomputation.decide(
-                touched.changed,
-                touched.ordered,
-                touched.formed,
-                touched.again,
-                severed=touched.severed,
-                restored=touched.restored,
-            )
+        recomputation = Recomputation(
+            self.links, self._kinds, self._joining, self._attaching, self.links.placement, stale=self.stale
+        )
+        decisions = recomputation.decide(
+            touched.changed,
+            touched.ordered,
+            touched.formed,
+            touched.again,
+            severed=touched.severed,
+            restored=touched.restored,
+        )
         # 2. Publish.
-        self.telling.explain(decisions, touched.pairs, cause, offset)
+        self.telling.explain(decisions, touched, cause, offset)
         # 3. Write and tell.
-        places = dict(decisions.placements)
+        places = decisions.placements
         for fragment in touched.renamed:
             place = self.links.placement(fragment)
             if place is not None and self.links.former(fragment) != self.links.known(fragment).former:

@@ -38,6 +38,7 @@ from schemas.rows import (
 from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
 from state.identity.evidence import Link
+from state.identity.neighbourhood import Neighbourhood
 from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
 
@@ -83,9 +84,9 @@ class LinkRows:
         # Keys of fresh evidence of each fragment, sorted, to be merged with committed ones.
         self._fresh_keys: dict[str, list[bytes]] = {}
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
-        self._neighbourhoods: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.neighbourhoods_max, _weight)
+        self._neighbourhoods: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.neighbourhoods_max, _weight)
         self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
-        self._peers: BoundedCache[str, dict[str, Link]] = BoundedCache(bounds.crowds_max, _weight)
+        self._peers: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.crowds_max, _weight)
         self.orders = OrderRows(rows)
         self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, _standing_weight)
         self._seen: BoundedCache[str, int] = BoundedCache(bounds.placements_max)
@@ -122,7 +123,7 @@ class LinkRows:
             self.orders.put_split(fragment, POLICY_ORDER, SplitRow(0))
             row = msgspec.structs.replace(row, ordered=SPLIT_OFF)
         self.put_row(fragment, row)
-        self._neighbourhoods.put(fragment, {})
+        self._neighbourhoods.put(fragment, Neighbourhood())
 
     def evidence(self, fragment: str, neighbour: str, grade: int, source: str) -> EvidenceRow | None:
         """What the source showed of the pair in the grade, or None."""
@@ -148,16 +149,14 @@ class LinkRows:
         if link.kind == self.known(fragment).kind:
             self._offer(self._peers, fragment, link)
 
-    def _offer(self, cache: BoundedCache[str, dict[str, Link]], fragment: str, link: Link) -> None:
+    def _offer(self, cache: BoundedCache[str, Neighbourhood], fragment: str, link: Link) -> None:
         links = cache.get(fragment)
         if links is None:
             return
-        held = links.get(link.neighbour)
-        if held is None or link.precedence < held.precedence:
-            links[link.neighbour] = link
+        grown = links.offer(link)
         if len(links) > self._neighbours_max:
             cache.discard(fragment)
-        elif held is None:
+        elif grown:
             cache.put(fragment, links)
 
     def drained(self) -> dict[bytes, bytes | None]:
@@ -205,7 +204,7 @@ class LinkRows:
         Raises:
             StateError: there is none: the rows are not those of one log.
         """
-        row = self.row(fragment)
+        row = self._fresh_links.get(fragment) or self.row(fragment)
         if row is None:
             raise StateError(
                 f"evidence names fragment {fragment}, which has no row: restore identity.links from its log"
@@ -238,9 +237,9 @@ class LinkRows:
             if len(first) > self._neighbours_max:
                 self._crowds.put(fragment, True)
                 return chain(first, links)
-            neighbourhood = {link.neighbour: link for link in first}
+            neighbourhood = Neighbourhood(first)
             self._neighbourhoods.put(fragment, neighbourhood)
-        return iter(sorted(neighbourhood.values(), key=_reading_order))
+        return iter(neighbourhood.ordered())
 
     def peers(self, fragment: str) -> Iterator[Link]:
         """See `Graph`. To find its own kind among very many neighbours, all are read once."""
@@ -252,9 +251,9 @@ class LinkRows:
             first = list(islice(found, self._neighbours_max + 1))
             if len(first) > self._neighbours_max:
                 return chain(first, found)
-            peers = {link.neighbour: link for link in first}
+            peers = Neighbourhood(first)
             self._peers.put(fragment, peers)
-        return iter(sorted((link for link in peers.values() if link.kind == kind), key=_reading_order))
+        return (link for link in peers.ordered() if link.kind == kind)
 
     def _read_links(self, fragment: str) -> Iterator[Link]:
         """What orders require comes first, then what evidence shows.
@@ -400,9 +399,5 @@ def _link(neighbour: str, grade: int, source: str, row: EvidenceRow) -> Link:
     return Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
 
 
-def _weight(links: dict[str, Link]) -> int:
-    return 1 + len(links)
-
-
-def _reading_order(link: Link) -> tuple[int, int, str]:
-    return -link.authority, -link.grade, link.neighbour
+def _weight(neighbourhood: Neighbourhood) -> int:
+    return neighbourhood.weight

@@ -1,6 +1,6 @@
 """What identity says: decisions to `identity.changes`, ownership to fragments and owners, rows to their readers."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,6 +16,7 @@ from state.identity.joining import Veto
 from state.identity.link_rows import LinkRows
 from state.identity.placement import Placement
 from state.identity.recomputation import Decisions
+from state.identity.touched import Touched
 
 
 class Telling:
@@ -36,12 +37,12 @@ class Telling:
         outputs, self.outputs = self.outputs, []
         return outputs
 
-    def explain(self, decisions: Decisions, pairs: Collection[tuple[str, str]], cause: Cause, offset: int) -> None:
+    def explain(self, decisions: Decisions, touched: Touched, cause: Cause, offset: int) -> None:
         """Publish the decisions, before rows are written: they speak of what was before.
 
         Args:
             decisions: what was recomputed.
-            pairs: those that the cause is about, each in the order of its ids: a veto of one is news.
+            touched: what the cause is about: a veto of one of its pairs is news.
             cause: the evidence or the order.
             offset: where it stands.
         """
@@ -50,6 +51,7 @@ class Telling:
             for fragment, place in sorted(decisions.placements.items())
         ]
         changes = list(changes_of(transitions, cause, offset))
+        pairs = touched.pairs if decisions.vetoed else ()
         for veto in decisions.vetoed:
             if veto.pair in pairs or self._were_together(veto):
                 place = decisions.placements.get(veto.one) or self._links.placement(veto.one)

@@ -1,7 +1,7 @@
 """What a message touched, for the recomputation to decide again."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 
 class ChangedPair(NamedTuple):
@@ -37,7 +37,7 @@ class Touched:
     restored: tuple[Relinked, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != _NOTHING
+        return any((self.changed, self.ordered, self.formed, self.again, self.severed, self.restored))
 
     @property
     def pairs(self) -> set[tuple[str, str]]:
@@ -48,7 +48,6 @@ class Touched:
     @property
     def renamed(self) -> list[str]:
         """Identifiers that may be former now, or be so no more."""
+        if not self.ordered and not self.again:
+            return []
         return sorted({end for pair in self.ordered for end in pair}.union(self.again))
-
-
-_NOTHING: Final = Touched()
