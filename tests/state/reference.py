@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.identifiers import Identifier
+from schemas.identifiers import DEFAULT_NAMESPACE, Identifier
 from schemas.messages import RoutedEvent
 
 GRADES = {1: "claimed", 2: "login", 3: "record"}
@@ -34,6 +34,10 @@ class Place(NamedTuple):
 def text(time_us: int) -> str:
     """RFC 3339; times of tests are whole seconds."""
     return datetime.fromtimestamp(time_us // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _text_or_none(time_us: int | None) -> str | None:
+    return None if time_us is None else text(time_us)
 
 
 def expected_document(
@@ -117,10 +121,11 @@ def _identifiers(places: list[Place], own: dict[Identifier, list[RoutedEvent]]) 
                 "value": place.identifier.value,
                 "grade": GRADES[grade or 1],
                 "role": place.state,
-                "first": text(min(times + known)),
-                "last": text(max(times + known + ([] if place.last < 0 else [place.last]))),
+                "first": _text_or_none(min(times + known, default=None)),
+                "last": _text_or_none(max(times + known + ([] if place.last < 0 else [place.last]), default=None)),
                 "status": "former" if place.former else "current",
             }
+            | ({} if place.identifier.namespace == DEFAULT_NAMESPACE else {"namespace": place.identifier.namespace})
         )
     return shown
 

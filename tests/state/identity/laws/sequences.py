@@ -116,7 +116,7 @@ class Maker:
         for number in range(self.dice.randint(3, 9)):
             kind = self.dice.choice(kinds)
             namespace = self.dice.choice(self._namespaces) if kind in ("crm", "account") else "default"
-            found.append(Identifier(kind, f"v{self.dice.randrange(100):02}-{number}", namespace))
+            found.append(Identifier(kind, _value(kind, self.dice.randrange(100), number), namespace))
         return found
 
     def _shown(self) -> list[Message]:
@@ -201,6 +201,14 @@ class Maker:
         if self.dice.random() < 0.7:
             return ()
         return tuple(f"{one.kind}:{one.value}" for one in self.dice.sample(self._identifiers, 1))
+
+
+def _value(kind: str, sorts_by: int, number: int) -> str:
+    """A value as it is after normalising; numbers make it the only one, and come last in its order."""
+    digits = f"{sorts_by:02}{number:02}"
+    return {"loyalty": digits, "phone": f"+3161234{digits}", "device": f"00000001-0000-4000-8000-00000000{digits}"}.get(
+        kind, f"v{digits}"
+    )
 
 
 def travelling(identifiers: list[Identifier]) -> tuple[SealedIdentifier, ...]:
