@@ -6,6 +6,7 @@ What a question may read is bounded; what the bound left out is said.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import lru_cache
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -107,12 +108,18 @@ class PartitionView:
     def seen(self, fragment: str) -> Iterator[Link]:
         """The best that events showed of each of an identifier's pairs, whatever orders say."""
         passed: set[str] = set()
+        # Rows have the best grade first, then neighbours in order: a neighbour's first rows lie together.
+        for _, alike in groupby(self._shown(fragment), key=lambda link: (link.grade, link.neighbour)):
+            best = min(alike, key=lambda link: link.precedence)
+            if best.neighbour not in passed:
+                passed.add(best.neighbour)
+                yield best
+
+    def _shown(self, fragment: str) -> Iterator[Link]:
         for key, value in self.rows.scan(evidence_prefix(fragment)):
             _, neighbour, grade, source = split_evidence_key(key)
-            if neighbour not in passed:
-                passed.add(neighbour)
-                row = _EVIDENCE_ROW.decode(value)
-                yield Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
+            row = _EVIDENCE_ROW.decode(value)
+            yield Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
 
     def sights(self, one: str, other: str) -> Iterator[tuple[int, str, EvidenceRow]]:
         """All that sources showed of a pair: grade, source and when; the best grade first."""

@@ -5,6 +5,7 @@ is one by which the rules put its ends together, or that what is said to stand a
 """
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from schemas.identity_policy import Policy
@@ -24,6 +25,9 @@ class Judge:
     seen: EvidenceGraph
     whole: Partition
     policy: Policy
+    split_identifiers: Collection[str] = ()
+    #: Pairs that only sources which are split off showed.
+    withdrawn: Collection[frozenset[str]] = ()
 
     def __post_init__(self) -> None:
         self.kinds = KindOrder(self.policy)
@@ -78,8 +82,32 @@ class Judge:
             # Once it goes down, to what rests on the link's first end, it never goes up again.
             assert direction <= 0 or upwards, "what is attached joins nobody"
             upwards = upwards and direction >= 0
+        assert (len(steps), min((step.link.grade for step in steps), default=0)) == self._surest(one, other)
         if steps and self.place(other).state == HOME and not any(step.link.authority for step in steps):
             assert min(step.link.grade for step in steps) == self.place(one).grade
+
+    def _surest(self, one: str, other: str) -> tuple[int, int]:
+        """How long the shortest of the chains is whose weakest link is strongest, and the grade of that link."""
+        for grade in (3, 2, 1):
+            above = [self._above(end, grade) for end in (one, other)]
+            lengths = [above[0][met] + above[1][met] for met in above[0].keys() & above[1].keys()]
+            if lengths:
+                return min(lengths), grade if one != other else 0
+        raise AssertionError("nothing holds them together")
+
+    def _above(self, start: str, grade: int) -> dict[str, int]:
+        distance, queue = {start: 0}, deque([start])
+        while queue:
+            at = queue.popleft()
+            for link in self.graph.links(at):
+                if link.grade < grade or link.neighbour in distance:
+                    continue
+                place = self.place(link.neighbour)
+                alike = place.state != SHARED and place.owner == self.place(start).owner
+                if alike and self._direction(Step(at, link)) in (0, 1):
+                    distance[link.neighbour] = distance[at] + 1
+                    queue.append(link.neighbour)
+        return distance
 
     def _direction(self, step: Step) -> int | None:
         """1: the first end rests on the other; -1: the other way round; 0: both alike; None: neither."""
@@ -194,6 +222,10 @@ class Judge:
         elif reason is Reason.GROUP:
             assert self.rank(step.one) == self.rank(step.other)
             assert not self._whole_group(step.one)
+        elif reason is Reason.SPLIT:
+            assert set(obstacle.ends) == {step.one, step.other} & set(self.split_identifiers) != set()
+        elif reason is Reason.WITHDRAWN:
+            assert frozenset((step.one, step.other)) in self.withdrawn
         else:
             raise AssertionError(f"{reason} says nothing")
 

@@ -14,7 +14,7 @@ from state.identity.explaining.results import Reason, SharedBy, Verdict
 from tests.state.identity.explaining.rederiving import Judge
 from tests.state.identity.populations import CLUSTER_LIMIT, low_policy, random_population
 
-POPULATIONS = 800
+POPULATIONS = 500
 
 
 def test_every_pairs_explanation_decides_what_the_partition_decided() -> None:
@@ -29,7 +29,7 @@ def test_every_pairs_explanation_decides_what_the_partition_decided() -> None:
         graph = EvidenceGraph(named, formed, evidence, population.orders)
         seen = EvidenceGraph(named, formed, evidence)
         judge = Judge(graph, seen, whole, policy)
-        around = Surroundings(graph, seen, policy, whole.placements.get, lambda _one, _other: None)
+        around = Surroundings(graph, seen.links, policy, whole.placements.get, lambda _one, _other: None)
         for one, other in combinations(sorted(named), 2):
             said = Explainer(around).pair(one, other)
             judge.judge(one, other, said)
