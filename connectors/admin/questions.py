@@ -15,7 +15,7 @@ from schemas.asked import AskedIdentifier, NameWord, routed_identifier
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Policy
 from schemas.limits import SOURCE_LENGTH_MAX
-from schemas.orders import AUTHOR_LENGTH_MAX, ORDER_ID_LENGTH_MAX, REASON_LENGTH_MAX, Verb
+from schemas.orders import AUTHOR_LENGTH_MAX, ORDER_ID_LENGTH_MAX, ORDER_ID_PATTERN, REASON_LENGTH_MAX, Verb
 from state.identity.suspects import SUSPECTS_MAX
 
 PAGE_SIZE: Final = 50
@@ -26,7 +26,9 @@ WAIT_SECONDS_MAX: Final = 30.0
 _CURSOR_LENGTH_MAX: Final = 20
 
 VerbWord = Literal["require", "forbid", "split"]
-OrderIdWord = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]+$", min_length=1, max_length=ORDER_ID_LENGTH_MAX)]
+OrderIdWord = Annotated[
+    str, msgspec.Meta(pattern=f"^{ORDER_ID_PATTERN}$", min_length=1, max_length=ORDER_ID_LENGTH_MAX)
+]
 ReasonWord = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_LENGTH_MAX)]
 AuthorWord = Annotated[str, msgspec.Meta(min_length=1, max_length=AUTHOR_LENGTH_MAX)]
 SourceWord = Annotated[str, msgspec.Meta(min_length=1, max_length=SOURCE_LENGTH_MAX)]

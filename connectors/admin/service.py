@@ -19,7 +19,7 @@ from connectors.admin.layout import LAYOUT_VERSION
 from connectors.admin.operations import DESCRIPTION, operations
 from connectors.admin.order_book import OrderBook
 from connectors.admin.projection import project
-from connectors.admin.slow_work import SlowWork
+from connectors.admin.slow_work import SEARCH_DEADLINE_SECONDS, SlowWork
 from connectors.web.access import Access, Role
 from connectors.web.limits import WebLimits
 from connectors.web.server import serve
@@ -49,8 +49,6 @@ BODY_SIZE_BYTES_MAX: Final = 64 * 1024
 #: People ask, not machines: most of what they ask for is read from the disk.
 CACHE_SIZE_BYTES: Final = 48 * 1024 * 1024
 PORT_SETTING: Final = "GOLDENTHREAD_ADMIN_PORT"
-#: A search reads everything once.
-SEARCH_DEADLINE_SECONDS: Final = 120.0
 SEARCHES_WAITING_MAX: Final = 2
 DELIVERY_TIMEOUT_MS: Final = 10_000
 LINGER_MS: Final = 0

@@ -12,6 +12,8 @@ from connectors.web.problems import ProblemError, retry_after
 #: How many may wait for the one that runs.
 WAITING_MAX: Final = 4
 DEADLINE_SECONDS: Final = 20.0
+#: The deadline of a search, which reads everything once.
+SEARCH_DEADLINE_SECONDS: Final = 120.0
 _RETRY_SECONDS: Final = 2
 
 Result = TypeVar("Result")

@@ -7,5 +7,5 @@ Read in this order: `operations` (how a service declares what it answers), `serv
 `problems` (every error answer), `requests` (reading bodies, by `gunzip` where they are encoded), `questions` (what
 bodies and queries say), `boundary` (what surrounds each request), `access` (who may ask, and how often), `guard` (no
 handler runs before that is known), `standard` (probes, metrics, version), `openapi`, `cors` (what browsers ask first),
-`server` (the socket, from start to stop).
+`server` (the socket, from start to stop), and `json_client`, with which the command line asks.
 """
