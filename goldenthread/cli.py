@@ -13,6 +13,7 @@ from goldenthread.commands.doctor import doctor
 from goldenthread.commands.drill import drill
 from goldenthread.commands.identity import identity
 from goldenthread.commands.identity_explain import explain
+from goldenthread.commands.identity_policy import apply, policy, rehearse
 from goldenthread.commands.output import ERR
 from goldenthread.commands.schemas import schemas
 from goldenthread.commands.services import admin, collect, init, lookup, worker
@@ -41,6 +42,9 @@ application.add_typer(customer, name="customer")
 application.add_typer(dead, name="dead")
 application.add_typer(identity, name="identity")
 identity.command()(explain)
+identity.command()(rehearse)
+identity.command()(apply)
+identity.command()(policy)
 application.add_typer(state, name="state")
 state.command("accept-gap")(accept_gap)
 state.command("gaps")(gaps)

@@ -136,7 +136,7 @@ def orders(  # noqa: PLR0917 - as above.
     named = _identifiers(identifier, namespace, realm)
     if len(named) > 1:
         raise UsageError("name one identifier (KIND VALUE), or none")
-    _told(_client(url).orders(named[0] if named else None, limit), json, show_orders)
+    _told(admin_client(url).orders(named[0] if named else None, limit), json, show_orders)
 
 
 @identity.command()
@@ -149,7 +149,7 @@ def suspects(
     json: JsonFlag = False,
 ) -> None:
     """List identifiers that look like several people's; reads everything once."""
-    _told(_client(url).suspects(sort.value, limit), json, show_suspects)
+    _told(admin_client(url).suspects(sort.value, limit), json, show_suspects)
 
 
 class _Asking:
@@ -163,7 +163,7 @@ class _Asking:
     """
 
     def __init__(self, url: str | None, *, yes: bool, dry_run: bool, json: bool) -> None:
-        self._client = _client(url)
+        self._client = admin_client(url)
         self._yes = yes
         self._dry_run = dry_run
         self._json = json
@@ -238,7 +238,8 @@ def _told(reply: JsonReply, json: bool, show: Callable[[Any], None]) -> None:
         sys.exit(EXIT_PROBLEMS_FOUND)
 
 
-def _client(url: str | None) -> AdminClient:
+def admin_client(url: str | None) -> AdminClient:
+    """The client of the admin service at the address, of the local one where none is given."""
     settings = load_settings()
     base = url or f"http://{settings.local_host}:{settings.admin_port}"
     return AdminClient(base, revealed(settings.token))
