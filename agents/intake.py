@@ -134,7 +134,6 @@ class Intake:
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""
-        self._known.acknowledged()
         if self._enrichment is not None and self._metrics is not None:
             self._metrics.count_enrichments(self._enrichment.counts)
 

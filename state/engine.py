@@ -68,6 +68,10 @@ class MemoryRows:
         """The row, or None."""
         return self.rows.get(key)
 
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The rows in the order of the keys, None where there is none."""
+        return [self.rows.get(key) for key in keys]
+
     def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
         least = start or prefix

@@ -23,8 +23,8 @@ from streams.registry import WriterSchemas
 from streams.registry_client import RegistryClient
 from streams.wire_input import PAUSE_SECONDS, without_registry
 
-#: Pairs that were said of letters before; nobody here asks for them.
-_CACHED_PAIRS_MAX: Final = 1
+#: What was said of letters before is not asked for here.
+_CACHED_SIZE_BYTES_MAX: Final = 0
 
 
 class EventKey(NamedTuple):
@@ -82,7 +82,7 @@ class Judge:
             cleaner=ways.cleaner,
             registry=ways.registry,
             mappings=ways.mappings,
-            known=KnownEvidence(MemoryRows(), cached_pairs_max=_CACHED_PAIRS_MAX),
+            known=KnownEvidence(MemoryRows(), cached_size_bytes_max=_CACHED_SIZE_BYTES_MAX),
             enrichment=enrichment,
             read_framed=without_registry if registry is None else _FramedReader(registry).json,
         )
