@@ -9,6 +9,7 @@ from state.context.engine import ContextEngine
 from state.context.entries import CACHED_SIZE_BYTES_MAX
 from state.engine import Engine, Rows
 from state.join import JoinRules
+from streams.metrics import Metrics
 from streams.partition import EngineFactory
 
 STAGE: Final = "context"
@@ -27,6 +28,7 @@ def context_engines(
     horizon_days: int | None,
     cached_rows_max: int,
     cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
+    metrics: Metrics | None = None,
 ) -> EngineFactory:
     """What makes the engine of each partition of `routed`."""
     rules = JoinRules(policy, trusted_traits)
@@ -43,6 +45,7 @@ def context_engines(
             partition=partition,
             cached_rows_max=cached_rows_max,
             cached_size_bytes_max=cached_size_bytes_max,
+            on_large=None if metrics is None else metrics.customer_members.observe,
         )
 
     return make

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dashboards.dashboard import Dashboard, Row
-from dashboards.expressions import increase, largest, metric, rate, ratio
+from dashboards.expressions import increase, largest, metric, quantile, rate, ratio
 from dashboards.panels import Panel, Query, stat
 
 _CONTEXTS: Final = largest("contexts", by="level")
@@ -59,6 +59,19 @@ _IDENTITY: Final = Row(
               "means a source that sends one identifier for many people.", "short",
               (Query(increase("identity_changes_total", "1h", 'change=~"split|vetoed|shared|unshared"', by="change"),
                      "{{change}}"),)),
+        Panel("Links that join nothing", "By what stands against them, each hour: an order, a second value of a kind "
+              "of which a customer has one, or the limit on identifiers of one customer.", "short",
+              (Query(increase("identity_vetoes_total", "1h", by="reason"), "{{reason}}"),)),
+        Panel("Alarms of growth", "Times each hour that a customer grew too large (large_cluster) or too fast "
+              "(fast_growth), or that too many identifiers turned out to be shared. The worker's log names them.",
+              "short", (Query(increase("identity_alarms_total", "1h", by="alarm"), "{{alarm}}"),)),
+        Panel("Identifying identifiers of one customer", "Of customers whose links were joined again: the median, and "
+              "the largest hundredth. People have a handful.", "short",
+              tuple(Query(quantile(which, "identity_cluster_identifiers"), f"p{which * 100:g}")
+                    for which in (0.5, 0.99))),
+        Panel("Customers of very many identifiers", "Of those with 64 or more, each time that one is published: the "
+              "median, and the largest hundredth.", "short",
+              tuple(Query(quantile(which, "customer_members"), f"p{which * 100:g}") for which in (0.5, 0.99))),
     ),
 )  # fmt: skip
 

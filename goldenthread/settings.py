@@ -119,6 +119,15 @@ class Settings(BaseSettings):
     )
     sources_file: Path | None = Field(None, description="Registration of sources (docs/sources.md).")
     identity_file: Path | None = Field(None, description="Identity policy (docs/identity.md).")
+    alarm_cluster_identifiers: int = Field(
+        50, ge=0, description="Identifying identifiers of one customer past which an alarm is raised; 0 is never."
+    )
+    alarm_gained_per_hour: int = Field(
+        100, ge=0, description="Identifiers that one customer gains by events of one hour, likewise; 0 is never."
+    )
+    alarm_shared_per_hour: int = Field(
+        1_000, ge=0, description="Identifiers that events of one hour show to be shared, likewise; 0 is never."
+    )
     trusted_traits: Words = Field(
         ("email", "phone"), description="Traits for which a better grade wins over a newer time, separated by commas."
     )

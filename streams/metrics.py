@@ -25,6 +25,8 @@ from schemas.errors import DeadCode
 from schemas.identity_changes import ChangeName
 from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
 from schemas.roles import ATTACHED, HOME, JOINED, SHARED
+from state.identity.guard import Alarm
+from state.identity.joining import FORBIDDEN, LIMIT, UNIQUE
 from streams.store_metrics import StoreMetrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,6 +37,9 @@ _DURATION_BUCKETS: Final = (
 _END_TO_END_BUCKETS: Final = (
     0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0,
 )  # fmt: skip
+# The limit of the default policy is 100.
+_CLUSTER_BUCKETS: Final = (2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_MEMBER_BUCKETS: Final = (100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0)
 #: The service that measures how far everything is behind.
 LAG_SERVICE: Final = "lookup"
 #: The service that takes part in the consumer group.
@@ -53,6 +58,8 @@ DROP_REASONS: Final[Mapping[str, bool]] = {
 #: How sure it is who a customer is, and how a fragment belongs to one.
 LEVELS: Final = (IDENTIFIED, RECOGNISED, ANONYMOUS, SHARED)
 ROLES: Final = (HOME, JOINED, ATTACHED, SHARED)
+#: What stands against a link.
+VETO_REASONS: Final = (FORBIDDEN, UNIQUE, LIMIT)
 
 
 class Metrics:
@@ -174,6 +181,23 @@ class Metrics:
         self.identity_changes = self._counter(
             "identity_changes_total", "Decisions about who is who, by what was decided.", "change"
         )
+        self.identity_vetoes = self._counter(
+            "identity_vetoes_total", "Links that join nothing, by what stands against them.", "reason"
+        )
+        self.identity_alarms = self._counter(
+            "identity_alarms_total", "Times that a customer grew too large or too fast, or too many identifiers were "
+            "found to be shared.", "alarm",
+        )  # fmt: skip
+        self.identity_cluster_identifiers = self._histogram(
+            "identity_cluster_identifiers",
+            "Identifying identifiers of one customer, each time that links among them are joined again.",
+            buckets=_CLUSTER_BUCKETS, only=WORKER_SERVICE,
+        )  # fmt: skip
+        self.customer_members = self._histogram(
+            "customer_members",
+            "Identifiers of one customer, each time that one of 64 or more is published.",
+            buckets=_MEMBER_BUCKETS, only=WORKER_SERVICE,
+        )  # fmt: skip
         self.contexts = self._gauge(
             "contexts", "Customers that have a context in the lookup's copy, by level of identity.", "level"
         )
@@ -226,6 +250,10 @@ class Metrics:
             self.restore_seconds.labels(stage)
         for change in ChangeName:
             self.identity_changes.labels(change.value)
+        for reason in VETO_REASONS:
+            self.identity_vetoes.labels(reason)
+        for alarm in Alarm:
+            self.identity_alarms.labels(alarm.value)
 
     def expect_enrichments(self, names: Iterable[str]) -> None:
         """Start what the enrichers of these names count at 0."""

@@ -28,6 +28,7 @@ from schemas.enrichment.enrichment import Enrichment
 from schemas.enrichment.names import enricher_names, with_derived
 from schemas.errors import BrokerUnreachable, OperatorNeeded, RestartNeeded
 from schemas.topics import Topic
+from state.identity.guard import Thresholds
 from state.store import Store
 from state.store_cache import shared_cache
 from streams.application import Application, ApplicationOptions, make_app
@@ -197,7 +198,13 @@ class Worker:
             records_per_second_max=settings.intake_events_per_second_max or None,
         )
         identity_factory = identity.identity_engines(
-            catalogue=parts.catalogue, keyring=parts.keyring, policy=parts.policy, metrics=self._metrics
+            catalogue=parts.catalogue,
+            keyring=parts.keyring,
+            policy=parts.policy,
+            metrics=self._metrics,
+            thresholds=Thresholds(
+                settings.alarm_cluster_identifiers, settings.alarm_gained_per_hour, settings.alarm_shared_per_hour
+            ),
         )
         application.add(self._stateful_stage(application, identity.STAGE, identity_factory))
         context_factory = context.context_engines(
@@ -208,6 +215,7 @@ class Worker:
             horizon_days=settings.dedupe_horizon_days,
             cached_rows_max=settings.cached_fragments_max,
             cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
+            metrics=self._metrics,
         )
         application.add(self._stateful_stage(application, context.STAGE, context_factory))
         self._reasons = ("the worker takes its place in the group",)

@@ -36,8 +36,8 @@ class Bundles:
         # Sorted by identifier, which has the kind first.
         self._slots: list[_Slot] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._slots)
+    def __len__(self) -> int:
+        return len(self._places)
 
     def put(self, fragment: str, part: Part | None) -> None:
         """The fragment's part is this from now on; None where it is no attached member any more."""

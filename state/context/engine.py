@@ -2,6 +2,7 @@
 
 import functools
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from schemas.errors import DeadCode, EventError, SecretError
@@ -27,7 +28,8 @@ class ContextEngine:
     """One partition of `routed` and its rows of `context.state`.
 
     `unseal` reads a sealed identifier of a fragment (`schemas.keys.Keyring.unseal`). `horizon_days`, where one is
-    set, is how far behind its newest event a fragment remembers which events it was given.
+    set, is how far behind its newest event a fragment remembers which events it was given. `on_large` is told how many
+    identifiers a customer has, each time that one of very many is published.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class ContextEngine:
         cached_identifiers_max: int = CACHED_IDENTIFIERS_MAX,
         document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
         dedupe: Dedupe | None = None,
+        on_large: Callable[[int], None] | None = None,
     ) -> None:
+        self._on_large = on_large
         self.counts: Counter[str] = Counter()
         self._unseal: Unseal = functools.lru_cache(cached_identifiers_max)(unseal)
         self._rules = rules
@@ -88,7 +92,9 @@ class ContextEngine:
 
     def drain(self) -> Drained:
         """What changed since the last drain: interactions, changes, contexts, snapshots, dead letters; and the rows."""
-        publication = Publication(self._entries, self._unseal, self._rules, self._document_size_bytes_max)
+        publication = Publication(
+            self._entries, self._unseal, self._rules, self._document_size_bytes_max, self._on_large
+        )
         for entry in self._entries.touched.values():
             publication.publish(entry)
         outputs = [

@@ -36,7 +36,9 @@ class Publication:
         unseal: Unseal,
         rules: JoinRules,
         document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
+        on_large: Callable[[int], None] | None = None,
     ) -> None:
+        self._on_large = on_large
         self._entries = entries
         self._unseal = unseal
         self._rules = rules
@@ -77,6 +79,8 @@ class Publication:
                 return
             changes = compare(before[0] if before is not None else None, joined)
         record.version, record.published = version, True
+        if entry.standing is not None and self._on_large is not None:
+            self._on_large(1 + len(entry.standing))
         key = entry.fragment.encode()
         if changes:
             self._tell(entry.fragment, version, changes)

@@ -22,6 +22,9 @@ class Standing:
         #: What its document says, and the document itself; None before there is one.
         self.said: tuple[Joined, ContextDocument] | None = None
 
+    def __len__(self) -> int:
+        return len(self._resting) + len(self._attached)
+
     def put(self, fragment: str, part: Part | None) -> None:
         """The fragment's part is this from now on; None where it is no member any more."""
         attached = part is not None and part.role == ATTACHED
@@ -40,4 +43,4 @@ class Standing:
 
         Where there are no members any more, it refers to the home's own counts, which go on: then nothing is kept.
         """
-        self.said = (joined, document) if self._resting or self._attached else None
+        self.said = (joined, document) if len(self) else None

@@ -1,13 +1,12 @@
 """The engine behind agents/identity: evidence and orders in; rows, ownership messages and decisions out."""
 
 from collections import Counter
-from collections.abc import Callable
 
 import msgspec
 
 from schemas.dead_letters import dead_letter
 from schemas.errors import EventError
-from schemas.identity_changes import Cause, ChangeName
+from schemas.identity_changes import Cause
 from schemas.identity_policy import Grade, Policy
 from schemas.messages import Evidence, IdentityMessage, Order, PolicyChange, SealedIdentifier, Undo
 from schemas.orders import OPERATOR_SOURCE, UNDO
@@ -17,6 +16,7 @@ from schemas.topics import Topic
 from state.engine import Drained, Output, Rows
 from state.identity.deciding import Deciding
 from state.identity.eras import FORMED_ERA_BITS
+from state.identity.guard import Watch
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
 from state.identity.ordering import Ordering
 from state.identity.policy_in_force import PolicyInForce
@@ -30,8 +30,8 @@ from state.identity.touched import ChangedPair, Touched
 class IdentityEngine:
     """The partition of `identity.evidence` and its rows of `identity.links`.
 
-    Deterministic: the same log gives the same rows and outputs, and what is applied again gives none. `on_decision` is
-    told each decision, for those who count them. `era` is how many gaps of this log were accepted
+    Deterministic: the same log gives the same rows and outputs, and what is applied again gives none. `watch` is
+    told all decisions, for those who count them. `era` is how many gaps of this log were accepted
     (`state.identity.eras`). `policy` is what holds where the rows name none; from then on the rows do. A repair that
     was under way goes on with the first drain.
     """
@@ -42,7 +42,7 @@ class IdentityEngine:
         unseal: Unseal,
         policy: Policy,
         *,
-        on_decision: Callable[[ChangeName], None] | None = None,
+        watch: Watch | None = None,
         bounds: CacheBounds | None = None,
         origin_topic: str = Topic.EVIDENCE,
         partition: int = 0,
@@ -53,7 +53,7 @@ class IdentityEngine:
         self._links = LinkRows(rows, unseal, bounds)
         self._reading = Reading(self._links)
         self._ordering = Ordering(self._links)
-        self._telling = Telling(self._links, era, on_decision)
+        self._telling = Telling(self._links, era, watch)
         in_force = PolicyInForce(rows, policy)
         self._deciding = Deciding(self._links, self._telling, in_force.policy)
         self._repairing = Repairing(self._deciding, in_force, RepairRuns(rows))

@@ -38,6 +38,8 @@ class Decisions(NamedTuple):
     placements: dict[str, Placement]
     #: All vetoed links of the region that was joined again, old vetoes included.
     vetoed: list[Veto]
+    #: By its home, the size of each cluster of two or more in that region.
+    clusters: dict[str, int]
 
 
 class Recomputation:
@@ -63,8 +65,9 @@ class Recomputation:
         # None marks what left its cluster and waits for stage 2.
         self._fresh: dict[str, Placement | None] = {}
         self._due: dict[Rank, dict[str, None]] = {}
+        self._clusters: dict[str, int] = {}
         self._restored: set[str] = set()
-        # Their links to what nothing was joined through changed: they may be cut now, or be so no more, that is all.
+        # Links of theirs changed that nothing is joined through: they may be cut now, or be so no more, that is all.
         self._watched: dict[str, None] = {}
 
     def decide(
@@ -121,7 +124,7 @@ class Recomputation:
                 if place is not None and place.state in (HOME, SHARED):
                     self._fresh[fragment] = place._replace(grade=self._graph.seen(fragment))
         placements = {f: place for f, place in self._fresh.items() if place is not None and place != self._placed(f)}
-        return Decisions(placements, vetoed)
+        return Decisions(placements, vetoed, self._clusters)
 
     def _place(self, fragment: str) -> Placement | None:
         return self._fresh[fragment] if fragment in self._fresh else self._placed(fragment)
@@ -140,6 +143,10 @@ class Recomputation:
         for pair in changed:
             if pair.grade >= Grade.LOGIN and self._identifying(pair.one) and self._identifying(pair.other):
                 seeds |= {pair.one: None, pair.other: None}
+                continue
+            one, other = self._graph.kind(pair.one), self._graph.kind(pair.other)
+            for end, kind, neighbour_kind in ((pair.one, one, other), (pair.other, other, one)):
+                self._watch_claims(end, kind, neighbour_kind, pair.grade)
         for end in (end for pair in ordered for end in pair if self._identifying(end)):
             for fragment in self._joining.required(end):
                 seeds[fragment] = None
@@ -148,12 +155,21 @@ class Recomputation:
 
     def _seed_relinked(self, relinked: Relinked, seeds: dict[str, None], *, held: bool) -> None:
         """What is to be judged anew besides an identifier; `held` is whether anything is, or was, joined through it."""
-        if not self._identifying(relinked.fragment):
-            return
-        seeds[relinked.fragment] = None
+        own_kind = self._graph.kind(relinked.fragment)
+        identifying = self._kinds.identifying(own_kind)
+        if identifying:
+            seeds[relinked.fragment] = None
         for neighbour, kind, grade in relinked.neighbours:
-            if grade >= Grade.LOGIN and self._kinds.identifying(kind):
+            if identifying and grade >= Grade.LOGIN and self._kinds.identifying(kind):
                 (seeds if held else self._watched)[neighbour] = None
+            else:
+                self._watch_claims(neighbour, kind, own_kind, grade)
+
+    def _watch_claims(self, fragment: str, kind: str, neighbour_kind: str, grade: int) -> None:
+        """Judge anew what may be shared by claims alone, or be so no more, by a link of this grade."""
+        if self._kinds.identifying(kind) and self._kinds.kind(kind).claimed_from:
+            if grade >= Grade.LOGIN or self._kinds.telling(neighbour_kind):
+                self._watched[fragment] = None
 
     def _begin_again(self, again: Iterable[str]) -> dict[str, None]:
         """Those of the identifiers that stage 1 decides; what it decided once and does no more is stage 2's."""
@@ -179,14 +195,16 @@ class Recomputation:
                 continue
             self._fresh[seed] = Placement(SHARED, seed, self._graph.seen(seed), Stage.JOINING, candidates)
             # Nobody has been placed by a link to an identifier that was stale: it was judged wherever it was met. And
-            # neighbours that are stale are placed again in any case.
-            if not self._is_cut(seed) and seed not in again:
+            # neighbours that are stale are placed again in any case. Where nothing is stale, all are due now.
+            if not self._is_cut(seed) and (seed not in again or self._stale is _never):
                 starts |= {link.neighbour: None for link in self._held(seed) if not self._stale(link.neighbour)}
         region = self._region([start for start in starts if not self._is_cut_now(start, judged)], judged)
         clusters, vetoed = self._joining.join(region)
         for members in clusters:
             if len(members) > 1:
-                self._fresh.update(self._joining.seat(members))
+                seated = self._joining.seat(members)
+                self._clusters[seated[members[0]].owner] = len(members)
+                self._fresh.update(seated)
             else:
                 self._fresh[members[0]] = None
         for fragment, place in list(self._fresh.items()):

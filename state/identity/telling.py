@@ -1,10 +1,8 @@
 """What identity says: decisions to `identity.changes`, ownership to fragments and owners, rows to their readers."""
 
-from collections.abc import Callable
-
 import msgspec
 
-from schemas.identity_changes import Cause, ChangeName, encode_identity_change
+from schemas.identity_changes import Cause, encode_identity_change
 from schemas.messages import Add, Drop, Own, encode
 from schemas.roles import ATTACHED, JOINED
 from schemas.rows import LinkRow
@@ -12,6 +10,7 @@ from schemas.topics import Topic
 from state.engine import Output
 from state.identity.changes import Transition, changes_of, veto_change
 from state.identity.eras import epoch_floor
+from state.identity.guard import Watch
 from state.identity.joining import Veto
 from state.identity.link_rows import LinkRows
 from state.identity.placement import Placement
@@ -26,10 +25,10 @@ class Telling:
         outputs: all since the last `drain`, in the order in which they have to be produced.
     """
 
-    def __init__(self, links: LinkRows, era: int, on_decision: Callable[[ChangeName], None] | None = None) -> None:
+    def __init__(self, links: LinkRows, era: int, watch: Watch | None = None) -> None:
         self._links = links
         self._epoch_floor = epoch_floor(era)
-        self._on_decision = on_decision
+        self._watch = watch
         self.outputs: list[Output] = []
 
     def drain(self) -> list[Output]:
@@ -61,8 +60,8 @@ class Telling:
             self.outputs.append(
                 Output(Topic.IDENTITY_CHANGES, change.customer.encode(), encode_identity_change(change))
             )
-            if self._on_decision is not None:
-                self._on_decision(change.change)
+        if self._watch is not None:
+            self._watch(cause, transitions, changes, decisions.clusters)
 
     def _were_together(self, veto: Veto) -> bool:
         one, other = (self._links.placement(end) for end in veto.pair)
