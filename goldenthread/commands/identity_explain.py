@@ -22,7 +22,8 @@ from goldenthread.commands.tables import shown, table
 from goldenthread.settings import load_settings, revealed
 from schemas.errors import EXIT_PROBLEMS_FOUND, UsageError
 
-_PAIR: Final = 4
+_ONE: Final = 2
+_TWO: Final = 4
 _USAGE: Final = (
     "name two identifiers, `goldenthread identity explain email ann@example.com crm 8812`, or a customer, "
     "`--customer ID`, with `--trait NAME` for one of its traits"
@@ -31,7 +32,7 @@ _USAGE: Final = (
 
 def explain(  # noqa: PLR0917 - typer turns each into an option of its own.
     identifiers: Annotated[
-        list[str] | None, typer.Argument(metavar="[KIND VALUE KIND VALUE]", help="Kind and value of two identifiers.")
+        list[str] | None, typer.Argument(metavar="KIND VALUE...", help="Kind and value of two identifiers, or of one.")
     ] = None,
     customer: Annotated[str | None, typer.Option(help="What the customer of this id is made of.")] = None,
     trait: Annotated[str | None, typer.Option(help="Why this trait of the customer has its value.")] = None,
@@ -62,8 +63,10 @@ def explain(  # noqa: PLR0917 - typer turns each into an option of its own.
 
 
 def _two(asked: Sequence[str], namespaces: Sequence[str], realm: str | None) -> list[dict[str, str | None]]:
-    if len(asked) != _PAIR or len(namespaces) > 2:
+    if len(asked) not in {_ONE, _TWO} or len(namespaces) > len(asked) // _ONE:
         raise UsageError(_USAGE)
+    # One by itself is asked about for what it is: a shared one says why.
+    asked = [*asked, *asked] if len(asked) == _ONE else asked
     spaces = [*namespaces, *namespaces] if len(namespaces) == 1 else [*namespaces, None, None]
     return [
         {"kind": kind, "value": value, "namespace": space, "realm": realm}
