@@ -58,6 +58,8 @@ def test_conflict_finds_the_kiosk_the_dummy_and_the_recycled_number_and_nobody_e
     assert sum(text.startswith("email:") for text in _texts(found)) == 25
     number = next(suspect for suspect in found if suspect.identifier.kind == "phone")
     assert (number.state, number.customers, number.conflicts) == (SHARED, 2, 3)
+    assert number.first is not None
+    assert number.last is not None
     assert number.first <= number.last + 30 * 86_400 * 10**6
 
 
