@@ -68,8 +68,8 @@ class Walk:
         if one == other:
             return []
         for _ in range(self.bounds.steps_max):
-            # The smaller side first; one that is exhausted never again.
-            near, far = sorted(sides, key=lambda side: len(side.edge) or self.bounds.identifiers_max)
+            # The smaller side first, of two alike the one that went less far; one that is exhausted never again.
+            near, far = sorted(sides, key=lambda side: (len(side.edge) or self.bounds.identifiers_max, side.steps))
             if not self._widen(near, links_of, grade) and not near.edge and not far.edge:
                 return None
             met = [fragment for fragment in near.edge if fragment in far.distance]
@@ -96,6 +96,7 @@ class Walk:
     def _widen(self, side: "_Side", links_of: LinksOf, grade: int) -> bool:
         """Go one link farther; whether there was anything."""
         edge, side.edge = side.edge, []
+        side.steps += 1
         for fragment in edge:
             for link in takewhile(lambda link: link.grade >= grade, self.first(links_of(fragment))):
                 side.reach(fragment, link)
@@ -117,6 +118,7 @@ class _Side:
     def __init__(self, start: str) -> None:
         self.distance = {start: 0}
         self.edge = [start]
+        self.steps = 0
         self._hops: dict[str, Hop] = {}
 
     def reach(self, fragment: str, link: Link) -> None:

@@ -55,8 +55,8 @@ class TwoWayRows(MemoryRows):
 class Copy:
     """A lookup's copy, filled by hand."""
 
-    def __init__(self, retention: Retention | None = None) -> None:
-        self.keyring = Keyring(b"a secret of sixteen bytes and more")
+    def __init__(self, retention: Retention | None = None, keyring: Keyring | None = None) -> None:
+        self.keyring = keyring or Keyring(b"a secret of sixteen bytes and more")
         self.catalogue = Catalogue(partitions=1)
         self.clock = ManualClock(NOW_US)
         self.rows = TwoWayRows()

@@ -17,7 +17,7 @@ from tests.state.identity.explaining.rederiving import Judge
 from tests.state.identity.ordered_logs import Known, known_of, random_log
 from tests.state.identity.populations import low_policy
 
-LOGS = 120
+LOGS = 60
 POLICY = low_policy()
 
 
@@ -45,7 +45,7 @@ def test_every_pairs_explanation_decides_what_the_engine_decided() -> None:
         engine.repair()
         known = known_of(log)
         judge = _judge(known)
-        rows = copied(engine)
+        rows = copied(engine.rows)
         for one, other in combinations(sorted(known.identifiers), 2):
             view = PartitionView(PartitionRows(rows), KEYRING.unseal, POLICY)
             said = view.explainer.pair(one, other)

@@ -14,7 +14,7 @@ from state.identity.explaining.results import Reason, SharedBy, Verdict
 from tests.state.identity.explaining.rederiving import Judge
 from tests.state.identity.populations import CLUSTER_LIMIT, low_policy, random_population
 
-POPULATIONS = 500
+POPULATIONS = 350
 
 
 def test_every_pairs_explanation_decides_what_the_partition_decided() -> None:
