@@ -6,11 +6,13 @@ from typing import Final
 from schemas.identity_changes import Cause, ChangeName, IdentityChange
 from schemas.identity_policy import Policy
 from schemas.keys import Keyring
+from schemas.policy_parts import decode_policy, require_same_routing
 from schemas.topics import Catalogue, Topic
 from state.engine import Engine, Rows
 from state.identity.changes import Transition
 from state.identity.engine import IdentityEngine
 from state.identity.guard import Guard, Noticed, Thresholds
+from state.identity.policy_in_force import read_policy_row
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.partition import EngineFactory
@@ -72,10 +74,16 @@ def identity_engines(
     metrics: Metrics,
     thresholds: Thresholds | None = None,
 ) -> EngineFactory:
-    """What makes the engine of the one partition of `identity.evidence`; `thresholds` are the guard's."""
+    """What makes the engine of the one partition of `identity.evidence`; `thresholds` are the guard's.
+
+    Making one raises PolicyRefused where the rows have a policy that routes otherwise than the one that is given.
+    """
     watch = DecisionMetrics(metrics, thresholds or Thresholds())
 
     def make(rows: Rows, partition: int, era: int) -> Engine:
+        row = read_policy_row(rows)
+        if row is not None:
+            require_same_routing(policy, decode_policy(row.policy))
         return IdentityEngine(
             rows,
             keyring.unseal,

@@ -5,7 +5,14 @@ from itertools import combinations
 from typing import Final, NamedTuple, Protocol
 
 from schemas.messages import Evidence, SealedIdentifier
-from schemas.rows import EvidenceRow, RowDecoder, evidence_key, is_evidence_key, split_evidence_key
+from schemas.rows import (
+    POLICY_ROW_KEY,
+    EvidenceRow,
+    RowDecoder,
+    evidence_key,
+    is_evidence_key,
+    split_evidence_key,
+)
 from schemas.times import TIME_MAX_US, sight_bucket
 from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
@@ -46,11 +53,12 @@ def _size_bytes(sight: _Sight) -> int:
 
 
 def project_evidence(records: Sequence[Record], _rows: Rows) -> Mapping[bytes, bytes | None]:
-    """The follower's projection of `identity.links`: evidence rows under the lesser of their ends, nothing else."""
+    """The follower's projection of `identity.links`: evidence rows under the lesser of their ends, and the policy."""
     return {
         record.key: record.value
         for record in records
-        if record.key is not None and is_evidence_key(record.key) and _is_first_end(record.key)
+        if record.key is not None
+        and (record.key == POLICY_ROW_KEY or (is_evidence_key(record.key) and _is_first_end(record.key)))
     }
 
 

@@ -68,13 +68,6 @@ def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:
     policy = DEFAULT_POLICY if (path := file_of(settings, "identity_file")) is None else load_policy(path)
     registry = SourceRegistry() if (path := file_of(settings, "sources_file")) is None else load_sources(path)
     registry.verify(catalogue.channels)
-    cleaner = Cleaner(
-        policy=policy,
-        registry=registry,
-        keyring=keyring,
-        channels=catalogue.channels,
-        future_tolerance_seconds=settings.future_tolerance_seconds,
-    )
     return Parts(
         settings=settings,
         kafka=kafka_of(settings, client),
@@ -83,5 +76,23 @@ def make_parts(settings: Settings, client: str, keyring: Keyring) -> Parts:
         registry=registry,
         mappings=load_mappings(registry),
         keyring=keyring,
-        cleaner=cleaner,
+        cleaner=_cleaner(settings, policy, registry, catalogue, keyring),
+    )
+
+
+def governed(parts: Parts, policy: Policy) -> Parts:
+    """The parts under another policy than the file's: the one in force."""
+    cleaner = _cleaner(parts.settings, policy, parts.registry, parts.catalogue, parts.keyring)
+    return msgspec.structs.replace(parts, policy=policy, cleaner=cleaner)
+
+
+def _cleaner(
+    settings: Settings, policy: Policy, registry: SourceRegistry, catalogue: Catalogue, keyring: Keyring
+) -> Cleaner:
+    return Cleaner(
+        policy=policy,
+        registry=registry,
+        keyring=keyring,
+        channels=catalogue.channels,
+        future_tolerance_seconds=settings.future_tolerance_seconds,
     )

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         description="At least 16 bytes; fragment ids and sealing derive from it. Without it one is made in data_dir.",
     )
     sources_file: Path | None = Field(None, description="Registration of sources (docs/sources.md).")
-    identity_file: Path | None = Field(None, description="Identity policy (docs/identity.md).")
+    identity_file: Path | None = Field(None, description="Identity policy (docs/policy.md).")
     alarm_cluster_identifiers: int = Field(
         50, ge=0, description="Identifying identifiers of one customer past which an alarm is raised; 0 is never."
     )

@@ -9,6 +9,7 @@ GoldenthreadError
 │   │   └── PositionLost       a position is not in its log any more, or not yet
 │   ├── NotAuthorized          the Kafka user of this process lacks a right
 │   ├── TopicError             a topic is not as the catalogue says
+│   ├── PolicyRefused          the identity policy would route events otherwise than the one in force
 │   ├── RegistryRefused        the schema registry does not take a schema, or this client
 │   └── SecretError            the data was sealed with another secret
 ├── RestartNeeded              this process can't go on, a new one may; exit 3
@@ -128,6 +129,10 @@ class NotAuthorized(OperatorNeeded):
 
 class TopicError(OperatorNeeded):
     """Make the topic as the message says (`goldenthread init` makes missing ones), or point to another prefix."""
+
+
+class PolicyRefused(OperatorNeeded):
+    """Put back what the message says of the identity file, or begin a migration: docs/policy.md says how."""
 
 
 class RegistryRefused(OperatorNeeded):

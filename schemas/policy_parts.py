@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.errors import StateError
+from schemas.errors import PolicyRefused, StateError
 from schemas.identity_policy import Kind, Policy, Strength
 from schemas.strict_json import UNREADABLE
 
 _PARTITION_FIELDS: Final = frozenset({"unlinkable", "cluster_limit"})
-_PARTITION_FIELDS_OF_A_KIND: Final = frozenset({"unique", "shared_from"})
+_PARTITION_FIELDS_OF_A_KIND: Final = frozenset({"unique", "shared_from", "claimed_from"})
 # No kind may be called so, so its place is that of every unknown kind.
 _NO_KIND: Final = "?"
 
@@ -60,6 +60,19 @@ def routing_differences(one: Policy, other: Policy) -> list[str]:
 def partition_differences(one: Policy, other: Policy) -> list[str]:
     """What of the partition part differs, as `routing_differences`."""
     return _differences(dict(_partition(one)), dict(_partition(other)))
+
+
+def require_same_routing(given: Policy, in_force: Policy) -> None:
+    """Refuse to start with a policy under which events would go to other fragments.
+
+    Raises:
+        PolicyRefused: saying what differs.
+    """
+    if differences := routing_differences(given, in_force):
+        raise PolicyRefused(
+            f"the identity file would route events otherwise than the policy in force: {'; '.join(differences)}. Put "
+            "that back (GOLDENTHREAD_IDENTITY_FILE), or migrate to another topic prefix as docs/policy.md says"
+        )
 
 
 def _routing(policy: Policy) -> Iterator[tuple[str, Any]]:

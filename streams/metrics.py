@@ -201,6 +201,10 @@ class Metrics:
         self.contexts = self._gauge(
             "contexts", "Customers that have a context in the lookup's copy, by level of identity.", "level"
         )
+        self.policy_differs = self._gauge(
+            "identity_policy_differs",
+            "1 while the identity file of this worker decides otherwise than the policy in force, which counts.",
+        )
         self.identifiers = self._gauge(
             "identifiers", "Identifiers seen together with others, by how they belong to a customer.", "role"
         )

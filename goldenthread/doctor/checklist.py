@@ -16,7 +16,7 @@ from goldenthread.doctor.records import (
 )
 from goldenthread.doctor.registry import check_registry
 from goldenthread.doctor.running import BROKER, Check
-from goldenthread.doctor.services import check_clock, check_service
+from goldenthread.doctor.services import check_clock, check_policy, check_service
 from goldenthread.doctor.versions import check_versions
 
 CHECKS: Final = (
@@ -32,6 +32,7 @@ CHECKS: Final = (
     Check("collect", partial(check_service, "collect")),
     Check("lookup", partial(check_service, "lookup")),
     Check("admin", partial(check_service, "admin")),
+    Check("identity policy", check_policy),
     Check("clock", check_clock),
     Check("schema registry", check_registry),
     Check(BROKER, check_broker),

@@ -189,3 +189,21 @@ def sample(settings: Settings, service_name: str, metric: str) -> Sample:
         if found.name == metric and not math.isnan(found.value)
     ]
     return Sample(sum(values) if values else None)
+
+
+def check_policy(examination: Examination, report: Report) -> None:
+    """The worker's identity file says what the policy in force says."""
+    told = sample(examination.settings, "worker", "goldenthread_identity_policy_differs")
+    if told.value is None:
+        report.skip(
+            "whether the identity file agrees with the policy in force is a metric of the worker",
+            METRICS_TOKEN if told.refused else "start the worker",
+        )
+    elif told.value:
+        report.warn(
+            "the identity file decides otherwise than the policy in force, which counts",
+            f"goldenthread identity rehearse FILE, then apply it; or put {variable_name('identity_file')} back "
+            "and start the worker again (docs/policy.md)",
+        )
+    else:
+        report.ok("the identity file agrees with the policy in force")

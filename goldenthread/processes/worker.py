@@ -17,6 +17,7 @@ from connectors.web.standard import ReadyReport
 from goldenthread.access import make_access
 from goldenthread.parts import Parts
 from goldenthread.processes.gap_watch import GapWatch
+from goldenthread.processes.policy_watch import PolicyWatch
 from goldenthread.processes.running import end_within
 from goldenthread.processes.worker_snapshot import WorkerSnapshots
 from goldenthread.processes.worker_wire import WAITING, WorkerWire
@@ -92,7 +93,7 @@ class Worker:
 
         1. Answer probes and metrics, and have the worker's folder for this process alone. 2. Wait for the broker and
         verify topics and offsets. 3. Wait for the schema registry, where there is one. 4. Catch up with identity's
-        links. 5. Run the agents.
+        links, and hold the identity file to the policy in force. 5. Run the agents.
 
         Raises:
             GoldenthreadError: what ended it; its exit code says whether a restart may help.
@@ -136,8 +137,10 @@ class Worker:
         try:
             self._reasons = ("the worker catches up with identity's links",)
             if await _unless(stopping, asyncio.create_task(_caught_up(follower))):
+                policy = PolicyWatch(self._parts, store, self._metrics)
+                self._parts = policy.settle()
                 # Step 5.
-                await self._run_agents(follower, KnownEvidence(store), stopping)
+                await self._run_agents(follower, policy, KnownEvidence(store), stopping)
         finally:
             self._wire.close()
             await asyncio.to_thread(follower.stop)
@@ -178,7 +181,9 @@ class Worker:
         follower.start()
         return store, follower
 
-    async def _run_agents(self, follower: Follower, known: KnownEvidence, stopping: asyncio.Event) -> None:
+    async def _run_agents(
+        self, follower: Follower, policy: PolicyWatch, known: KnownEvidence, stopping: asyncio.Event
+    ) -> None:
         parts = self._parts
         settings = parts.settings
         options = ApplicationOptions(
@@ -226,6 +231,7 @@ class Worker:
             asyncio.create_task(_watch(follower, application)),
             asyncio.create_task(self._wire.keep_asking(application.fatal)),
             asyncio.create_task(self._gaps.watch(application.fatal)),
+            asyncio.create_task(policy.watch(application.fatal)),
         ]
         try:
             await application.run(stopping)
