@@ -70,7 +70,10 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of identifier.
 
     `shared_from` is the number of neighbours of one kind (identifying kinds) or of customers by claims (weak kinds)
-    past which an identifier is shared; 0 is no limit. A `namespaced` kind means something within one system only.
+    past which an identifier is shared; 0 is no limit. `claimed_from` is the number of neighbours of one kind, of medium
+    strength or stronger, past which an identifier of an identifying kind is shared that nothing but claims links (a
+    number that cashiers type where they have none); 0 is no limit. A `namespaced` kind means something within one
+    system only.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: bool = False
     #: Evidence, but never routed by and never shown.
     hidden: bool = False
+    claimed_from: int = 0
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -127,9 +131,9 @@ _IDENTIFYING, _MEDIUM, _WEAK, _NONE = Strength.IDENTIFYING, Strength.MEDIUM, Str
 
 DEFAULT_POLICY: Final = Policy(
     kinds=(
-        Kind("crm", _IDENTIFYING, Normaliser.TEXT, unique=True, shared_from=20, namespaced=True),
-        Kind("account", _IDENTIFYING, Normaliser.TEXT, shared_from=20),
-        Kind("email", _IDENTIFYING, Normaliser.EMAIL, shared_from=20),
+        Kind("crm", _IDENTIFYING, Normaliser.TEXT, unique=True, shared_from=20, namespaced=True, claimed_from=20),
+        Kind("account", _IDENTIFYING, Normaliser.TEXT, shared_from=20, claimed_from=20),
+        Kind("email", _IDENTIFYING, Normaliser.EMAIL, shared_from=20, claimed_from=20),
         Kind(
             "national_id",
             _IDENTIFYING,

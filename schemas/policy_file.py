@@ -20,6 +20,7 @@ class _KindEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
     group: bool = False
     hidden: bool = False
+    claimed_from: int = 0
 
     def kind(self) -> Kind:
         """The kind, its strength in our terms."""

@@ -60,9 +60,11 @@ class Joining:
         """The candidates of an identifier that its links show to be shared, or None when they don't.
 
         It is shared when they show too many neighbours of one kind, or two values of a unique kind that no require
-        unites. The best known come first, so that the first few decide for one with very many neighbours.
+        unites. The best known come first, so that the first few decide for one with very many neighbours. And it is
+        shared when nothing but claims links it, and these to too many.
         """
-        limit = self._kinds.kind(self._graph.kind(fragment)).shared_from
+        kind = self._kinds.kind(self._graph.kind(fragment))
+        limit = kind.shared_from
         neighbours: Counter[str] = Counter()
         values: dict[tuple[str, str], str] = {}
         candidates: list[str] = []
@@ -77,6 +79,29 @@ class Joining:
                 candidates.append(link.neighbour)
             elif shared:
                 break
+        if not neighbours and kind.claimed_from:
+            return self._cut_by_claims(fragment, kind.claimed_from)
+        return tuple(candidates) if shared else None
+
+    def _cut_by_claims(self, fragment: str, limit: int) -> tuple[str, ...] | None:
+        """The candidates of one that claims link with too many neighbours of one kind that says who somebody is.
+
+        Anything proven about it is more than all claims: else whoever types somebody's address often enough could
+        make it shared.
+        """
+        neighbours: Counter[str] = Counter()
+        candidates: list[str] = []
+        shared = False
+        for link in self._graph.links(fragment):
+            if link.proven:
+                return None
+            if self._kinds.telling(link.kind):
+                neighbours[link.kind] += 1
+                shared = shared or neighbours[link.kind] > limit
+                if len(candidates) < CANDIDATES_MAX:
+                    candidates.append(link.neighbour)
+                elif shared:
+                    break
         return tuple(candidates) if shared else None
 
     def unique_value(self, fragment: str, kind: str) -> tuple[tuple[str, str] | None, str]:

@@ -30,6 +30,10 @@ class KindOrder:
         """Whether links between identifiers of the kind may join customers."""
         return name in self._identifying
 
+    def telling(self, name: str) -> bool:
+        """Whether an identifier of the kind says more than that a device was used: it is of medium strength or more."""
+        return self.kind(name).strength >= Strength.MEDIUM
+
     def exclusion(self, identifier: Identifier) -> tuple[str, str] | None:
         """Two identifiers with the same one exclude each other; None where the kind is not unique."""
         kind = self.kind(identifier.kind)

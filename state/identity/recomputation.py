@@ -167,9 +167,9 @@ class Recomputation:
 
     def _watch_claims(self, fragment: str, kind: str, neighbour_kind: str, grade: int) -> None:
         """Judge anew what may be shared by claims alone, or be so no more, by a link of this grade."""
-        if self._kinds.identifying(kind) and self._kinds.kind(kind).claimed_from:
-            if grade >= Grade.LOGIN or self._kinds.telling(neighbour_kind):
-                self._watched[fragment] = None
+        limited = self._kinds.identifying(kind) and self._kinds.kind(kind).claimed_from
+        if limited and (grade >= Grade.LOGIN or self._kinds.telling(neighbour_kind)):
+            self._watched[fragment] = None
 
     def _begin_again(self, again: Iterable[str]) -> dict[str, None]:
         """Those of the identifiers that stage 1 decides; what it decided once and does no more is stage 2's."""

@@ -108,7 +108,9 @@ class Repairing:
         return self._in_force.drained() | self._runs.drained()
 
     def _ask(self, following: Repair | None) -> None:
-        self._deciding.stale = None if self._runs.row is None else self._runs.is_stale
+        row = self._runs.row
+        # The run of a source places only what the source concerns again, so that nothing else may wait for it.
+        self._deciding.stale = None if row is None or row.source else self._runs.is_stale
         if following is not None:
             self._deciding.telling.outputs.append(Output(Topic.EVIDENCE, None, encode(following)))
 

@@ -89,6 +89,8 @@ class DrivenEngine:
         self.policy, self.bounds = policy, bounds
         self.offset = 0
         self.outputs: list[Output] = []
+        #: What identity said to itself and has not read yet.
+        self.asked: list[bytes] = []
         self.restart()
 
     def restart(self) -> None:
@@ -107,6 +109,7 @@ class DrivenEngine:
         self.rows.write(drained.rows)
         self.engine.settled()
         self.outputs += drained.outputs
+        self.asked += [output.value or b"" for output in drained.outputs if output.topic == Topic.EVIDENCE]
         return drained.outputs
 
     def show(self, *texts: str, grade: int = Grade.CLAIMED, source: str = "shop") -> list[Output]:
@@ -115,14 +118,14 @@ class DrivenEngine:
         self.take(evidence(map(identifier, texts), source=source, name=name, time=self.offset, grade=grade))
         return self.checkpoint()
 
-    def repair(self) -> None:
-        """Commit, and give identity back what it says to itself, until it has no more to say."""
-        said = self.checkpoint()
-        while asked := [output.value for output in said if output.topic == Topic.EVIDENCE]:
-            for value in asked:
-                self.engine.apply(value or b"", self.offset)
-                self.offset += 1
-            said = self.checkpoint()
+    def repair(self, steps_max: int | None = None) -> None:
+        """Commit, and give identity back what it says to itself: so many messages, or until it has no more to say."""
+        self.checkpoint()
+        while self.asked and steps_max != 0:
+            self.engine.apply(self.asked.pop(0), self.offset)
+            self.offset += 1
+            self.checkpoint()
+            steps_max = None if steps_max is None else steps_max - 1
 
     def row(self, name: str) -> LinkRow:
         """The committed row of a fragment."""

@@ -116,7 +116,8 @@ class Model:
             others = [next(iter(pair - {name})) for pair in pairs if name in pair]
             limit = self.policy.kind(self.kind(name)).shared_from
             crowded = limit and any([self.kind(o) for o in others].count(self.kind(other)) > limit for other in others)
-            if crowded or any(self.exclusive(one, other) for one, other in combinations(others, 2)):
+            claimed = self.identifying(name) and self._is_claimed_by_too_many(name)
+            if crowded or claimed or any(self.exclusive(one, other) for one, other in combinations(others, 2)):
                 self.shared.add(name)
         sets = [{name} for name in self.identifiers if self.identifying(name) and name not in self.shared]
         for pair in sorted((p for p in pairs if not p & self.shared), key=self.precedence):
@@ -132,6 +133,13 @@ class Model:
             if len(members) > 1:
                 self.customer_of.update(dict.fromkeys(members, members))
         self.joined = set(self.customer_of) | self.shared
+
+    def _is_claimed_by_too_many(self, name: str) -> bool:
+        limit = self.policy.kind(self.kind(name)).claimed_from
+        linked = {other: self.best(name, other) for other in self.identifiers if self.best(name, other)}
+        kinds = [self.kind(o) for o in linked if self.policy.kind(self.kind(o)).strength >= Strength.MEDIUM]
+        many = any(kinds.count(kind) > limit for kind in kinds)
+        return bool(limit) and many and max(linked.values()) == 1
 
     # Stage 2
 
@@ -198,10 +206,10 @@ class Model:
             goal = whole[next(iter(group))]
             if goal == []:
                 placed += [(name, group) for name in group]
-                self.group_of.update(dict.fromkeys(group, set(group)))
+                self.group_of.update({name: set(group) for name in group})
             elif goal is not None and all(may_go(name, goal[0], group) for name in group):
                 placed += [(name, goal[0]) for name in group]
-                self.group_of.update(dict.fromkeys(group, set(group)))
+                self.group_of.update({name: set(group) for name in group})
             else:
                 placed += self._place_alone(group, alone, may_go)
         for name, members in placed:

@@ -2,8 +2,7 @@
 
 import random
 from dataclasses import dataclass
-
-import msgspec
+from typing import TypeAlias
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Policy
@@ -15,6 +14,8 @@ from tests.state.identity.driving import KEYRING, evidence, sealed
 from tests.state.identity.populations import random_population
 
 Message = Evidence | Order | Undo
+#: Ends, source, id and time of a require, to which of the two it says was replaced.
+Formers: TypeAlias = dict[tuple[str, str, str, str, int], str]
 SOURCES = ("shop", "crm", "app")
 
 
@@ -71,7 +72,8 @@ def _random_order(chance: random.Random, items: list[Identifier], name: str, *, 
         verb = chance.choice((Verb.REQUIRE, Verb.REQUIRE, Verb.FORBID))
         former = chance.choice(("", KEYRING.fragment_id(other))) if verb is Verb.REQUIRE else ""
         # Ids of records may be those of operators' orders; nobody takes a record's order back.
-        return order(verb, one, other, name=f"o{chance.randrange(4)}", time=time, record=chance.choice(SOURCES), former=former)
+        name, source = f"o{chance.randrange(4)}", chance.choice(SOURCES)
+        return order(verb, one, other, name=name, time=time, record=source, former=former)
     return order(sort, one, other, name=name, time=time)
 
 
@@ -104,7 +106,7 @@ def known_of(log: list[tuple[int, Message]]) -> Known:
     """Read messages with their offsets."""
     undone = {message.order for _, message in log if isinstance(message, Undo)}
     found = Known({}, {}, [], [], set(), set(), set())
-    formers: dict[tuple[str, str, str, str], str] = {}
+    formers: Formers = {}
     given: set[str] = set()
     for offset, message in log:
         if isinstance(message, Undo):
@@ -113,9 +115,9 @@ def known_of(log: list[tuple[int, Message]]) -> Known:
             found.identifiers[each.fragment] = KEYRING.unseal(each.sealed, each.fragment)
         ends = [each.fragment for each in message.identifiers]
         if isinstance(message, Evidence):
-            for one, other in message.pairs:
-                sighting = known.Sighting(ends[one], ends[other], message.source, message.grade, message.time, message.id)
-                found.sightings.append(sighting)
+            for here, there in message.pairs:
+                named = message.source, message.grade, message.time, message.id
+                found.sightings.append(known.Sighting(ends[here], ends[there], *named))
             for end in ends:
                 found.formed.setdefault(end, offset)
             continue
@@ -130,18 +132,18 @@ def known_of(log: list[tuple[int, Message]]) -> Known:
             found.split_identifiers.add(ends[0])
         else:
             one, other = sorted(ends)
-            named = one, other, message.source, message.id
+            key = one, other, message.source, message.id, message.time
             require = message.verb == Verb.REQUIRE
             found.orders.append(
                 known.Order(one, other, require, Authority(message.authority), message.time, message.source, message.id)
             )
             if require:
-                formers[*named, message.time] = max(message.former, formers.get((*named, message.time), ""))
+                formers[key] = max(message.former, formers.get(key, ""))
     _find_former(found, formers)
     return found
 
 
-def _find_former(found: Known, formers: dict) -> None:
+def _find_former(found: Known, formers: Formers) -> None:
     obeyed = [
         each
         for each in found.orders

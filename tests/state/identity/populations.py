@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from schemas.identifiers import Identifier
-from schemas.identity_policy import DEFAULT_POLICY, Policy
+from schemas.identity_policy import DEFAULT_POLICY, Policy, Strength
 from schemas.orders import Authority
 from state.identity.evidence import Order, Sighting
 from state.identity.partition import Partition, partition
@@ -16,11 +16,16 @@ KINDS = ("crm", "account", "email", "national_id", "loyalty", "phone", "tablet",
 _LOW_LIMITS = {"crm": 2, "account": 2, "email": 2, "national_id": 1, "app": 1, "device": 1, "cookie": 1}
 
 
-def low_policy() -> Policy:
-    """The default policy with limits that a handful of identifiers reach."""
+def low_policy(claimed_from: int = 0) -> Policy:
+    """The default policy with limits that a handful of identifiers reach; by default none for claims alone."""
     return Policy(
         kinds=tuple(
-            msgspec.structs.replace(kind, shared_from=_LOW_LIMITS.get(kind.name, 0)) for kind in DEFAULT_POLICY.kinds
+            msgspec.structs.replace(
+                kind,
+                shared_from=_LOW_LIMITS.get(kind.name, 0),
+                claimed_from=claimed_from if kind.strength is Strength.IDENTIFYING else 0,
+            )
+            for kind in DEFAULT_POLICY.kinds
         ),
         cluster_limit=CLUSTER_LIMIT,
     )

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 
 from schemas.identifiers import Identifier
+from schemas.identity_policy import Policy
 from schemas.orders import Authority
 from state.identity.attaching import Attaching
 from state.identity.evidence import EvidenceGraph, Order, Sighting
@@ -20,15 +21,16 @@ from state.identity.recomputation import Recomputation
 from state.identity.touched import ChangedPair
 from tests.state.identity.populations import CLUSTER_LIMIT, Population, low_policy, random_population
 
-POLICY = low_policy()
-KIND_ORDER = KindOrder(POLICY)
+#: Without a limit for claims alone, and with one.
+POLICIES = (low_policy(), low_policy(claimed_from=1))
 
 
 class Incremental:
     """Keeps placements by recomputation over a graph that is made anew for each batch."""
 
-    def __init__(self, population: Population, limit: int = CLUSTER_LIMIT) -> None:
+    def __init__(self, population: Population, policy: Policy = POLICIES[0], limit: int = CLUSTER_LIMIT) -> None:
         self.population = population
+        self.kinds = KindOrder(policy)
         self.limit = limit
         self.events: list[list[Sighting]] = []
         self.orders: list[Order] = []
@@ -51,9 +53,9 @@ class Incremental:
         )
         decisions = Recomputation(
             graph,
-            KIND_ORDER,
-            Joining(graph, KIND_ORDER, self.limit),
-            Attaching(graph, KIND_ORDER, self.limit),
+            self.kinds,
+            Joining(graph, self.kinds, self.limit),
+            Attaching(graph, self.kinds, self.limit),
             self.placements.get,
         ).decide(
             [ChangedPair(item.one, item.other, item.grade) for event in events for item in event],
@@ -66,21 +68,21 @@ class Incremental:
 
 
 def _check(seed: int, *, ordered: bool, limit: int = CLUSTER_LIMIT) -> tuple[Counter[str], Counter[str]]:
-    population = random_population(seed, ordered=ordered)
+    population, policy = random_population(seed, ordered=ordered), POLICIES[seed % 2]
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     chance = random.Random(seed)
     for _ in range(3):
         arrivals: list[list[Sighting] | Order] = [*population.events, *population.orders]
         chance.shuffle(arrivals)
-        incremental = Incremental(population, limit)
+        incremental = Incremental(population, policy, limit)
         while arrivals:
             size = chance.choice((1, 1, 2, 3, 6))
             batch, arrivals = arrivals[:size], arrivals[size:]
             incremental.take(batch)
             if arrivals and chance.random() < 0.7:
                 continue
-            whole = population.whole(incremental.events, incremental.orders, POLICY, limit)
+            whole = population.whole(incremental.events, incremental.orders, policy, limit)
             assert incremental.placements == whole.placements, f"seed {seed}"
         states.update(place.state for place in incremental.placements.values())
         states.update(f"stage {int(place.stage)}" for place in incremental.placements.values())
