@@ -10,6 +10,7 @@ from connectors.serve.answers import Answers
 from connectors.serve.explaining.explanations import Explanations
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
+from connectors.serve.layout import link_key
 from connectors.serve.projection import Projection, Retention
 from connectors.serve.timeline import Timeline
 from schemas.asked import AskedIdentifier
@@ -27,17 +28,19 @@ from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY, Grade
 from schemas.keys import Keyring
 from schemas.messages import RoutedEvent
-from schemas.roles import HOME, SHARED
-from schemas.rows import LinkRow, encode_row, link_row_key, record_key
+from schemas.roles import HOME, JOINED, SHARED
+from schemas.rows import PAIR_ORDERS, LinkRow, RowDecoder, encode_row, link_row_key, record_key
 from schemas.times import format_time
 from schemas.topics import Catalogue, Topic
 from state.context.rows import Record as FragmentRecord
 from state.engine import MemoryRows
 from state.fold import fold
 from state.fragment import Fragment
+from state.identity.placement import Stage
 from state.join import JoinRules
 from streams.bulk import Record
 
+_LINK_ROW = RowDecoder(LinkRow)
 DAY_US = 86_400_000_000
 NOW_US = 20_000 * DAY_US
 
@@ -99,9 +102,16 @@ class Copy:
         """Say where an identifier is; returns its fragment."""
         fragment = self.fragment(kind, value)
         sealed = self.keyring.seal(self.identifier(kind, value), fragment)
-        row = LinkRow(kind, sealed, state, owner or fragment, int(grade), 1, 0, 0, 0, candidates)
+        stage = Stage.JOINING if state == JOINED else Stage.ATTACHING
+        row = LinkRow(kind, sealed, state, owner or fragment, int(grade), 1, 0, 0, 0, candidates, int(stage))
         self.put(self.record(Topic.LINKS, link_row_key(fragment), encode_row(row)))
         return fragment
+
+    def order(self, fragment: str) -> None:
+        """Say that there are orders of an identifier's pairs."""
+        row = _LINK_ROW.decode(self.rows.rows[link_key(fragment)])
+        row = msgspec.structs.replace(row, ordered=row.ordered | PAIR_ORDERS)
+        self.put(self.record(Topic.LINKS, link_row_key(fragment), encode_row(row)))
 
     def share(self, kind: str, value: str, *candidates: str) -> str:
         """Say that several people use an identifier; returns its fragment."""

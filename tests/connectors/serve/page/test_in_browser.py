@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from schemas.identity_policy import Grade
 from schemas.roles import ATTACHED
 from tests.browser import ARGUMENTS, OVERFLOW, PHONE, Complaints, chromium
 from tests.connectors.serve.page.support import KEY, lookup_key, paged
@@ -32,7 +34,9 @@ async def test_hostile_events_run_nothing_and_break_no_layout(browser: Any) -> N
             "ann@example.com", first_name=HOSTILE, last_name="\u202egnp.exe", long=word, emoji="🧵" * 500,
             **{HOSTILE: [HOSTILE]},
         )  # fmt: skip
-        served.copy.link("cookie", HOSTILE, customer, ATTACHED)
+        cookie = served.copy.link("cookie", HOSTILE, customer, ATTACHED)
+        served.evidence(customer, cookie, Grade.CLAIMED, word[:256])
+        served.copy.fold_alone("email", "ann@example.com", Grade.LOGIN, **{HOSTILE: HOSTILE})
         tab, complaints = await browser.new_page(viewport=PHONE), Complaints()
         complaints.watch(tab)
         # One that opens would be as bad as an error.
@@ -48,6 +52,11 @@ async def test_hostile_events_run_nothing_and_break_no_layout(browser: Any) -> N
         await tab.goto(str(served.client.make_url(f"/customers/{customer}")))
         assert await tab.evaluate(OVERFLOW) <= 0
         assert await tab.locator("main img, main script").count() == 0
+        for path in ("why", f"why/{cookie}", f"traits/{quote(HOSTILE, safe='')}/why"):
+            await tab.goto(str(served.client.make_url(f"/customers/{customer}/")) + path)
+            assert await tab.locator("h1").count() == 1
+            assert await tab.evaluate(OVERFLOW) <= 0
+            assert await tab.locator("main img, main script").count() == 0
         assert complaints == []
 
 
