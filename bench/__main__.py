@@ -5,7 +5,9 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from bench.avro import measure_avro
 from bench.compare import DEADLINE_SECONDS, compare
 from bench.enrichment import measure
 from bench.generator import SOURCES_FILE, START_US, Plan, encode, generate, load_sources
+from bench.known_evidence import measure_known_evidence, remembered_share
 from bench.oracle import Expectation, expect
 from bench.oracle.reading import read_time
 from bench.overload import Plan as OverloadPlan
@@ -221,6 +224,27 @@ def enrichment_command(customers: Customers = 2_000, events: Events = 20_000, se
         print(f"{cost.step:40} {cost.microseconds:8.2f} us")
 
 
+@program.command("known-evidence")
+def known_evidence_command(
+    *,
+    pairs: Annotated[int, typer.Option(min=6_000, help="How many pairs the store holds.")] = 1_000_000,
+    asked: Annotated[int, typer.Option(min=100, help="How many events ask, for each figure.")] = 20_000,
+    customers: Customers = 2_000,
+    events: Events = 100_000,
+    span_days: Span = 7,
+    seed: Seed = _DEFAULTS.seed,
+) -> None:
+    """Say what intake asks of its follower, in microseconds an event, and how many events it remembers."""
+    print(f"{'identifiers':>11}{'remembered':>12}{'us':>8}")
+    with TemporaryDirectory() as folder:
+        for cost in measure_known_evidence(Path(folder), pairs=pairs, events=asked):
+            print(f"{cost.identifiers:11}{cost.remembered_share:12.0%}{cost.microseconds:8.2f}")
+    per_second = events / (span_days * 86_400)
+    shares = remembered_share(Plan(customers=customers, events=events, seed=seed, events_per_second=per_second))
+    told = f"{shares.remembered:.1%} are remembered, {shares.news:.1%} tell something new"
+    print(f"of {shares.events} events of the generator with two identifiers or more {told}")
+
+
 @program.command("soak")
 def soak_command(
     *,
@@ -261,6 +285,34 @@ def overload_command(
         out.write_text(json.dumps(report.to_json(), indent=1))
     if not report.is_exact:
         raise typer.Exit(EXIT_PROBLEMS_FOUND)
+
+
+@program.command("identity")
+def identity_command(
+    *,
+    persons: Annotated[int, typer.Option(min=10, help="How many people.")] = 2_000,
+    events: Annotated[int, typer.Option(min=0, help="How many distinct events; 0 is 20 for each person.")] = 0,
+    seed: Annotated[list[int] | None, typer.Option(help="A seed; several are measured one after the other.")] = None,
+    splink: Annotated[bool, typer.Option(help="Measure splink too; installs it into the cache folder.")] = False,
+    into: Annotated[Path | None, typer.Option(help="Put the tables between the marks of this Markdown file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of tables.")] = False,
+) -> None:
+    """Measure how well a system of its own tells people apart, against labelled events and other ways."""
+    from bench.identity.measure import measure as measure_identity
+    from bench.identity.stream import Plan as IdentityPlan
+    from bench.identity.table import markdown, write_into
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    runs = []
+    for one in seed or [_DEFAULTS.seed]:
+        tell(f"seed {one}")
+        runs.append(measure_identity(IdentityPlan(persons, one, events), with_splink=splink, tell=tell))
+    tables = markdown(runs, metadata.version("goldenthread"))
+    print(json.dumps([run.to_json() for run in runs], indent=1) if as_json else tables)
+    if into is not None:
+        write_into(into, tables)
 
 
 def main() -> None:
