@@ -11,6 +11,7 @@ from schemas.identity_changes import IdentityChange
 from schemas.orders import Verb
 from schemas.rows import PolicyRow, RepairRow
 from schemas.times import format_time
+from state.identity.clusters import LargeCustomer
 from state.identity.suspects import Suspect
 
 #: Leading digits of a fragment id, which tell how far a repair is.
@@ -139,9 +140,29 @@ class ShownSuspect(msgspec.Struct, frozen=True):
     unique_values: int
     forbidden: int
     conflicts: int
-    first: str
-    last: str
+    #: Null where only orders have named it.
+    first: str | None
+    last: str | None
     why: tuple[str, ...]
+
+
+class ShownLargeCustomer(msgspec.Struct, frozen=True):
+    """A customer with many identifiers."""
+
+    customer: str
+    #: The identifier that the customer's id is of.
+    home: ShownIdentifier
+    #: All of its identifiers, and those of them that links or orders joined.
+    identifiers: int
+    joined: int
+    #: How many of each kind, the most frequent first.
+    kinds: Mapping[str, int]
+
+
+class LargeCustomersAnswer(msgspec.Struct, frozen=True):
+    """The largest of them."""
+
+    customers: tuple[ShownLargeCustomer, ...]
 
 
 class SuspectsAnswer(msgspec.Struct, frozen=True):
@@ -210,9 +231,16 @@ def shown_suspect(suspect: Suspect, places: Places) -> ShownSuspect:
         suspect.unique_values,
         suspect.forbidden,
         suspect.conflicts,
-        format_time(suspect.first),
-        format_time(suspect.last),
+        None if suspect.first is None else format_time(suspect.first),
+        None if suspect.last is None else format_time(suspect.last),
         suspect.why,
+    )
+
+
+def shown_large_customer(large: LargeCustomer, places: Places) -> ShownLargeCustomer:
+    """A customer with many identifiers, for people."""
+    return ShownLargeCustomer(
+        large.customer, places.shown(large.customer), large.members, large.joined, dict(large.kinds)
     )
 
 

@@ -58,6 +58,17 @@ class AdminClient:
             timeout_s=SEARCH_DEADLINE_SECONDS + _GRACE_SECONDS,
         )
 
+    def large_customers(self, limit: int) -> JsonReply:
+        """Customers of most identifiers."""
+        return ask(
+            self._base_url,
+            "GET",
+            f"/v1/large-customers?{urlencode({'limit': limit})}",
+            service=_SERVICE,
+            token=self._token,
+            timeout_s=SEARCH_DEADLINE_SECONDS + _GRACE_SECONDS,
+        )
+
     def policy(self) -> JsonReply:
         """The policy in force, and the repair under way."""
         return ask(self._base_url, "GET", "/v1/policy", service=_SERVICE, token=self._token)

@@ -13,9 +13,11 @@ import msgspec
 from aiohttp import hdrs, web
 
 from connectors.admin.answers import (
+    LargeCustomersAnswer,
     OrderAnswer,
     OrdersPage,
     SuspectsAnswer,
+    shown_large_customer,
     shown_order,
     shown_policy,
     shown_repair,
@@ -28,6 +30,7 @@ from connectors.admin.giving import Giving
 from connectors.admin.order_book import BookedOrder, OrderBook
 from connectors.admin.problems import CATCHING_UP, NO_POLICY_YET, NO_SUCH_ORDER, NOTHING_TO_SPLIT
 from connectors.admin.questions import (
+    LargeCustomersQuestion,
     ListQuestion,
     OrderQuestion,
     SearchQuestion,
@@ -52,8 +55,10 @@ from schemas.identity_policy import Policy
 from schemas.keys import Keyring
 from schemas.messages import Order, SealedIdentifier, Undo
 from schemas.orders import OPERATOR_SOURCE, Authority, Verb
+from schemas.policy_parts import decode_policy
 from schemas.rows import POLICY_ROW_KEY, REPAIR_ROW_KEY, PolicyRow, RepairRow, RowDecoder
 from state.engine import Rows
+from state.identity.clusters import largest_customers
 from state.identity.suspects import SuspectSort, suspects
 
 _JSON: Final = "application/json"
@@ -202,12 +207,24 @@ class Handlers:
 
         def search(_is_wanted: Callable[[], bool]) -> SuspectsAnswer:
             row = self._policy_row()
-            policy = self._policy if row is None else msgspec.json.decode(row.policy, type=Policy)
+            policy = self._policy if row is None else decode_policy(row.policy)
             found = suspects(
                 self._rows, self._keyring.unseal, policy, sort=SuspectSort(question.sort), limit=question.limit
             )
             places = self._places(self._rows, {})
             return SuspectsAnswer(tuple(shown_suspect(one, places) for one in found))
+
+        return json_response(await self._work.searches.run(search))
+
+    async def large_customers(self, request: web.Request) -> web.Response:
+        """`GET /v1/large-customers`."""
+        question = read_query(request, LargeCustomersQuestion)
+        self._require_ready()
+
+        def search(_is_wanted: Callable[[], bool]) -> LargeCustomersAnswer:
+            places = self._places(self._rows, {})
+            found = largest_customers(self._rows, limit=question.limit)
+            return LargeCustomersAnswer(tuple(shown_large_customer(one, places) for one in found))
 
         return json_response(await self._work.searches.run(search))
 

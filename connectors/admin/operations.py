@@ -4,6 +4,7 @@ from typing import Final
 
 from connectors.admin.answers import (
     DryRunAnswer,
+    LargeCustomersAnswer,
     OrderAnswer,
     OrdersPage,
     PolicyAnswer,
@@ -35,6 +36,7 @@ from connectors.admin.questions import (
 from connectors.web.operations import Answer, Content, Operation, Parameter
 from connectors.web.problems import INVALID_PARAMETER
 from schemas.asked import NameWord
+from state.identity.clusters import CLUSTERS_MAX
 from state.identity.suspects import SUSPECTS_MAX
 
 DESCRIPTION: Final = "Orders about who is who: given, tried, listed and taken back."
@@ -127,6 +129,18 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
                 Parameter(
                     "sort", "query", "By how many customers it reaches, or by how much is at odds about it.",
                     schema={"enum": ["fan_out", "conflict"], "default": "conflict"}, example="fan_out",
+                ),
+            ),
+            problems=(INVALID_PARAMETER, BUSY, CATCHING_UP),
+        ),
+        Operation(
+            "GET", "/v1/large-customers", handlers.large_customers, "largeCustomers", "Customers of most identifiers",
+            {200: Answer("The largest of them.", (Content(LargeCustomersAnswer),), _PRIVATE)},
+            description="It reads everything twice, and shares its turn with `/v1/suspects`.",
+            parameters=(
+                Parameter(
+                    "limit", "query", "How many at the most.", example=SUSPECTS_SIZE,
+                    schema={"type": "integer", "minimum": 1, "maximum": CLUSTERS_MAX, "default": SUSPECTS_SIZE},
                 ),
             ),
             problems=(INVALID_PARAMETER, BUSY, CATCHING_UP),

@@ -16,6 +16,7 @@ from schemas.identifiers import Identifier
 from schemas.identity_policy import Policy
 from schemas.limits import SOURCE_LENGTH_MAX
 from schemas.orders import AUTHOR_LENGTH_MAX, ORDER_ID_LENGTH_MAX, ORDER_ID_PATTERN, REASON_LENGTH_MAX, Verb
+from state.identity.clusters import CLUSTERS_MAX
 from state.identity.suspects import SUSPECTS_MAX
 
 PAGE_SIZE: Final = 50
@@ -109,6 +110,12 @@ class SuspectsQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=SUSPECTS_MAX)] = SUSPECTS_SIZE
     sort: Literal["fan_out", "conflict"] = "conflict"
+
+
+class LargeCustomersQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Query of `GET /v1/large-customers`."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=CLUSTERS_MAX)] = SUSPECTS_SIZE
 
 
 class WaitQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""`identity split|forbid|require|undo|orders|suspects`: who is who, by an operator's order.
+"""`identity split|forbid|require|undo|orders|suspects|large`: who is who, by an operator's order.
 
 Each order is tried first, and what would happen is shown: nothing is given before somebody has said yes.
 """
@@ -16,6 +16,7 @@ from connectors.web.json_client import JsonReply
 from goldenthread.commands.identity_shown import (
     show_done,
     show_dry_run,
+    show_large_customers,
     show_orders,
     show_problem,
     show_suspects,
@@ -24,6 +25,7 @@ from goldenthread.commands.output import ERR, OUT, JsonFlag, print_json
 from goldenthread.settings import load_settings, revealed
 from schemas.errors import EXIT_PROBLEMS_FOUND, UsageError
 from schemas.orders import Verb
+from state.identity.clusters import CLUSTERS_MAX
 from state.identity.suspects import SUSPECTS_MAX, SuspectSort
 
 #: An order shows in the admin's own copy within a fraction of a second, where a worker runs.
@@ -152,6 +154,16 @@ def suspects(
     _told(admin_client(url).suspects(sort.value, limit), json, show_suspects)
 
 
+@identity.command()
+def large(
+    limit: Annotated[int, typer.Option(min=1, max=CLUSTERS_MAX, help="How many.")] = SUSPECTS_SHOWN,
+    url: Url = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the customers of most identifiers; reads everything twice."""
+    _told(admin_client(url).large_customers(limit), json, show_large_customers)
+
+
 class _Asking:
     """One order: tried, shown, confirmed, given.
 
@@ -216,7 +228,7 @@ class _Asking:
 
 def _confirmed(reason: str | None) -> str:
     """The reason, once somebody has said yes; ends the command where nobody does, or nobody is there."""
-    if not sys.stdin.isatty():
+    if not _somebody_is_there():
         ERR.print("Nothing was done: nobody can be asked here. --yes does it, --dry-run only shows.")
         sys.exit(EXIT_PROBLEMS_FOUND)
     why = (reason or typer.prompt("Reason", err=True)).strip()
@@ -224,6 +236,10 @@ def _confirmed(reason: str | None) -> str:
         ERR.print("Nothing was done.")
         sys.exit(EXIT_PROBLEMS_FOUND)
     return str(why)
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _told(reply: JsonReply, json: bool, show: Callable[[Any], None]) -> None:

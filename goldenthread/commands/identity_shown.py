@@ -69,6 +69,22 @@ def show_suspects(answer: Mapping[str, Any]) -> None:
     OUT.print(table(columns, rows))
 
 
+def show_large_customers(answer: Mapping[str, Any]) -> None:
+    """Customers of most identifiers."""
+    columns = ("customer", "identifiers", "joined", "home", "kinds")
+    rows = [
+        (
+            one["customer"],
+            one["identifiers"],
+            one["joined"],
+            f"{one['home']['kind']} {one['home'].get('value', '(not shown)')}",
+            ", ".join(f"{kind} {count}" for kind, count in one["kinds"].items()),
+        )
+        for one in answer["customers"]
+    ]
+    OUT.print(table(columns, rows, unfolded=frozenset({"customer"})))
+
+
 def show_problem(problem: Any) -> None:
     """Why the service did not do it."""
     if not isinstance(problem, Mapping) or "title" not in problem:

@@ -247,6 +247,10 @@ async def test_suspects_and_the_policy_in_force_are_told(world: World) -> None:
     suspects = (await world.ask("GET", "/v1/suspects?sort=fan_out&limit=1")).body["suspects"]
     assert [one["identifier"] for one in suspects] == [asked("cookie:kiosk")]
     assert (suspects[0]["role"], suspects[0]["customers"]) == ("shared", 8)
+    world.show("email:p-1@example.com", "cookie:own", name="e-9")
+    (large,) = (await world.ask("GET", "/v1/large-customers?limit=3")).body["customers"]
+    assert (large["home"], large["identifiers"], large["joined"]) == (asked("email:p-1@example.com"), 2, 1)
+    assert large["kinds"] == {"email": 1, "cookie": 1}
     policy = (await world.ask("GET", "/v1/policy")).body
     assert msgspec.convert(policy["policy"], Policy) == world.policy
     assert [kind["name"] for kind in policy["policy"]["kinds"]][:3] == ["crm", "account", "email"]

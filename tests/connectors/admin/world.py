@@ -69,7 +69,7 @@ class World:
         self._log = MemoryRows()
         self._engine = IdentityEngine(self._log, KEYRING.unseal, policy)
         self._decided = 0
-        self._url = ""
+        self.url = ""
         self._session: aiohttp.ClientSession | None = None
 
     def show(self, *items: str, source: str = "shop", name: str = "e", grade: Grade = Grade.CLAIMED) -> None:
@@ -132,7 +132,7 @@ class World:
         )
         application.on_response_prepare.append(handlers.complete_headers)
         async with listening(application, "127.0.0.1", 0) as (host, port), aiohttp.ClientSession() as session:
-            self._url, self._session = f"http://{host}:{port}", session
+            self.url, self._session = f"http://{host}:{port}", session
             yield self
         for work in self.work:
             work.close()
@@ -148,7 +148,7 @@ class World:
         headers = {} if data is None else {"Content-Type": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        async with self._session.request(method, self._url + path, data=data, headers=headers) as answer:
+        async with self._session.request(method, self.url + path, data=data, headers=headers) as answer:
             text = await answer.read()
             return Reply(answer.status, msgspec.json.decode(text) if text else None, dict(answer.headers))
 
