@@ -4,8 +4,9 @@ Pairwise and B-cubed precision, recall and F1, and the events that are in a wron
 in nobody's customer stands alone: that costs recall and nothing else.
 
 The B-cubed precision of an event is the share of its customer's events that its own person did, itself included; its
-recall is the share of its person's events that its customer has. Both are averaged over events. A customer is that person's who did
-most of its events, of several the one whose event came first; the events of all others in it are wrong.
+recall is the share of its person's events that its customer has. Both are averaged over events. A customer is that
+person's who did most of its events, of several the one whose event came first; the events of all others in it are
+wrong.
 """
 
 from collections import Counter, defaultdict

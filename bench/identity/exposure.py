@@ -1,9 +1,12 @@
 """Lookups that show another person's trait, judged at read time: every identifier of every person is asked for.
 
 A trait that another person's event told is foreign, unless its value is true of the asking person too (people of one
-household have a city in common). A foreign trait is *planted* where its teller used an identifier of the asking
-person that is not the teller's own (a mistyped or forged address): it stands under the asking person's own identifier,
-and no linking can help. Every other one is *leaked*: it came by a link, or by an identifier that several people have.
+household have a city in common). A lookup that shows a foreign trait counts once, as the first of these that holds:
+
+- *stranger*: its teller has no identifier in common with the asking person, so that a link led too far;
+- *close*: they have one in common, as households, couples and colleagues do;
+- *planted*: it was told under an identifier of the asking person that is not the teller's own (a mistyped or forged
+  address), so that it stands there whatever is linked.
 """
 
 from collections import defaultdict
@@ -39,26 +42,16 @@ class Exposure:
     lookups: int = 0
     #: Those that showed a context.
     answered: int = 0
-    #: Those that showed another's trait, which came by a link.
-    leaked: int = 0
-    #: Those that showed another's trait, which was told under an identifier of the asking person.
+    #: Those that showed another's trait: see the module.
+    stranger: int = 0
+    close: int = 0
     planted: int = 0
     examples: list[str] = field(default_factory=list)
 
-    @property
-    def leaked_share(self) -> float:
-        """Of all lookups."""
-        return self.leaked / self.lookups if self.lookups else 0.0
-
-    @property
-    def planted_share(self) -> float:
-        """Of all lookups."""
-        return self.planted / self.lookups if self.lookups else 0.0
-
-    @property
-    def answered_share(self) -> float:
-        """Of all lookups."""
-        return self.answered / self.lookups if self.lookups else 0.0
+    def share(self, outcome: str) -> float:
+        """The share of all lookups that ended so: `answered`, `stranger`, `close` or `planted`."""
+        count: int = getattr(self, outcome)
+        return count / self.lookups if self.lookups else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -84,11 +77,15 @@ class Asking:
         self._truths = {number: person.truths() for number, person in self._people.items()}
         self._events = {record.key: record for record in records}
         self._owners: defaultdict[Identifier, dict[Truth, None]] = defaultdict(dict)
+        self._mishaps: defaultdict[Ask, set[str]] = defaultdict(set)
+        self._has: defaultdict[Truth, set[Identifier]] = defaultdict(set)
         strangers: defaultdict[Identifier, set[Truth]] = defaultdict(set)
         for record in self._events.values():
+            self._has[record.truth].update(record.own)
             for identifier in record.own:
                 if not self._given_up(identifier, record.truth, now):
                     self._owners[identifier][record.truth] = None
+                    self._mishaps[Ask(identifier, record.truth)].update(record.mishaps)
             for identifier in record.foreign:
                 strangers[identifier].add(record.truth)
         self.asks = [Ask(identifier, owner) for identifier, owners in self._owners.items() for owner in owners]
@@ -105,8 +102,8 @@ class Asking:
         return gave and identifier.realm == DEFAULT_REALM and now >= person.changes_phone_at
 
     def difficulties(self, ask: Ask) -> set[str]:
-        """Those of the asking person."""
-        return set() if ask.asking is None else self._people[ask.asking[1]].difficulties
+        """Those of the asking person, and what went wrong in events that showed this identifier."""
+        return set() if ask.asking is None else self._people[ask.asking[1]].difficulties | self._mishaps[ask]
 
     def judge(self, exposure: Exposure, ask: Ask, shown: Iterable[ShownTrait] | None) -> None:
         """Count one answer; None is one that showed no context."""
@@ -114,17 +111,17 @@ class Asking:
         if shown is None:
             return
         exposure.answered += 1
-        foreign = [trait for trait in shown if self._is_foreign(ask, trait)]
-        leaked = [trait for trait in foreign if not self._is_planted(ask, trait)]
-        exposure.leaked += bool(leaked)
-        exposure.planted += bool(foreign) and not leaked
-        if leaked and len(exposure.examples) < _EXAMPLES_MAX:
-            trait = leaked[0]
+        sorts = {self._sort(ask, trait): trait for trait in shown if self._is_foreign(ask, trait)}
+        if not sorts:
+            return
+        sort = next(each for each in ("stranger", "close", "planted") if each in sorts)
+        setattr(exposure, sort, getattr(exposure, sort) + 1)
+        if sort == "stranger" and len(exposure.examples) < _EXAMPLES_MAX:
+            trait = sorts[sort]
             teller = self._events[trait.event]
-            exposure.examples.append(
-                f"{ask.identifier.kind}:{ask.identifier.value} of {ask.asking} shows {trait.name}={trait.value!r}, told by "
-                f"{teller.truth} in {trait.event} {'/'.join(teller.mishaps)}"
-            )
+            asked = f"{ask.identifier.kind}:{ask.identifier.value} of {ask.asking}"
+            told = f"{teller.truth} in {trait.event} {'/'.join(teller.mishaps)}"
+            exposure.examples.append(f"{asked} shows {trait.name}={trait.value!r}, told by {told}")
 
     def _is_foreign(self, ask: Ask, trait: ShownTrait) -> bool:
         told = self._events[trait.event]
@@ -134,13 +131,17 @@ class Asking:
             return False
         return trait.value not in self._truths[ask.asking[1]].get(trait.name, ())
 
-    def _is_planted(self, ask: Ask, trait: ShownTrait) -> bool:
+    def _sort(self, ask: Ask, trait: ShownTrait) -> str:
+        if ask.asking is None:
+            return "stranger"
         told = self._events[trait.event]
-        return told.target in told.foreign and ask.asking in self._owners.get(told.target, ())
+        if told.target in told.foreign and ask.asking in self._owners.get(told.target, ()):
+            return "planted"
+        return "stranger" if self._has[told.truth].isdisjoint(self._has[ask.asking]) else "close"
 
 
 class Exposures(dict[str, Exposure]):
-    """How lookups ended: `all` of them, and by difficulty of whoever asks."""
+    """How lookups ended: `all` of them, and by the difficulties of whoever asks."""
 
     def judge(self, asking: Asking, ask: Ask, shown: list[ShownTrait] | None) -> None:
         """Count one answer under each of its headings."""

@@ -51,10 +51,12 @@ def mistyped(person: Person, now: float, people: People, turn: int, dice: random
 
 
 def _with_typo(email: str, dice: random.Random) -> str:
+    """Two letters exchanged, or one doubled."""
     local, _, domain = email.partition("@")
     place = dice.randrange(1, len(local) - 2)
-    if dice.random() < 0.5:
-        return f"{local[:place]}{local[place + 1]}{local[place]}{local[place + 2 :]}.@{domain}".replace(".@", "@")
+    exchanged = local[:place] + local[place + 1] + local[place] + local[place + 2 :]
+    if dice.random() < 0.5 and exchanged != local:
+        return f"{exchanged}@{domain}"
     return f"{local[:place]}{local[place]}{local[place:]}@{domain}"
 
 

@@ -37,6 +37,8 @@ _LOOKUPS_TOGETHER: Final = 500
 # A trait that is derived from another says nothing of its own.
 _DERIVED: Final = frozenset(name for derived in DERIVED.values() for name in derived)
 _SETTINGS: Final = {
+    # What a form says of a name or an address does not beat what a login or a record says.
+    "GOLDENTHREAD_TRUSTED_TRAITS": "email,phone,first_name,last_name,city",
     "GOLDENTHREAD_SOURCES_FILE": str(SOURCES_FILE),
     "GOLDENTHREAD_IDENTITY_FILE": str(POLICY_FILE),
 }
