@@ -25,18 +25,22 @@ class Identifier(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A kind: its place (0 the strongest), its strength, whether a customer has but one, and when it is shared."""
+    """A kind: its place (0 the strongest), its strength, whether a customer has but one, and when it is shared.
+
+    `claimed` is the limit of an identifier that nothing but claims links.
+    """
 
     place: int
     strength: int
     unique: bool = False
     limit: int = 0
+    claimed: int = 0
 
 
 _TABLE: Final = {
-    "crm": Row(0, IDENTIFYING, unique=True, limit=20),
-    "account": Row(1, IDENTIFYING, limit=20),
-    "email": Row(2, IDENTIFYING, limit=20),
+    "crm": Row(0, IDENTIFYING, unique=True, limit=20, claimed=20),
+    "account": Row(1, IDENTIFYING, limit=20, claimed=20),
+    "email": Row(2, IDENTIFYING, limit=20, claimed=20),
     "loyalty": Row(4, MEDIUM),
     "social": Row(5, MEDIUM),
     "phone": Row(6, MEDIUM),

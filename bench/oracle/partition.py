@@ -3,13 +3,13 @@
 The two stages of the identity rules, written down literally; nothing here is incremental or fast.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from bench.oracle.kinds import CLAIMED, IDENTIFYING, LOGIN, RECORD, Identifier, row
+from bench.oracle.kinds import CLAIMED, IDENTIFYING, LOGIN, MEDIUM, RECORD, Identifier, row
 from bench.oracle.orders import Pair, Standing
 from bench.oracle.reading import PlainEvent
 
@@ -134,6 +134,7 @@ class _Parting:
             of_several = row(kind).unique and len({self.united.get(other, other) for other in others}) > 1
             if too_many or of_several:
                 self.result.shared.add(identifier)
+        self.result.shared |= {one for one in self.everyone if _identifying(one) and self._is_claimed_by_too_many(one)}
         together = {one: {one} for one in self.everyone if _identifying(one)}
         in_order = [tuple(sorted(pair)) for pair in required]
         in_order += [link[:2] for link in sorted(firm, key=_link_order) if frozenset(link[:2]) not in required]
@@ -147,6 +148,15 @@ class _Parting:
         for group in {id(group): group for group in together.values()}.values():
             if len(group) > 1:
                 self.result.customers.append(Customer(set(group), set(group)))
+
+    def _is_claimed_by_too_many(self, identifier: Identifier) -> bool:
+        """Whether nothing but claims links it, and they link it to many that are more than a browser or a device."""
+        around = self.known.get(identifier, {})
+        limit = row(identifier.kind).claimed
+        if not 0 < limit < len(around) or max(around.values()) > _SAID:
+            return False
+        kinds = Counter(other.kind for other in around if row(other.kind).strength >= MEDIUM)
+        return any(number > limit for number in kinds.values())
 
     def _identifying_requires(self) -> list[Pair]:
         """Pairs that orders unite: an operator's word first, then the stronger kinds, then the older order."""

@@ -151,6 +151,14 @@ def test_a_placeholder_with_more_than_twenty_emails_is_shared() -> None:
     assert len(of(*many).customers) == 25
 
 
+def test_a_number_that_cashiers_type_for_everybody_is_shared_and_one_that_was_proven_is_not() -> None:
+    typed = [seen("crm:9", f"email:{number}") for number in range(21)]
+    assert shared(of(*typed)) == {"crm:9"}
+    assert shared(of(*typed[:20])) == set()
+    assert shared(of(*typed, seen("crm:9", "cookie:c", LOGIN))) == set()
+    assert shared(of(*(seen("crm:9", f"cookie:{number}") for number in range(21)))) == set()
+
+
 def test_a_forbidden_pair_is_kept_apart() -> None:
     links = [seen("crm:1", "email:a", RECORD)]
     parts = partition([], links, standing([order("forbid", "crm:1", "email:a")]))
@@ -205,11 +213,14 @@ def test_a_forbid_beats_a_chain_of_requires() -> None:
 
 def test_two_readings_of_the_rules_agree_on_random_evidence_and_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that judges drills and the one that judges engines share no code: where they agree, both read right."""
-    low = {kind: each._replace(limit=LIMITS.get(kind, 0)) for kind, each in kinds._TABLE.items()}
+    low = {
+        kind: each._replace(limit=LIMITS.get(kind, 0), claimed=1 if each.claimed else 0)
+        for kind, each in kinds._TABLE.items()
+    }
     monkeypatch.setattr(kinds, "_TABLE", low)
     monkeypatch.setattr(rules, "_IDENTIFIERS_TOGETHER_MAX", CLUSTER_LIMIT)
     for seed in range(60_000, 60_600):
-        sequence = Maker(seed, policies=False, namespaces=("default",)).sequence()
+        sequence = Maker(seed, policies=False, namespaces=("default",), claimed_from=1).sequence()
         expected = Expectation(History(enumerate(sequence.identity), sequence.policy, RING.unseal))
         names = {name: Identifier(each.kind, each.value) for name, each in expected.history.identifiers.items()}
         parts = _as_the_oracle_reads(sequence.identity, names)

@@ -37,11 +37,21 @@ Message = IdentityMessage | RoutedEvent
 
 
 def low_policy(
-    limits: dict[str, int] | None = None, unlinkable: tuple[str, ...] = (), cluster_limit: int = CLUSTER_LIMIT
+    limits: dict[str, int] | None = None,
+    unlinkable: tuple[str, ...] = (),
+    cluster_limit: int = CLUSTER_LIMIT,
+    claimed_from: int = 0,
 ) -> Policy:
-    """The default kinds with limits that a few identifiers reach."""
+    """The default kinds with limits that a few identifiers reach; none for claims, unless it is given."""
     own = LIMITS if limits is None else limits
-    kinds = tuple(msgspec.structs.replace(kind, shared_from=own.get(kind.name, 0)) for kind in DEFAULT_POLICY.kinds)
+    kinds = tuple(
+        msgspec.structs.replace(
+            kind,
+            shared_from=own.get(kind.name, 0),
+            claimed_from=claimed_from if kind.strength is Strength.IDENTIFYING else 0,
+        )
+        for kind in DEFAULT_POLICY.kinds
+    )
     return Policy(kinds=kinds, unlinkable=unlinkable, cluster_limit=cluster_limit)
 
 
@@ -70,19 +80,22 @@ class Maker:
         policies: bool = True,
         strengths: bool = False,
         namespaces: tuple[str, ...] = ("default", "billing"),
+        claimed_from: int | None = None,
     ) -> None:
         self.dice = random.Random(f"laws/{seed}")
         self._policies, self._strengths, self._namespaces = policies, strengths, namespaces
         self._identifiers = self._some_identifiers()
         self._orders: list[Order] = []
         self._count = 0
+        self._claimed_from = claimed_from
         self._login_share = self.dice.random()
         self._order_share = self.dice.choice((0.15, 0.4, 0.7))
         self._plain_levels = True
 
     def sequence(self) -> Sequence:
         """A log of a few to some dozens of messages."""
-        policy = low_policy(unlinkable=self._unlinkable() if self._policies else ())
+        claimed_from = self.dice.choice((0, 1, 2)) if self._claimed_from is None else self._claimed_from
+        policy = low_policy(unlinkable=self._unlinkable() if self._policies else (), claimed_from=claimed_from)
         sequence = Sequence(policy)
         makers = self._makers()
         for _ in range(self.dice.choice((4, 8, 12, 20, 30))):
@@ -184,7 +197,7 @@ class Maker:
     def _policy(self) -> list[Message]:
         dice = self.dice
         limits = {kind: max(0, limit + dice.choice((-1, 0, 0, 1, 2))) for kind, limit in LIMITS.items()}
-        policy = low_policy(limits, self._unlinkable(), dice.choice((3, CLUSTER_LIMIT, 6)))
+        policy = low_policy(limits, self._unlinkable(), dice.choice((3, CLUSTER_LIMIT, 6)), dice.choice((0, 1, 2)))
         kinds = []
         for kind in policy.kinds:
             unique = kind.unique != (kind.strength == Strength.IDENTIFYING and dice.random() < 0.15)

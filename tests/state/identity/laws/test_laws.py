@@ -11,6 +11,7 @@ import os
 import random
 from collections import Counter, defaultdict
 from typing import Final
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from schemas.identifiers import Identifier
 from schemas.identity_changes import ChangeName, IdentityChange
 from schemas.messages import Evidence, IdentityMessage, Repair, RoutedEvent
 from schemas.rows import LinkRow
+from state.identity import repair
 from tests.state.builders import RING, fragment_of
 from tests.state.identity.laws.expectation import Expectation
 from tests.state.identity.laws.history import History
@@ -27,7 +29,7 @@ from tests.state.identity.laws.running import TINY, Run, play
 from tests.state.identity.laws.sequences import Maker, Sequence, shuffled
 from tests.state.reference import Place, expected_document
 
-SEQUENCES: Final = 300
+SEQUENCES: Final = 500
 SEQUENCES_DRILLED: Final = 10_000
 _CHANGE = msgspec.json.Decoder(IdentityChange)
 
@@ -129,8 +131,14 @@ def _bare(run: Run, history: History) -> dict[str, LinkRow]:
 
 
 def require_laws(seed: int, seen: Counter[str] | None = None) -> None:
-    """All laws, of the sequence of one seed."""
+    """All laws, of the sequence of one seed; a repair may take as many steps as there are fragments."""
     dice = random.Random(f"running/{seed}")
+    size = dice.choice((1, 2, 3, 500))
+    with patch.multiple(repair, FRAGMENTS_PER_STEP=size, FRAGMENTS_PER_BATCH=dice.choice((1, 2)), MOVES_PER_STEP=size):
+        _require_laws(seed, dice, seen)
+
+
+def _require_laws(seed: int, dice: random.Random, seen: Counter[str] | None) -> None:
     sequence = Maker(seed, strengths=seed % 3 == 0).sequence()
     # 1. As the independent reading says.
     run = play(sequence, dice, bounds=TINY if dice.random() < 0.5 else None)
