@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from importlib import metadata
@@ -313,6 +314,31 @@ def identity_command(
     print(json.dumps([run.to_json() for run in runs], indent=1) if as_json else tables)
     if into is not None:
         write_into(into, tables)
+
+
+@program.command("identity-speed")
+def identity_speed_command(
+    *,
+    fragments: Annotated[int, typer.Option(min=2, help="Fragments of each of the two customers that merge.")] = 1_000,
+    links: Annotated[int, typer.Option(min=1, help="Records of evidence through a running system.")] = 20_000,
+    identifiers: Annotated[int, typer.Option(min=1_000, help="How many the stage by itself comes to know.")] = 100_000,
+    only: Annotated[str, typer.Option(help="One of merge, links, alone; all where none is given.")] = "",
+    seed: Seed = _DEFAULTS.seed,
+) -> None:
+    """Say how soon large merges and splits show, how many new links a second go through, and what a million take."""
+    from bench.identity_speed import alone, running
+
+    parts = {
+        "merge": lambda folder: running.measure_merge(folder, fragments),
+        "links": lambda folder: running.measure_links(folder, links, seed),
+        "alone": lambda folder: alone.lines(alone.measure(folder / "store", identifiers, seed)),
+    }
+    if only not in ("", *parts):
+        raise UsageError(f"--only {only}: choose one of {', '.join(parts)}")
+    for name in [only] if only else parts:
+        with tempfile.TemporaryDirectory(prefix="goldenthread-identity-speed-") as folder:
+            for line in parts[name](Path(folder)):
+                print(line, flush=True)
 
 
 def main() -> None:

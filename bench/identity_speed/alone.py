@@ -45,8 +45,8 @@ def measure(folder: Path, identifiers: int, seed: int = 1, tell: Callable[[str],
         for quarter in range(1, _MARKS + 1):
             cpu = clock = 0.0
             before = links
-            while found < identifiers * quarter // _MARKS:
-                batch = list(itertools.islice(source, CHECKPOINT_RECORDS))
+            while (missing := identifiers * quarter // _MARKS - found) > 0:
+                batch = list(itertools.islice(source, min(CHECKPOINT_RECORDS, missing)))
                 cpu_started, clock_started = time.process_time(), time.perf_counter()
                 stage.take(link.value for link in batch)
                 cpu += time.process_time() - cpu_started

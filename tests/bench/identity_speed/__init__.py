@@ -1,0 +1,1 @@
+"""How fast identity is, tried small."""
