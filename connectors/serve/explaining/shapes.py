@@ -55,11 +55,11 @@ class ShownSharing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why an identifier is nobody's."""
 
     identifier: Named
-    #: limit, unique, customers, claims or unsettled.
+    #: limit, unique, claimed, customers, claims or unsettled.
     by: str
-    #: Of limit and unique, the kind of the neighbours that show it.
+    #: Of limit, unique and claimed, the kind of the neighbours that show it.
     kind: str | None = None
-    #: How many there may be, of limit and claims.
+    #: How many there may be, of limit, claimed and claims.
     limit: int | None = None
     #: Some of the neighbours that show it.
     neighbours: tuple[Named, ...] = ()

@@ -17,6 +17,7 @@ _GRADES: Final = {"record": "by a system of record", "login": "by a login", "cla
 _SHARED_BY: Final = {
     SharedBy.LIMIT: "logins or records tie it to more than {limit} identifiers of the kind {kind}",
     SharedBy.UNIQUE: "logins or records tie it to two values of {kind}, of which one person has one",
+    SharedBy.CLAIMED: "nothing but claims links it, and these to more than {limit} identifiers of the kind {kind}",
     SharedBy.CUSTOMERS: "it is known as well for one customer as for another",
     SharedBy.CLAIMS: "it was claimed together with more than {limit} customers",
     SharedBy.UNSETTLED: "its links have just changed, or are too many to read",

@@ -22,6 +22,8 @@ class SharedBy(StrEnum):
     LIMIT = "limit"
     #: Proven links to two values of a unique kind that no order unites.
     UNIQUE = "unique"
+    #: Nothing but claims links it, and these to more neighbours of one kind than its kind's limit for that.
+    CLAIMED = "claimed"
     #: Its best known links lead to several customers.
     CUSTOMERS = "customers"
     #: It was claimed together with more customers than its kind's limit.
@@ -35,9 +37,9 @@ class Sharing(NamedTuple):
 
     fragment: str
     by: SharedBy
-    #: What was counted: of LIMIT and UNIQUE the neighbours' kind, else empty.
+    #: What was counted: of LIMIT, UNIQUE and CLAIMED the neighbours' kind, else empty.
     kind: str = ""
-    #: How many there may be, of LIMIT and CLAIMS.
+    #: How many there may be, of LIMIT, CLAIMED and CLAIMS.
     limit: int = 0
     #: Links that show it: to two unique values, to two customers, or the first of those that are too many.
     links: tuple[Link, ...] = ()

@@ -1,7 +1,5 @@
 """Why an identifier is nobody's: the links that show it, by the rule that cut it."""
 
-from collections import Counter
-
 from state.identity.evidence import Link
 from state.identity.explaining.results import SharedBy, Sharing
 from state.identity.explaining.rules import Rules
@@ -24,23 +22,26 @@ class SharingReader:
 
     def _by_proven_links(self, fragment: str) -> Sharing | None:
         """Stage 1: two values of a unique kind say more than many neighbours, so they are said where both hold."""
-        limit = self._rules.kinds.kind(self._rules.graph.kind(fragment)).shared_from
-        counts: Counter[str] = Counter()
-        examples: dict[str, list[Link]] = {}
+        kind = self._rules.kinds.kind(self._rules.graph.kind(fragment))
         values: dict[tuple[str, str], tuple[str, Link]] = {}
-        crowd: Sharing | None = None
+        crowd = _Crowd(fragment, SharedBy.LIMIT, kind.shared_from)
         for link in self._rules.walk.first(self._rules.joining.links(fragment)):
             exclusion, value = self._rules.joining.unique_value(link.neighbour, link.kind)
             if exclusion is not None:
                 held, first = values.setdefault(exclusion, (value, link))
                 if held != value:
                     return Sharing(fragment, SharedBy.UNIQUE, link.kind, links=(first, link))
-            counts[link.kind] += 1
-            examples.setdefault(link.kind, []).append(link)
-            if crowd is None and 0 < limit < counts[link.kind]:
-                few = tuple(examples[link.kind][:_EXAMPLES_MAX])
-                crowd = Sharing(fragment, SharedBy.LIMIT, link.kind, limit, few)
-        return crowd
+            crowd.add(link)
+        return crowd.found if crowd.met else self._by_claims_alone(fragment, kind.claimed_from)
+
+    def _by_claims_alone(self, fragment: str, limit: int) -> Sharing | None:
+        crowd = _Crowd(fragment, SharedBy.CLAIMED, limit)
+        for link in self._rules.walk.first(self._rules.graph.links(fragment)):
+            if self._rules.kinds.telling(link.kind):
+                crowd.add(link)
+            if crowd.found:
+                break
+        return crowd.found
 
     def _by_customers(self, fragment: str) -> Sharing | None:
         """Stage 2: its best known links lead to several customers, or claims lead to too many."""
@@ -64,3 +65,18 @@ class SharingReader:
     def _owner(self, link: Link) -> str | None:
         place = self._rules.places(link.neighbour)
         return None if place is None else place.owner
+
+
+class _Crowd:
+    """Counts neighbours by their kinds, until there are too many of one."""
+
+    def __init__(self, fragment: str, by: SharedBy, limit: int) -> None:
+        self.met: dict[str, list[Link]] = {}
+        self.found: Sharing | None = None
+        self._fragment, self._by, self._limit = fragment, by, limit
+
+    def add(self, link: Link) -> None:
+        alike = self.met.setdefault(link.kind, [])
+        alike.append(link)
+        if self.found is None and 0 < self._limit < len(alike):
+            self.found = Sharing(self._fragment, self._by, link.kind, self._limit, tuple(alike[:_EXAMPLES_MAX]))

@@ -18,7 +18,7 @@ from tests.state.identity.ordered_logs import Known, known_of, random_log
 from tests.state.identity.populations import low_policy
 
 LOGS = 60
-POLICY = low_policy()
+POLICY = low_policy(claimed_from=2)
 
 
 def _judge(known: Known) -> Judge:

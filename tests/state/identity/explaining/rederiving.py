@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from schemas.identity_policy import Policy
+from schemas.identity_policy import Policy, Strength
 from schemas.roles import HOME, SHARED
 from state.identity.evidence import EvidenceGraph, Link
 from state.identity.explaining.results import Explanation, Obstacle, Reason, SharedBy, Sharing, Step, Verdict
@@ -240,6 +240,12 @@ class Judge:
             assert sharing.limit == self.kinds.kind(self.graph.kind(sharing.fragment)).shared_from > 0
             assert sum(link.kind == sharing.kind for link in proven) > sharing.limit
             assert place.stage == Stage.JOINING
+        elif sharing.by is SharedBy.CLAIMED:
+            kind = self.kinds.kind(self.graph.kind(sharing.fragment))
+            assert kind.claimed_from == sharing.limit > 0
+            assert not any(link.proven for link in links)
+            assert sum(link.kind == sharing.kind for link in links) > sharing.limit
+            assert self.kinds.kind(sharing.kind).strength >= Strength.MEDIUM
         elif sharing.by is SharedBy.UNIQUE:
             first, second = (self.graph.identifier(link.neighbour) for link in sharing.links)
             assert first != second

@@ -21,7 +21,7 @@ def test_every_pairs_explanation_decides_what_the_partition_decided() -> None:
     met: Counter[object] = Counter()
     for seed in range(POPULATIONS):
         population = random_population(seed, ordered=seed % 2 == 1)
-        policy = low_policy()
+        policy = low_policy(claimed_from=seed % 3)
         whole = population.whole(population.events, population.orders, policy, CLUSTER_LIMIT)
         evidence = [item for event in population.events for item in event]
         formed = population.formed(population.events)
