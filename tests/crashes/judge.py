@@ -129,7 +129,7 @@ class Judge:
                 assert document["version"] > versions.get(record.key, 0)
                 versions[record.key] = document["version"]
                 documents[record.key.decode()] = document
-        for customer in expect(stream.sent, load_sources()).customers:
+        for customer in expect(stream.sent, load_sources(), stream.orders).customers:
             found = [home for home in customer.homes if self._fragment(home) in documents]
             assert len(found) == bool(customer.homes), f"{customer.members}: documents of {found}"
             for home in found:

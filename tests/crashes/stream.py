@@ -1,4 +1,4 @@
-"""What workers are given while they die: events of a population with known truth, and records that are none."""
+"""What workers are given while they die: events of a population with known truth, orders, and records that are none."""
 
 import json
 import random
@@ -6,17 +6,23 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
+from bench.drill.ordering import Ordering, encode_order
 from bench.generator import Plan, encode, generate
+from bench.oracle import PlainOrder, PlainUndo
+from schemas.keys import Keyring
 from schemas.topics import Catalogue, Topic
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer, Record
+from tests.running_system import SECRET
 
 Event = dict[str, Any]
 #: So few events give a checkpoint or two in each stage, so that a worker meets many.
 BATCH_EVENTS: Final = 6
 #: An event is told once more with other content once it is so old, so that the first stands for sure.
 CONFLICT_AGE_EVENTS: Final = 60
+#: Of batches, those after which somebody orders who is who.
+ORDER_SHARE: Final = 0.3
 _FLUSH_SECONDS: Final = 30.0
 
 
@@ -29,6 +35,10 @@ class Stream:
         self._catalogue = catalogue
         self._dice = random.Random(seed)
         self._producer = DeliveringProducer(kafka, catalogue, Metrics("test", "1"), linger_ms=0)
+        self._ordering = Ordering(seed)
+        self._keyring = Keyring(SECRET.encode())
+        #: All orders of operators, and undos.
+        self.orders: list[PlainOrder | PlainUndo] = []
         #: All good events, copies among them.
         self.sent: list[Event] = []
         #: What has to be in `dead`, by code.
@@ -39,9 +49,24 @@ class Stream:
         batch = list(islice(self._source, BATCH_EVENTS))
         assert batch, "the stream is over: a worker was not killed though it had much to do"
         for event in batch:
-            self._put(event["channel"], _key(event), encode(event))
-        self.sent += batch
+            self._send_event(event)
+            self._ordering.show(event)
+        if self._dice.random() < ORDER_SHARE:
+            order = self._ordering.next(batch[-1])
+            if isinstance(order, dict):
+                self._send_event(order)
+            elif order is not None:
+                self._send_order(order)
         self._send_bad()
+        self._producer.flush(_FLUSH_SECONDS)
+
+    def send_these(self, *messages: Event | PlainOrder | PlainUndo) -> None:
+        """Events and orders of somebody else's making."""
+        for message in messages:
+            if isinstance(message, dict):
+                self._send_event(message)
+            else:
+                self._send_order(message)
         self._producer.flush(_FLUSH_SECONDS)
 
     def send_unreadable(self) -> None:
@@ -50,6 +75,15 @@ class Stream:
             self._producer.produce(Record(self._catalogue.name(topic), b"foreign", b"\xc1 no message"))
             self._count("unreadable_message")
         self._producer.flush(_FLUSH_SECONDS)
+
+    def _send_event(self, event: Event) -> None:
+        self._put(event["channel"], _key(event), encode(event))
+        self.sent.append(event)
+
+    def _send_order(self, order: PlainOrder | PlainUndo) -> None:
+        value = encode_order(order, self._keyring)
+        self._producer.produce(Record(self._catalogue.name(Topic.EVIDENCE), b"order", value))
+        self.orders.append(order)
 
     def _send_bad(self) -> None:
         channel = self._dice.choice(self._catalogue.channels)

@@ -1,7 +1,8 @@
 """Goal: killed at any fault point, nothing is lost, doubled or wrong. Method: kill -9 of real workers, real broker.
 
-One installation lives through all deaths of a test while events keep coming; whatever a death breaks stays broken, so
-it is judged once, at the end: rows byte by byte, outputs, decisions and dead letters each once, contexts by the oracle.
+One installation lives through all deaths of a test while events and orders about who is who keep coming; whatever a
+death breaks stays broken, so it is judged once, at the end: rows byte by byte, outputs, decisions and dead letters each
+once, contexts by the oracle.
 """
 
 import random
@@ -18,6 +19,7 @@ from streams.faults import STAGES, FaultPoint
 from streams.kafka import KafkaOptions
 from streams.topics import create_topics, record_new_partitions
 from tests.conftest import FreePorts
+from tests.crashes.crowds import Crowds
 from tests.crashes.judge import Judge
 from tests.crashes.stream import Stream
 from tests.crashes.workers import KILLED, WorkerProcess, Workers
@@ -172,3 +174,41 @@ def test_killed_beside_a_second_worker_all_is_exact(installation: Installation) 
         assert workers.stop(second) == 0
         assert workers.stop(first) == 0
     _finish(installation, "first")
+
+
+def _die_amid_orders(installation: Installation, deaths: list[Death], cookies: int) -> None:
+    """Large customers are merged and split, by orders that come one upon the other, and the worker dies meanwhile."""
+    crowds = Crowds(1, cookies)
+    installation.stream.send_these(*crowds.events())
+    _work_a_while(installation, "disk")
+    for death in deaths:
+        installation.stream.send_these(*(crowds.order() for _ in range(3)))
+        worker = installation.workers.start("disk", death.plan)
+        deadline = time.monotonic() + 120.0
+        while not worker.ended.wait(SEND_GAP_S):
+            assert time.monotonic() < deadline, f"{death} was not passed\n{worker.log.read_text()}"
+            installation.stream.send_these(crowds.order())
+        assert worker.wait() == KILLED, worker.log.read_text()[-4000:]
+    _finish(installation, "disk")
+
+
+@pytest.mark.timeout(900)
+def test_killed_amid_merges_and_splits_of_large_customers_all_is_exact(installation: Installation) -> None:
+    deaths = [
+        Death("identity", FaultPoint.AFTER_FLUSH),
+        Death("identity", FaultPoint.AFTER_COMMIT),
+        Death("context", FaultPoint.AFTER_ROWS),
+        Death("context", FaultPoint.AFTER_COMMIT, passes=3),
+    ]
+    _die_amid_orders(installation, deaths, cookies=60)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(3600)
+def test_killed_at_every_point_amid_merges_and_splits_of_customers_of_hundreds_all_is_exact(
+    installation: Installation,
+) -> None:
+    places = [place for place in PLACES if place[0] != STAGES[0] and not place[1].startswith("open_")]
+    deaths = [Death(stage, point, passes) for stage, point in places for passes in (1, 2, 4)]
+    random.Random(2).shuffle(deaths)
+    _die_amid_orders(installation, deaths, cookies=250)
