@@ -18,7 +18,7 @@ from state.identity.deciding import Deciding
 from state.identity.eras import FORMED_ERA_BITS
 from state.identity.guard import Watch
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
-from state.identity.ordering import Ordering
+from state.identity.ordering import SPLIT_NEIGHBOURS_MAX, Ordering
 from state.identity.policy_in_force import PolicyInForce
 from state.identity.reading import Reading
 from state.identity.repair import RepairRuns
@@ -47,12 +47,13 @@ class IdentityEngine:
         origin_topic: str = Topic.EVIDENCE,
         partition: int = 0,
         era: int = 0,
+        split_neighbours_max: int = SPLIT_NEIGHBOURS_MAX,
     ) -> None:
         #: Records by what became of them: `applied`, `duplicate`, or a code of dead letters.
         self.counts: Counter[str] = Counter()
         self._links = LinkRows(rows, unseal, bounds)
         self._reading = Reading(self._links)
-        self._ordering = Ordering(self._links)
+        self._ordering = Ordering(self._links, split_neighbours_max)
         self._telling = Telling(self._links, era, watch)
         in_force = PolicyInForce(rows, policy)
         self._deciding = Deciding(self._links, self._telling, in_force.policy)
@@ -176,23 +177,22 @@ class IdentityEngine:
 
     def _obey(self, order: Order, offset: int) -> bool:
         """Take in an order; False where it is no news."""
-        touched = self._ordering.take(order, offset)
-        if touched is None:
+        ordered = self._ordering.take(order, offset)
+        if ordered is None:
             return False
         cause = Cause(order.source, order.id, format_time(order.time), Grade.RECORD.label, order.verb)
-        self._deciding.decide(touched, cause, offset)
-        if order.withdrawn_source and not self._links.orders.is_undone(order.id):
-            self._repairing.withdraw(order.id, order.withdrawn_source, order.time)
+        self._deciding.decide(ordered.touched, cause, offset)
+        if ordered.repairs is not None:
+            self._repairing.withdraw(order.id, ordered.repairs, order.time)
         return True
 
     def _undo(self, undo: Undo, offset: int) -> bool:
         """Take in an undo; False where the order was undone before."""
-        undone = self._ordering.undo(undo, offset)
-        if undone is None:
+        ordered = self._ordering.undo(undo, offset)
+        if ordered is None:
             return False
-        touched, order = undone
         cause = Cause(OPERATOR_SOURCE, undo.order, format_time(undo.time), Grade.RECORD.label, UNDO)
-        self._deciding.decide(touched, cause, offset)
-        if order is not None and order.withdrawn_source:
-            self._repairing.withdraw(order.id, order.withdrawn_source, undo.time, undone=True)
+        self._deciding.decide(ordered.touched, cause, offset)
+        if ordered.repairs is not None:
+            self._repairing.withdraw(undo.order, ordered.repairs, undo.time, undone=True)
         return True

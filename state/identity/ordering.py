@@ -1,6 +1,8 @@
 """What an order, or the undo of one, changes in the rows of orders, and what it touches by that."""
 
 from dataclasses import replace
+from itertools import islice
+from typing import Final, NamedTuple
 
 from schemas.messages import Order, SealedIdentifier, Undo
 from schemas.orders import Authority, Verb
@@ -9,19 +11,35 @@ from state.identity.evidence import UNFORMED
 from state.identity.link_rows import LinkRows
 from state.identity.touched import Relinked, Touched
 
+#: Neighbours of an identifier whose split one message decides: about a second, and 10 MB where all of them move. With
+#: more of them a repair does it.
+SPLIT_NEIGHBOURS_MAX: Final = 10_000
+#: What a repair goes over that no source limits.
+EVERYTHING: Final = ""
+
+
+class Ordered(NamedTuple):
+    """What an order, or its undo, comes to."""
+
+    touched: Touched = Touched()
+    #: The source whose word a repair has to weigh again, or EVERYTHING; None where one message does it all.
+    repairs: str | None = None
+
 
 class Ordering:
     """Writes orders where the graph finds them.
 
-    Orders of pairs, and the split of an identifier, say what they touched. What the split of a source touches is for a
-    repair to find.
+    Args:
+        links: the graph.
+        split_neighbours_max: neighbours of an identifier past which its split is left to a repair.
     """
 
-    def __init__(self, links: LinkRows) -> None:
+    def __init__(self, links: LinkRows, split_neighbours_max: int = SPLIT_NEIGHBOURS_MAX) -> None:
         self._links = links
         self._orders = links.orders
+        self._split_neighbours_max = split_neighbours_max
 
-    def take(self, order: Order, offset: int) -> Touched | None:
+    def take(self, order: Order, offset: int) -> Ordered | None:
         """Take in an order; None where nothing is new, since it, or a newer word of the same record, was here before.
 
         1. Keep an operator's order as it was given.
@@ -38,51 +56,54 @@ class Ordering:
         named = tuple(one.fragment for one in order.identifiers if self._name(one))
         # 3. Obey.
         if operators and self._orders.is_undone(order.id):
-            return Touched(formed=named)
+            return Ordered(Touched(formed=named))
         if order.withdrawn_source:
-            self._links.mark_source(order.withdrawn_source, order.id, SplitRow(order.time))
-            return Touched()
+            return self._split_source(order.withdrawn_source, order.id, SplitRow(order.time))
         fragments = tuple(one.fragment for one in order.identifiers)
         if len(fragments) == 1:
-            touched = self.split(fragments[0], order.id, SplitRow(order.time))
-            return replace(touched, formed=named)
+            ordered = self._split(fragments[0], order.id, SplitRow(order.time))
+            return ordered._replace(touched=replace(ordered.touched, formed=named))
         return self._order_pair(order)
 
-    def undo(self, undo: Undo, offset: int) -> tuple[Touched, OrderRow | None] | None:
-        """Take an order back; None where that was done before.
-
-        Returns:
-            What it touched, and the order, if it came already.
-        """
+    def undo(self, undo: Undo, offset: int) -> Ordered | None:
+        """Take an order back, or see to it that it is not obeyed when it comes; None where that was done before."""
         if self._orders.is_undone(undo.order):
             return None
         self._orders.put_undone(undo.order, UndoneRow(undo.id, undo.time, undo.author, undo.reason, offset))
         order = self._orders.order(undo.order)
         if order is None:
-            return Touched(), None
+            return Ordered()
         if order.withdrawn_source:
-            self._links.mark_source(order.withdrawn_source, order.id, None)
-            return Touched(), order
+            return self._split_source(order.withdrawn_source, order.id, None)
         if len(order.fragments) == 1:
-            return self.split(order.fragments[0], order.id, None), order
+            return self._split(order.fragments[0], order.id, None)
         one, other = order.fragments
         for here, there in ((one, other), (other, one)):
             self._links.mark_pair(here, there, Authority.OPERATOR, order.id, None)
-        return Touched(ordered=((one, other),)), order
+        return Ordered(Touched(ordered=((one, other),)))
 
-    def split(self, fragment: str, order: str, row: SplitRow | None) -> Touched:
-        """Split an identifier off by an order, or with None end that; the policy's order has an empty id."""
+    def _split(self, fragment: str, order: str, row: SplitRow | None) -> Ordered:
+        """Split an identifier off, or with None end that."""
         before = self._links.is_split(fragment)
         self._links.mark_split(fragment, order, row)
         after = self._links.is_split(fragment)
         if before == after:
-            return Touched()
-        relinked = Relinked(fragment, tuple(self._links.neighbours(fragment)))
+            return Ordered()
+        neighbours = tuple(islice(self._links.neighbours(fragment), self._split_neighbours_max + 1))
+        if len(neighbours) > self._split_neighbours_max:
+            return Ordered(Touched(again=(fragment,)), EVERYTHING)
         records = {each.neighbour for each in self._orders.of_pairs(fragment) if each.authority != Authority.OPERATOR}
         ordered = tuple((fragment, neighbour) for neighbour in sorted(records))
-        return (
-            Touched(ordered=ordered, severed=(relinked,)) if after else Touched(ordered=ordered, restored=(relinked,))
-        )
+        relinked = (Relinked(fragment, neighbours),)
+        if after:
+            return Ordered(Touched(ordered=ordered, severed=relinked))
+        return Ordered(Touched(ordered=ordered, restored=relinked))
+
+    def _split_source(self, source: str, order: str, row: SplitRow | None) -> Ordered:
+        """Split a source off, or with None end that."""
+        before = self._orders.withdrawn(source)
+        self._links.mark_source(source, order, row)
+        return Ordered() if self._orders.withdrawn(source) == before else Ordered(repairs=source)
 
     def _name(self, identifier: SealedIdentifier) -> bool:
         """Whether nobody has named the identifier before; it has a row from now on."""
@@ -94,7 +115,7 @@ class Ordering:
         )
         return True
 
-    def _order_pair(self, order: Order) -> Touched | None:
+    def _order_pair(self, order: Order) -> Ordered | None:
         one, other = (identifier.fragment for identifier in order.identifiers)
         name = order.id if order.authority == Authority.OPERATOR else order.source
         held = self._orders.of_pair(one, other, order.authority, name)
@@ -104,7 +125,7 @@ class Ordering:
             if held is not None and _age(row) <= _age(held):
                 return None
             self._links.mark_pair(here, there, order.authority, name, row)
-        return Touched(ordered=((one, other),))
+        return Ordered(Touched(ordered=((one, other),)))
 
 
 def _order_row(order: Order, offset: int) -> OrderRow:

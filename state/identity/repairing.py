@@ -80,7 +80,7 @@ class Repairing:
 
         Args:
             order: the id of the order that splits the source off.
-            source: the source.
+            source: the source; empty where an identifier with very many links is split off: all fragments are due.
             time: of the order, or of its undo.
             undone: whether it is the undo that makes this necessary.
         """
@@ -92,7 +92,9 @@ class Repairing:
         if row is None:
             return False
         order = row.run.removeprefix(_UNDONE)
-        word = POLICY if not row.source else Verb.SPLIT if order == row.run else UNDO
+        word = POLICY
+        if self._deciding.links.orders.order(order) is not None:
+            word = Verb.SPLIT if order == row.run else UNDO
         cause = Cause(OPERATOR_SOURCE, order, format_time(row.started), Grade.RECORD.label, word)
 
         def place_again(again: Again) -> int:

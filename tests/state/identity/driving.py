@@ -14,6 +14,7 @@ from schemas.topics import Topic
 from state.engine import MemoryRows, Output
 from state.identity.engine import IdentityEngine
 from state.identity.link_rows import CacheBounds
+from state.identity.ordering import SPLIT_NEIGHBOURS_MAX
 from state.identity.placement import Placement, Stage
 
 KEYRING = Keyring(b"a secret for tests only")
@@ -84,9 +85,11 @@ class DrivenEngine:
         *,
         bounds: CacheBounds | None = None,
         rows: MemoryRows | None = None,
+        split_neighbours_max: int = SPLIT_NEIGHBOURS_MAX,
     ) -> None:
         self.rows = rows or MemoryRows()
         self.policy, self.bounds = policy, bounds
+        self.split_neighbours_max = split_neighbours_max
         self.offset = 0
         self.outputs: list[Output] = []
         #: What identity said to itself and has not read yet.
@@ -95,7 +98,13 @@ class DrivenEngine:
 
     def restart(self) -> None:
         """Begin anew from the committed rows, as after a crash."""
-        self.engine = IdentityEngine(self.rows, KEYRING.unseal, self.policy, bounds=self.bounds)
+        self.engine = IdentityEngine(
+            self.rows,
+            KEYRING.unseal,
+            self.policy,
+            bounds=self.bounds,
+            split_neighbours_max=self.split_neighbours_max,
+        )
 
     def take(self, *messages: IdentityMessage) -> None:
         """Apply messages without committing them."""

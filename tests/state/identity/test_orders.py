@@ -28,7 +28,7 @@ def _verify(driven: DrivenEngine, log: list[tuple[int, Message]]) -> None:
 def _check(seed: int, bounds: CacheBounds | None, *, sources: bool) -> None:
     chance = random.Random(seed)
     messages = random_log(seed, sources=sources)
-    driven = DrivenEngine(POLICIES[seed // 2 % 2], bounds=bounds)
+    driven = DrivenEngine(POLICIES[seed // 2 % 2], bounds=bounds, split_neighbours_max=chance.choice((1, 100)))
     log: list[tuple[int, Message]] = []
     for message in messages:
         log.append((driven.offset, message))
