@@ -13,7 +13,7 @@ DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
 .PHONY: help run install develop test lint unit drill format lock clean
 
 help:
-	@echo "make run      start broker, worker, collect and lookup, and play the demo"
+	@echo "make run      start broker, worker, collect, lookup and admin, and play the demo"
 	@echo "make install  the environment in $(VENV), with what the program needs"
 	@echo "make develop  the same, with what tests and checks need too"
 	@echo "make test     lint, types, import rules and all tests"

@@ -3,6 +3,7 @@
 Hidden kinds are counted and never shown.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM, Identifier
 from schemas.identity_policy import Grade, Policy
 from schemas.keys import Keyring
 from schemas.roles import HOME, SHARED
-from schemas.rows import LinkRow, RowDecoder, evidence_prefix, link_row_key, split_evidence_key
+from schemas.rows import LINK_ROW_PREFIX, LinkRow, RowDecoder, evidence_prefix, link_row_key, split_evidence_key
 from state.engine import Rows
 
 #: Members of a customer that are shown; all are counted.
@@ -66,7 +67,7 @@ class Places:
         rows: The copy.
         keyring: Unseals identifiers.
         policy: Says which kinds are hidden.
-        laid_over: Rows as they would be.
+        laid_over: Rows of fragments as they would be, by their keys.
         named: Identifiers that the question named, by their fragments: identity may never have met them.
     """
 
@@ -83,12 +84,19 @@ class Places:
         self._keyring = keyring
         self._policy = policy
         self._named = dict(named or {})
-        self._over = {key: value for key, value in (laid_over or {}).items() if key.startswith(link_row_key(""))}
+        self._over: dict[str, LinkRow | None] = {}
+        self._over_members: defaultdict[str, list[str]] = defaultdict(list)
+        for key, value in (laid_over or {}).items():
+            fragment = key.removeprefix(LINK_ROW_PREFIX).decode()
+            row = self._over[fragment] = None if value is None else _LINK_ROW.decode(value)
+            if row is not None and row.state:
+                self._over_members[row.owner].append(fragment)
 
     def row(self, fragment: str) -> LinkRow | None:
         """The fragment's row, or None when identity has not met it."""
-        key = link_row_key(fragment)
-        value = self._over[key] if key in self._over else self._rows.get(key)
+        if fragment in self._over:
+            return self._over[fragment]
+        value = self._rows.get(link_row_key(fragment))
         return None if value is None else _LINK_ROW.decode(value)
 
     def owner(self, fragment: str) -> str:
@@ -112,10 +120,9 @@ class Places:
     def members(self, customer: str) -> list[str]:
         """The fragments of a customer, in the order of their ids."""
         prefix = members_prefix(customer)
-        stored = {key.removeprefix(prefix).decode() for key, _ in self._rows.scan(prefix)}
-        moved = {key.removeprefix(link_row_key("")).decode() for key in self._over}
+        stored = (key.removeprefix(prefix).decode() for key, _ in self._rows.scan(prefix))
         stay = {fragment for fragment in stored if self.owner(fragment) == customer}
-        return sorted(stay | {fragment for fragment in moved if self.owner(fragment) == customer})
+        return sorted(stay.union(self._over_members.get(customer, ())))
 
     def customer(self, customer: str) -> Customer:
         """The customer with its members, its home first."""

@@ -75,6 +75,9 @@ CACHE_CONTROL: Final = "private, no-store"
 _PREFIX: Final = "/v1/"
 #: What is said of an order that was sent again.
 ONCE: Final = "The order was given before, and is not given twice."
+#: What is said while what was linked before is decided again, and once it is.
+REPAIRING: Final = "A repair goes on: more may move until it ends."
+REPAIRED: Final = "What was linked before is decided again."
 #: What is said of an order that is acknowledged and not decided yet.
 WAITS: Final = "The order is given; it counts as soon as a worker has read it."
 
@@ -299,16 +302,20 @@ class Handlers:
         if verb == GIVEN_BEFORE:
             answer = OrderAnswer(shown_order(booked, after), (ONCE,))
             return json_response(answer, headers=headers)
-        before = self._places(frozen, named)
+        repair = shown_repair(self._repair_row())
         fragments = booked.row.fragments
+        if not fragments:
+            # All that a source linked is decided again bit by bit, long after the order counts.
+            word = REPAIRED if repair is None else REPAIRING
+            return json_response(OrderAnswer(shown_order(booked, after), (word,), None, repair), headers=headers)
+        before = self._places(frozen, named)
         # A customer of very many identifiers takes some milliseconds, which other requests should not wait for.
         moved = await asyncio.to_thread(
             lambda: moves(before, after, sorted(before.around(fragments) | after.around(fragments)))
         )
         words = words_of(verb, fragments, moved, before)
-        repair = shown_repair(self._repair_row())
         if repair is not None:
-            words = (*words, "A repair goes on: more may move until it ends.")
+            words = (*words, REPAIRING)
         return json_response(OrderAnswer(shown_order(booked, after), words, moved, repair), headers=headers)
 
     def _page(self, question: SearchQuestion, pointer: str) -> web.Response:

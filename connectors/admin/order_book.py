@@ -84,9 +84,11 @@ class OrderBook:
             before: only those whose offset is less.
         """
         prefix = NEWEST_ORDERS_PREFIX if fragment is None else orders_of_prefix(fragment)
+        if before == 0:
+            return []
         start = None if before is None else place_key(prefix, before - 1)
         found: list[BookedOrder] = []
-        for _, order in self._rows.scan(prefix, start) if before != 0 else ():
+        for _, order in self._rows.scan(prefix, start):
             booked = self.order(order.decode())
             if booked is not None:
                 found.append(booked)

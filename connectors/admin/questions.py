@@ -24,7 +24,8 @@ PAGE_SIZE_MAX: Final = 200
 SUSPECTS_SIZE: Final = 50
 #: How long an answer may wait to see what an order has done; a repair of everything takes longer and is told as such.
 WAIT_SECONDS_MAX: Final = 30.0
-_CURSOR_LENGTH_MAX: Final = 20
+# Offsets have no more digits than this.
+_CURSOR_LENGTH_MAX: Final = 18
 
 VerbWord = Literal["require", "forbid", "split"]
 OrderIdWord = Annotated[
