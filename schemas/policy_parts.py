@@ -80,12 +80,12 @@ def _routing(policy: Policy) -> Iterator[tuple[str, Any]]:
     yield "place of kinds that are not named", policy.position(_NO_KIND)
     for name, value in msgspec.structs.asdict(policy).items():
         if name != "kinds" and name not in _PARTITION_FIELDS:
-            yield name, sorted(value) if isinstance(value, tuple) else value
+            yield name, _plain(value)
     for kind in policy.kinds:
         yield f"kinds.{kind.name}.strength is none", kind.strength is Strength.NONE
         for name, value in _fields(kind):
             if name not in _PARTITION_FIELDS_OF_A_KIND:
-                yield f"kinds.{kind.name}.{name}", value
+                yield f"kinds.{kind.name}.{name}", _plain(value)
 
 
 def _partition(policy: Policy) -> Iterator[tuple[str, Any]]:
@@ -95,11 +95,16 @@ def _partition(policy: Policy) -> Iterator[tuple[str, Any]]:
         yield f"kinds.{kind.name}.strength", kind.strength.name.lower()
         for name, value in _fields(kind):
             if name in _PARTITION_FIELDS_OF_A_KIND:
-                yield f"kinds.{kind.name}.{name}", value
+                yield f"kinds.{kind.name}.{name}", _plain(value)
 
 
 def _fields(kind: Kind) -> Iterator[tuple[str, Any]]:
     return ((name, value) for name, value in msgspec.structs.asdict(kind).items() if name not in {"name", "strength"})
+
+
+def _plain(value: Any) -> Any:
+    """Lists say the same in any order."""
+    return sorted(value) if isinstance(value, tuple) else value
 
 
 def _differences(one: _Values, other: _Values) -> list[str]:
