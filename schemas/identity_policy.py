@@ -66,6 +66,36 @@ class Normaliser(StrEnum):
     CHECKSUM = "checksum"
 
 
+class Case(StrEnum):
+    """What becomes of upper and lower case in values of text kinds."""
+
+    KEEP = "keep"
+    #: `AB12` and `ab12` are one identifier.
+    FOLD = "fold"
+
+
+class Extension(StrEnum):
+    """What becomes of the extension of a phone number."""
+
+    DROP = "drop"
+    #: Each extension is an identifier of its own, `+31201234567;ext=12`.
+    KEEP = "keep"
+
+
+class LookAlikes(StrEnum):
+    """What becomes of letters of other scripts that look like ASCII ones (`schemas.look_alikes`)."""
+
+    KEEP = "keep"
+    #: They are read as what they look like.
+    FOLD = "fold"
+    #: A value that uses them, or mixes scripts within a word, identifies nobody.
+    DROP = "drop"
+
+
+#: In a list of domains: every domain.
+ALL_DOMAINS: Final = "*"
+
+
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of identifier.
 
@@ -88,6 +118,13 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Evidence, but never routed by and never shown.
     hidden: bool = False
     claimed_from: int = 0
+    #: Domains of e-mail addresses, or `*`, at which what follows a plus is no part of the address: ann+shop@ is ann@.
+    plus: tuple[str, ...] = ()
+    #: Domains of e-mail addresses, or `*`, at which dots in the local part mean nothing: a.nn@ is ann@.
+    dots: tuple[str, ...] = ()
+    extension: Extension = Extension.DROP
+    case: Case = Case.KEEP
+    look_alikes: LookAlikes = LookAlikes.KEEP
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):

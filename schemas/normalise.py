@@ -14,13 +14,16 @@ import idna
 
 from schemas.errors import DeadCode, EventError
 from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM, Identifier
-from schemas.identity_policy import Kind, Normaliser, Policy
+from schemas.identity_policy import ALL_DOMAINS, Case, Extension, Kind, LookAlikes, Normaliser, Policy
 from schemas.limits import IDENTIFIER_LENGTH_MAX
+from schemas.look_alikes import fold_look_alikes, has_look_alikes
 
 # Phone numbers and foreign domains are slow to read and come again and again.
 _CACHED_VALUES_MAX: Final = 8192
 _CACHED_LISTS_MAX: Final = 16
 _LOCAL_PART_LENGTH_MAX: Final = 64
+#: Two are enough for whatever was tried: folded letters are ASCII.
+_FURTHER_PASSES_MAX: Final = 4
 _BSN_LENGTH: Final = 9
 #: What some exchanges send for a withheld number: ANONYMOUS on a keypad.
 _WITHHELD: Final = frozenset({"+266696687"})
@@ -60,8 +63,21 @@ def normalise(kind: Kind, value: str, policy: Policy) -> str | None:
     trimmed = value.strip()
     if not trimmed or dropped.match(kind.name, trimmed):
         return None
-    normal = _NORMALISERS[kind.normaliser](trimmed, policy.phone_region)
+    normal = _settled(trimmed, kind, policy.phone_region)
     return None if normal is None or dropped.match(kind.name, normal) else normal
+
+
+def _settled(value: str, kind: Kind, region: str) -> str | None:
+    """The value's form. What one rule makes of it may be another's to judge, so they go on until nothing changes."""
+    form = _NORMALISERS[kind.normaliser](value, kind, region)
+    if kind.look_alikes is LookAlikes.KEEP:
+        return form
+    for _ in range(_FURTHER_PASSES_MAX):
+        if form is None or form == value:
+            return form
+        value = form
+        form = _NORMALISERS[kind.normaliser](value.strip(), kind, region)
+    return form if form == value else None
 
 
 def trim(value: str) -> str:
@@ -102,6 +118,11 @@ def unlinkable_patterns(policy: Policy) -> Patterns:
     return Patterns(entries)
 
 
+def domain_of_mail(text: str) -> str | None:
+    """A domain in the form in which addresses have it, or None where it is none."""
+    return _domain(text)
+
+
 def is_kind_name(name: str) -> bool:
     """Whether a kind can be called so: a lower-case letter, then letters, digits, `_`, `.`, `-`, 32 in all."""
     return _KIND_NAME.fullmatch(name) is not None
@@ -116,23 +137,66 @@ def _patterns(entries: tuple[str, ...]) -> Patterns:
     return Patterns(entries)
 
 
-def _text(value: str, _region: str) -> str | None:
-    return unicodedata.normalize("NFC", value)
+def _text(value: str, kind: Kind, _region: str) -> str | None:
+    return _cased(_seen(unicodedata.normalize("NFC", value), kind), kind)
 
 
-def _as_it_is(value: str, _region: str) -> str | None:
-    return value
+def _as_it_is(value: str, kind: Kind, _region: str) -> str | None:
+    return _cased(_seen(value, kind), kind)
 
 
-def _email(value: str, _region: str) -> str | None:
-    local, at, domain = unicodedata.normalize("NFC", value).rpartition("@")
-    local = unicodedata.normalize("NFC", local.lower())
-    if not at or not 0 < len(local) <= _LOCAL_PART_LENGTH_MAX or _IMPOSSIBLE_IN_LOCAL_PART.search(local):
-        return None
-    if local[0] == "." or local[-1] == "." or ".." in local:
-        return None
+def _seen(text: str, kind: Kind) -> str | None:
+    """The text by the kind's rule of look-alikes; None where that drops it."""
+    if kind.look_alikes is LookAlikes.FOLD:
+        return fold_look_alikes(text)
+    return None if kind.look_alikes is LookAlikes.DROP and has_look_alikes(text) else text
+
+
+def _cased(text: str | None, kind: Kind) -> str | None:
+    if text is None or kind.case is Case.KEEP:
+        return text
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+
+
+def _email(value: str, kind: Kind, _region: str) -> str | None:
+    given, at, domain = unicodedata.normalize("NFC", value).rpartition("@")
+    seen = _seen(given, kind)
     host = _domain(domain)
-    return None if host is None else f"{local}@{host}"
+    if kind.look_alikes is not LookAlikes.KEEP and host is not None:
+        host = _seen_host(host, kind)
+    if not at or seen is None or host is None:
+        return None
+    local = _local_part(unicodedata.normalize("NFC", seen.lower()))
+    if local is None:
+        return None
+    if "+" in local and _is_listed(host, kind.plus):
+        # What stands before the first plus; dots at its end would make it impossible.
+        local = local.partition("+")[0].rstrip(".") or local
+    if "." in local and _is_listed(host, kind.dots):
+        local = local.replace(".", "")
+    return f"{local}@{host}"
+
+
+def _local_part(local: str) -> str | None:
+    """The part before the at sign, where mail could go to it."""
+    if not 0 < len(local) <= _LOCAL_PART_LENGTH_MAX or _IMPOSSIBLE_IN_LOCAL_PART.search(local):
+        return None
+    return None if local[0] == "." or local[-1] == "." or ".." in local else local
+
+
+def _is_listed(host: str, domains: tuple[str, ...]) -> bool:
+    return bool(domains) and (host in domains or ALL_DOMAINS in domains)
+
+
+@lru_cache(maxsize=_CACHED_VALUES_MAX)
+def _seen_host(host: str, kind: Kind) -> str | None:
+    """The domain by the kind's rule of look-alikes, each label as people read it."""
+    try:
+        labels = [idna.decode(label) if label.startswith("xn--") else label for label in host.split(".")]
+    except (idna.IDNAError, UnicodeError):
+        return host
+    seen = _seen(".".join(labels), kind)
+    return None if seen is None else _domain(seen)
 
 
 @lru_cache(maxsize=_CACHED_VALUES_MAX)
@@ -148,8 +212,12 @@ def _domain(domain: str) -> str | None:
         return None
 
 
+def _phone(value: str, kind: Kind, region: str) -> str | None:
+    return _number(value, region, kind.extension is Extension.KEEP)
+
+
 @lru_cache(maxsize=_CACHED_VALUES_MAX)
-def _phone(value: str, region: str) -> str | None:
+def _number(value: str, region: str, keeps_extension: bool) -> str | None:
     # The library takes a while to load, as each country's plan does at its first number, and few commands read any.
     import phonenumbers
 
@@ -164,22 +232,25 @@ def _phone(value: str, region: str) -> str | None:
     if not value.startswith("+") and not phonenumbers.is_valid_number(number):
         return None
     normal: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return None if normal in _WITHHELD else normal
+    if normal in _WITHHELD:
+        return None
+    return f"{normal};ext={number.extension}" if keeps_extension and number.extension else normal
 
 
-def _digits(value: str, _region: str) -> str | None:
+def _digits(value: str, _kind: Kind, _region: str) -> str | None:
     digits = _NO_DIGIT.sub("", value)
     return digits if digits.strip("0") else None
 
 
-def _platform(value: str, _region: str) -> str | None:
+def _platform(value: str, kind: Kind, _region: str) -> str | None:
     """`platform:id`: an id alone could be anybody's on another platform."""
-    platform, _, name = unicodedata.normalize("NFC", value).partition(":")
-    platform, name = platform.strip().lower(), name.strip()
-    return f"{platform}:{name}" if platform and name else None
+    seen = _seen(unicodedata.normalize("NFC", value), kind)
+    platform, _, name = (seen or "").partition(":")
+    platform, cased = platform.strip().lower(), _cased(name.strip(), kind)
+    return f"{platform}:{cased}" if platform and cased else None
 
 
-def _uuid(value: str, _region: str) -> str | None:
+def _uuid(value: str, _kind: Kind, _region: str) -> str | None:
     lowered = value.lower()
     match = _UUID.fullmatch(lowered)
     normal = "-".join(match.groups()) if match else lowered
@@ -187,7 +258,7 @@ def _uuid(value: str, _region: str) -> str | None:
     return normal if normal.strip("0-:") else None
 
 
-def _checksum(value: str, _region: str) -> str | None:
+def _checksum(value: str, _kind: Kind, _region: str) -> str | None:
     """A Dutch citizen service number: nine digits, leading zeros often lost, that pass the eleven test."""
     digits = _NO_DIGIT.sub("", value).zfill(_BSN_LENGTH)
     if len(digits) != _BSN_LENGTH or not digits.strip("0"):
@@ -196,7 +267,7 @@ def _checksum(value: str, _region: str) -> str | None:
     return digits if weighted % 11 == 0 else None
 
 
-_NORMALISERS: Final[dict[Normaliser, Callable[[str, str], str | None]]] = {
+_NORMALISERS: Final[dict[Normaliser, Callable[[str, Kind, str], str | None]]] = {
     Normaliser.TEXT: _text,
     Normaliser.TRIM: _as_it_is,
     Normaliser.EMAIL: _email,

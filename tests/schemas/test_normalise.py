@@ -1,12 +1,16 @@
+# ruff: noqa: RUF001 (look-alikes are what some of these tests are about)
 """Values made comparable: what is one person's typed two ways becomes one, what identifies nobody is gone."""
 
+from typing import Any
+
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import DeadCode, EventError
 from schemas.identifiers import Identifier
-from schemas.identity_policy import DEFAULT_POLICY, Kind, Normaliser, Policy, Strength
+from schemas.identity_policy import DEFAULT_POLICY, Case, Extension, Kind, LookAlikes, Normaliser, Policy, Strength
 from schemas.normalise import Patterns, identify, is_kind_name, normalise
 
 DUTCH = Policy(kinds=DEFAULT_POLICY.kinds, drop=DEFAULT_POLICY.drop, phone_region="NL")
@@ -77,15 +81,76 @@ def test_each_kind_has_its_comparable_form(kind: str, value: str, normal: str | 
     assert normalise(DUTCH.kind(kind), value, DUTCH) == normal
 
 
+@pytest.mark.parametrize(
+    ("normaliser", "rules", "value", "normal"),
+    [
+        ("email", {"plus": ("*",)}, "ann+shop+x@x.example", "ann@x.example"),
+        ("email", {"plus": ("gmail.com",)}, "ann+shop@x.example", "ann+shop@x.example"),
+        ("email", {"plus": ("gmail.com",)}, "Ann+Shop@GMail.com", "ann@gmail.com"),
+        ("email", {"plus": ("*",)}, "+shop@x.example", "+shop@x.example"),
+        ("email", {"plus": ("*",)}, "ann.+shop@x.example", "ann@x.example"),
+        ("email", {"dots": ("gmail.com",)}, "a.n.n@gmail.com", "ann@gmail.com"),
+        ("email", {"dots": ("gmail.com",)}, "a.n.n@x.example", "a.n.n@x.example"),
+        ("email", {"dots": ("*",), "plus": ("*",)}, "a.n.n+x.y@x.example", "ann@x.example"),
+        ("email", {}, "аnn@x.example", "аnn@x.example"),
+        ("email", {"look_alikes": "fold"}, "аnn@x.example", "ann@x.example"),
+        ("email", {"look_alikes": "fold"}, "ann@exаmple.com", "ann@example.com"),
+        ("email", {"look_alikes": "fold"}, "ann@xn--exmple-4nf.com", "ann@example.com"),
+        ("email", {"look_alikes": "fold", "plus": ("gmail.com",)}, "ann+x@gmаil.com", "ann@gmail.com"),
+        ("email", {"look_alikes": "fold"}, "Вob@x.example", "bob@x.example"),
+        ("email", {"look_alikes": "fold"}, "анна@x.example", "анна@x.example"),
+        ("email", {"look_alikes": "fold"}, "annж@x.example", "annж@x.example"),
+        ("email", {"look_alikes": "drop"}, "аnn@x.example", None),
+        ("email", {"look_alikes": "drop"}, "ann@exаmple.com", None),
+        ("email", {"look_alikes": "drop"}, "annж@x.example", None),
+        ("email", {"look_alikes": "drop"}, "анна.smith@x.example", "анна.smith@x.example"),
+        ("email", {"look_alikes": "drop"}, "anné@exämple.com", "anné@xn--exmple-cua.com"),
+        ("text", {"look_alikes": "fold"}, "ＡВ-12", "AB-12"),
+        ("text", {"look_alikes": "drop"}, "АB12", None),
+        ("text", {"case": "fold"}, "AB12", "ab12"),
+        ("text", {"case": "fold"}, "Straße", "strasse"),
+        ("trim", {"case": "fold"}, "C-77", "c-77"),
+        ("platform", {"case": "fold"}, "Facebook: Ann", "facebook:ann"),
+        ("platform", {"look_alikes": "drop"}, "facebook:Анна", "facebook:Анна"),
+        ("phone", {}, "+31 20 123 4567 ext. 12", "+31201234567"),
+        ("phone", {"extension": "keep"}, "+31 20 123 4567 ext. 12", "+31201234567;ext=12"),
+        ("phone", {"extension": "keep"}, "tel:+31-20-1234567;ext=12", "+31201234567;ext=12"),
+        ("phone", {"extension": "keep"}, "+31201234567", "+31201234567"),
+    ],
+)
+def test_rules_that_are_off_by_default(normaliser: str, rules: dict[str, Any], value: str, normal: str | None) -> None:
+    kind = msgspec.convert({"name": "some", "strength": 2, "normaliser": normaliser, **rules}, Kind)
+    assert normalise(kind, value, DUTCH) == normal
+
+
 def test_a_national_phone_number_needs_a_region() -> None:
     assert normalise(DEFAULT_POLICY.kind("phone"), "020-1234567", DEFAULT_POLICY) is None
     assert normalise(DEFAULT_POLICY.kind("phone"), "+31 20 1234567", DEFAULT_POLICY) == "+31201234567"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(Normaliser), st.text(max_size=40) | st.emails())
-def test_normalising_twice_is_normalising_once(normaliser: Normaliser, value: str) -> None:
-    kind = Kind("some", Strength.MEDIUM, normaliser)
+RULES = st.fixed_dictionaries(
+    {
+        "plus": st.sampled_from([(), ("*",), ("gmail.com",)]),
+        "dots": st.sampled_from([(), ("*",), ("gmail.com",)]),
+        "extension": st.sampled_from(Extension),
+        "case": st.sampled_from(Case),
+        "look_alikes": st.sampled_from(LookAlikes),
+    }
+)
+# Few letters, many of them look-alikes, dots and pluses, so that rules meet each other.
+MEAN = st.text("aаB.+@: \u0301ßİϒ\u0345ſﬁ１éжΑx", max_size=14)
+NUMBERS = st.from_regex(r"\+?[0-9 ()-]{3,18}( ?(x|ext\.?|;ext=)[0-9]{0,8})?", fullmatch=True)
+ADDRESSES = st.builds(
+    "{}@{}".format,
+    MEAN,
+    st.sampled_from(["gmail.com", "GMAIL.com.", "gmаil.com", "xn--gmil-63d.com", "пример.рф", "exämple.com"]),
+)
+
+
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(Normaliser), RULES, st.text(max_size=40) | st.emails() | MEAN | ADDRESSES | NUMBERS)
+def test_normalising_twice_is_normalising_once(normaliser: Normaliser, rules: dict[str, Any], value: str) -> None:
+    kind = Kind("some", Strength.MEDIUM, normaliser, **rules)
     normal = normalise(kind, value, DUTCH)
     assert normal is None or normalise(kind, normal, DUTCH) == normal
 
