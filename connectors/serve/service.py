@@ -32,7 +32,6 @@ from connectors.web.server import serve
 from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from schemas.clock import Clock, SystemClock
-from schemas.errors import BrokerUnreachable, LoginRefused
 from schemas.keys import Keyring
 from schemas.rows import LinkRow, PositionRow, RowDecoder
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
@@ -45,7 +44,7 @@ from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.store_state import open_copy
-from streams.topics import verify_topics, wait_for_broker
+from streams.verified_topics import topics_verified
 from streams.wire_reader import WireReader, reading_wire
 
 log = logger(__name__)
@@ -55,8 +54,6 @@ NAME: Final = "lookup"
 BODY_SIZE_BYTES_MAX: Final = 64 * 1024
 CACHE_SIZE_BYTES: Final = 128 * 1024 * 1024
 PORT_SETTING: Final = "GOLDENTHREAD_LOOKUP_PORT"
-_BROKER_WAIT_SECONDS: Final = 1.0
-_RETRY_SECONDS: Final = 1.0
 _WATCH_SECONDS: Final = 0.2
 _LINK_ROW: Final = RowDecoder(LinkRow)
 _POSITION_ROW: Final = RowDecoder(PositionRow)
@@ -266,7 +263,7 @@ class Lookup:
         Raises:
             GoldenthreadError: what stopped the follower.
         """
-        await self._verify_topics()
+        await topics_verified(NAME, self._options.kafka, self._options.catalogue)
         self._reasons = ("what happened before the start is still being read",)
         self._follower.start()
         self._freshness.start()
@@ -291,23 +288,6 @@ class Lookup:
     def _stop(self) -> None:
         self._freshness.stop()
         self._follower.stop()
-
-    async def _verify_topics(self) -> None:
-        told = False
-        while True:
-            try:
-                # A stop waits for what a thread is at, so the long requests are for a broker that answers.
-                await asyncio.to_thread(wait_for_broker, self._options.kafka, _BROKER_WAIT_SECONDS)
-                await asyncio.to_thread(verify_topics, self._options.kafka, self._options.catalogue)
-            except LoginRefused:
-                raise
-            except BrokerUnreachable as error:
-                if not told:
-                    log.warning("lookup waits for the broker", reason=str(error))
-                told = True
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
 
 
 def verify_secret(rows: LookupRows, keyring: Keyring) -> None:
