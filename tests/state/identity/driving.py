@@ -9,6 +9,7 @@ from schemas.identity_changes import IdentityChange
 from schemas.identity_policy import DEFAULT_POLICY, Grade, Policy
 from schemas.keys import Keyring
 from schemas.messages import Add, Drop, Evidence, IdentityMessage, Own, SealedIdentifier, decode_routed, encode
+from schemas.roles import HOME, SHARED
 from schemas.rows import LinkRow, RowDecoder, link_row_key
 from schemas.topics import Topic
 from state.engine import MemoryRows, Output
@@ -62,8 +63,10 @@ class FollowedOwnership:
             held = self.owns.get(message.target)
             assert held is None or held.epoch <= message.epoch, "epochs only grow"
             if held is not None and held.epoch == message.epoch:
-                same = (held.owner, held.state, held.grade)
-                assert same == (message.owner, message.state, message.grade), "an epoch stands for one placement"
+                same = (held.owner, held.state, held.grade, held.former)
+                assert same == (message.owner, message.state, message.grade, message.former), (
+                    "an epoch stands for one placement"
+                )
             self.owns[message.target] = message
         elif isinstance(message, Add | Drop):
             known = self.members.setdefault(message.target, {}).get(message.fragment)
@@ -157,6 +160,24 @@ class DrivenEngine:
         for message in routed(self.outputs):
             followed.take(message)
         return followed
+
+
+def check_messages(driven: DrivenEngine) -> None:
+    """Owners and members as messages told them are those of the rows."""
+    placements, followed = driven.placements(), driven.followed()
+    assert {name: (own.owner, own.state, own.grade) for name, own in followed.owns.items()} == {
+        name: (place.owner, place.state, place.grade) for name, place in placements.items()
+    }
+    for owner in placements:
+        wanted = {
+            name: (place.state, place.grade)
+            for name, place in placements.items()
+            if place.owner == owner and place.state not in (HOME, SHARED)
+        }
+        assert followed.wanted(owner) == wanted
+    for name, own in followed.owns.items():
+        row = driven.row(name)
+        assert (own.epoch, own.first, own.last, own.former) == (row.epoch, row.first, row.last, row.former)
 
 
 def routed(outputs: Iterable[Output]) -> list[object]:

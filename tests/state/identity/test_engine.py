@@ -9,7 +9,7 @@ import pytest
 from schemas.dead_letters import VALUE_SIZE_BYTES_MAX
 from schemas.identity_policy import Grade
 from schemas.messages import Add, Drop, Evidence, Own, encode
-from schemas.roles import HOME, SHARED
+from schemas.roles import SHARED
 from schemas.rows import POLICY_ROW_KEY
 from schemas.topics import DeadHeader, Topic
 from state.engine import MemoryRows
@@ -18,8 +18,8 @@ from state.identity.link_rows import CacheBounds
 from tests.state.identity.driving import (
     KEYRING,
     DrivenEngine,
-    FollowedOwnership,
     changes,
+    check_messages,
     evidence,
     fragment,
     identifier,
@@ -58,24 +58,6 @@ def _keyed(population: Population) -> Population:
     )
 
 
-def _check_messages(driven: DrivenEngine, followed: FollowedOwnership) -> None:
-    """Owners and members as messages told them are those of the rows."""
-    placements = driven.placements()
-    assert {name: (own.owner, own.state, own.grade) for name, own in followed.owns.items()} == {
-        name: (place.owner, place.state, place.grade) for name, place in placements.items()
-    }
-    for owner in placements:
-        wanted = {
-            name: (place.state, place.grade)
-            for name, place in placements.items()
-            if place.owner == owner and place.state not in (HOME, SHARED)
-        }
-        assert followed.wanted(owner) == wanted
-    for name, own in followed.owns.items():
-        row = driven.row(name)
-        assert (own.epoch, own.first, own.last) == (row.epoch, row.first, row.last)
-
-
 @pytest.mark.parametrize("bounds", [None, TINY], ids=["cached", "from rows"])
 def test_engine_equals_the_whole_and_its_messages_tell_it(bounds: CacheBounds | None) -> None:
     for seed in range(20_000, 20_350):
@@ -95,7 +77,7 @@ def test_engine_equals_the_whole_and_its_messages_tell_it(bounds: CacheBounds | 
             driven.checkpoint()
             whole = population.whole(events, [], POLICY, CLUSTER_LIMIT)
             assert driven.placements() == whole.placements, f"seed {seed}"
-            _check_messages(driven, driven.followed())
+            check_messages(driven)
 
 
 def test_a_restart_in_the_middle_gives_the_rows_and_outputs_of_an_uninterrupted_run() -> None:
