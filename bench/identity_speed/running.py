@@ -82,7 +82,7 @@ class LargeCustomers:
                     feed.send("web", _event(f"{side}-seen-{number}", number, {other.kind: other.value}))
                 feed.send("web", _event(f"{side}-own", 0, {email.kind: email.value}))
         for side in "ab":
-            self._await(self.identifiers(side), 1, 2 * self._fragments - 1)
+            self._await(sample(self.identifiers(side)), 2 * self._fragments - 1)
 
     def merge(self) -> Delay:
         """A record that names both addresses; returns how long until identifiers answer with the one customer."""
@@ -110,10 +110,10 @@ class LargeCustomers:
         started, used = time.monotonic(), self._processor_seconds()
         act()
         for identifiers, interactions in expected:
-            self._await(sample(identifiers), 1, interactions)
+            self._await(sample(identifiers), interactions)
         delay = Delay(time.monotonic() - started, self._processor_seconds() - used)
         for identifiers, interactions in expected:
-            self._await(identifiers, 1, interactions)
+            self._await(identifiers, interactions)
         return delay
 
     def _processor_seconds(self) -> float:
@@ -123,14 +123,14 @@ class LargeCustomers:
         with RawFeed(self._system.bootstrap_servers) as feed:
             feed.send(channel, value)
 
-    def _await(self, identifiers: list[Identifier], customers: int, interactions: int) -> None:
-        """Return once all answer with so many customers, none settling, each with so many interactions."""
+    def _await(self, identifiers: list[Identifier], interactions: int) -> None:
+        """Return once all answer with one customer that is not settling and has so many interactions."""
         deadline = time.monotonic() + _WAIT_SECONDS_MAX
         while True:
             last = self._ask(identifiers[-1])
             if last is not None and not last.settling and last.interactions == interactions:
                 shown = [self._ask(identifier) for identifier in identifiers]
-                if None not in shown and {each for each in shown if each is not None} == {last} and customers == 1:
+                if set(shown) == {last}:
                     return
             if time.monotonic() > deadline:
                 raise RestartNeeded(f"after {_WAIT_SECONDS_MAX:.0f} s {identifiers[-1].kind} answers {last}")
