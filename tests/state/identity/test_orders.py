@@ -257,6 +257,18 @@ def test_a_split_identifier_stands_alone_whoever_is_seen_with_it_until_that_is_u
     assert driven.row(fragment("cookie:c")).state == SHARED
 
 
+def test_a_record_that_repeats_itself_undoes_nobodys_split() -> None:
+    driven = DrivenEngine()
+    merged = order(Verb.REQUIRE, ANN, BOB, name="e1", record="crm")
+    again = order(Verb.REQUIRE, ANN, BOB, name="e2", time=9, record="crm")
+    driven.take(merged, order(Verb.SPLIT, ANN, BOB, name="o1", time=1), again)
+    driven.checkpoint()
+    assert driven.row(fragment("email:ann@example.com")).owner != driven.row(fragment("email:bob@example.com")).owner
+    driven.take(Undo("u1", 10, "o1"))
+    driven.checkpoint()
+    assert driven.row(fragment("email:ann@example.com")).owner == driven.row(fragment("email:bob@example.com")).owner
+
+
 def test_a_pair_order_about_a_crowd_writes_a_few_rows() -> None:
     """However many neighbours an identifier has, an order about one of them writes what that one needs."""
     driven = DrivenEngine()

@@ -289,3 +289,15 @@ def test_an_order_says_whose_a_shared_cookie_is() -> None:
     events = [(CLAIMED, ["cookie:c", f"email:{n}@example.com"]) for n in range(8)]
     told = _whole(events, [order("cookie:c", "email:3@example.com", require=True)])
     assert told.customer("email:3@example.com", "cookie:c")
+
+
+def test_a_number_that_cashiers_type_for_whoever_has_none_is_shared() -> None:
+    sales = [(CLAIMED, ["crm:99999", f"loyalty:{number}"]) for number in range(21)]
+    told = tell(*sales[:20])
+    assert told.customer("crm:99999", *(f"loyalty:{number}" for number in range(20)))
+    told = tell(*sales)
+    assert told.place("crm:99999").state == SHARED
+    assert len(told.customers()) == 21
+    # Devices say nothing of the kind, and one proven link is worth more than all claims.
+    assert tell(*((CLAIMED, ["crm:1", f"cookie:{number}"]) for number in range(21))).place("crm:1").state == HOME
+    assert tell(*sales, (LOGIN, ["crm:99999", "email:ann@example.com"])).place("crm:99999").state == HOME
