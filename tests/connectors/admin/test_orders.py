@@ -87,6 +87,19 @@ async def test_waiting_for_a_worker_that_is_away_ends_in_time(world: World) -> N
     assert (await asking).status == 202
 
 
+async def test_an_answer_waits_for_all_that_the_order_did(world: World) -> None:
+    world.is_cut_short = True
+    asking = asyncio.create_task(world.give("require", ANN, BOB, id="case-1", wait=1))
+    while not asking.done():
+        world.clock.advance(0.05)
+        await asyncio.sleep(0.005)
+    # The order is in the copy, and what else its transaction wrote may not be.
+    assert ((await asking).status, (await asking).body.get("moves")) == (202, None)
+    world.is_cut_short = False
+    world.show("cookie:c-8", "cookie:c-9")
+    assert (await world.give("require", ANN, BOB, id="case-1", wait=1)).status == 200
+
+
 async def test_the_same_order_with_the_same_id_is_given_once(world: World) -> None:
     for _ in range(3):
         assert (await world.give("require", ANN, BOB, id="case-1")).status == 202

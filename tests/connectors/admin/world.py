@@ -66,6 +66,8 @@ class World:
         self.rows = CopiedRows()
         self.work = Work(SlowWork(), SlowWork())
         self.reasons: tuple[str, ...] = ()
+        #: While set, the last chunk of each transaction, which has the position, has not come yet.
+        self.is_cut_short = False
         self._log = MemoryRows()
         self._engine = IdentityEngine(self._log, KEYRING.unseal, policy)
         self._decided = 0
@@ -99,7 +101,7 @@ class World:
         topic = self.catalogue.name(Topic.LINKS)
         records = [bulk.Record(topic, 0, 0, 0, key, value) for key, value in rows.items()]
         # A transaction may come in several chunks.
-        for record in records:
+        for record in records[: -1 if self.is_cut_short else None]:
             self.rows.write(project([record], self.rows))
 
     def customer(self, text: str) -> str:
