@@ -29,8 +29,9 @@ def context_engines(
     cached_rows_max: int,
     cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
     metrics: Metrics | None = None,
+    first_policy: Policy | None = None,
 ) -> EngineFactory:
-    """What makes the engine of each partition of `routed`."""
+    """What makes the engine of each partition of `routed`; `first_policy` is the installation's first one."""
     rules = JoinRules(policy, trusted_traits)
 
     def make(rows: Rows, partition: int, era: int) -> Engine:
@@ -46,6 +47,7 @@ def context_engines(
             cached_rows_max=cached_rows_max,
             cached_size_bytes_max=cached_size_bytes_max,
             on_large=None if metrics is None else metrics.customer_members.observe,
+            first_policy=first_policy,
         )
 
     return make

@@ -62,6 +62,11 @@ def partition_differences(one: Policy, other: Policy) -> list[str]:
     return _differences(dict(_partition(one)), dict(_partition(other)))
 
 
+def shown_part(policy: Policy) -> tuple[object, ...]:
+    """What documents about customers depend on, and intake: equal where neither has to do anything anew."""
+    return tuple(sorted(policy.unlinkable)), tuple((kind.name, kind.strength) for kind in policy.kinds)
+
+
 def require_same_routing(given: Policy, in_force: Policy) -> None:
     """Refuse to start with a policy under which events would go to other fragments.
 

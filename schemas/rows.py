@@ -242,6 +242,8 @@ class PolicyRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     author: str
     reason: str
     offset: int
+    #: The policy of the first start, as `policy`, once that is another one: contexts were published under it.
+    first: bytes = b""
 
 
 class RepairRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

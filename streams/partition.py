@@ -208,11 +208,9 @@ class PartitionRunner:
 
     async def _commit_beginning(self, engine: Engine) -> None:
         """Write what an engine has to say before the first record, such as what makes unfinished work go on."""
-        drained = engine.drain()
-        if drained.outputs or drained.rows:
+        while (drained := engine.drain()).outputs or drained.rows:
             await self._write(engine, drained)
-        else:
-            engine.settled()
+        engine.settled()
 
     async def _next_unless_idle(self) -> Batch | None:
         try:

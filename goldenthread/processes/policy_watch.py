@@ -8,7 +8,7 @@ from goldenthread.parts import Parts, governed
 from goldenthread.settings import variable_name
 from schemas.errors import GoldenthreadError, RestartNeeded
 from schemas.identity_policy import Policy
-from schemas.policy_parts import decode_policy, partition_differences, require_same_routing
+from schemas.policy_parts import decode_policy, partition_differences, require_same_routing, shown_part
 from schemas.rows import POLICY_ROW_KEY
 from state.engine import Rows
 from state.identity.policy_in_force import read_policy_row
@@ -38,6 +38,8 @@ class PolicyWatch:
         self._interval_s = interval_s
         self._obeyed = parts.policy
         self._seen: bytes | None = None
+        #: The policy of the first start, under which contexts were published that no later one shows otherwise.
+        self.first = parts.policy
 
     def settle(self) -> Parts:
         """The parts under the policy in force, for a worker that starts; under the file's where none is yet.
@@ -60,7 +62,7 @@ class PolicyWatch:
             except GoldenthreadError as error:
                 fatal(error)
                 return
-            if _beyond_identity(in_force) != _beyond_identity(self._obeyed):
+            if shown_part(in_force) != shown_part(self._obeyed):
                 fatal(RestartNeeded("another identity policy is in force: the worker starts again with it"))
                 return
 
@@ -70,6 +72,7 @@ class PolicyWatch:
         if row is None:
             return self._parts.policy
         in_force = decode_policy(row.policy)
+        self.first = decode_policy(row.first) if row.first else in_force
         require_same_routing(self._parts.policy, in_force)
         differences = partition_differences(self._parts.policy, in_force)
         self._metrics.policy_differs.set(bool(differences))
@@ -81,8 +84,3 @@ class PolicyWatch:
                 file_has="; ".join(differences),
             )
         return in_force
-
-
-def _beyond_identity(policy: Policy) -> object:
-    """What intake, which sends nothing of what is unlinkable, and contexts, which show levels, go by."""
-    return sorted(policy.unlinkable), [(kind.name, kind.strength) for kind in policy.kinds]

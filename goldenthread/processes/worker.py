@@ -216,6 +216,7 @@ class Worker:
             catalogue=parts.catalogue,
             keyring=parts.keyring,
             policy=parts.policy,
+            first_policy=policy.first,
             trusted_traits=with_derived(settings.trusted_traits),
             horizon_days=settings.dedupe_horizon_days,
             cached_rows_max=settings.cached_fragments_max,

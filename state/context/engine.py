@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from schemas.errors import DeadCode, EventError, SecretError
+from schemas.identity_policy import Policy
 from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed
 from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_DAY, format_day
@@ -14,6 +15,7 @@ from state.context.document import DOCUMENT_SIZE_BYTES_MAX
 from state.context.entries import CACHED_ROWS_MAX, CACHED_SIZE_BYTES_MAX, Entries, Entry
 from state.context.letters import Origin, dead_event, dead_record, interaction
 from state.context.publication import Publication, Unseal
+from state.context.regoverning import Regoverning
 from state.dedupe import Dedupe, Verdict
 from state.engine import Drained, Output, Rows
 from state.fold import fold
@@ -29,7 +31,8 @@ class ContextEngine:
 
     `unseal` reads a sealed identifier of a fragment (`schemas.keys.Keyring.unseal`). `horizon_days`, where one is
     set, is how far behind its newest event a fragment remembers which events it was given. `on_large` is told how many
-    identifiers a customer has, each time that one of very many is published.
+    identifiers a customer has, each time that one of very many is published. `first_policy` is the installation's first
+    one, where that of the rules is another: then the first drains publish again what the two show otherwise.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class ContextEngine:
         document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
         dedupe: Dedupe | None = None,
         on_large: Callable[[int], None] | None = None,
+        first_policy: Policy | None = None,
     ) -> None:
         self._on_large = on_large
+        self._regoverning = Regoverning(rows, rules, first_policy)
         self.counts: Counter[str] = Counter()
         self._unseal: Unseal = functools.lru_cache(cached_identifiers_max)(unseal)
         self._rules = rules
@@ -92,8 +97,18 @@ class ContextEngine:
 
     def drain(self) -> Drained:
         """What changed since the last drain: interactions, changes, contexts, snapshots, dead letters; and the rows."""
+        again, policy_row = self._regoverning.step()
+        for fragment in again:
+            entry = self._entries.get(fragment)
+            entry.told = True
+            self._entries.touched[fragment] = entry
         publication = Publication(
-            self._entries, self._unseal, self._rules, self._document_size_bytes_max, self._on_large
+            self._entries,
+            self._unseal,
+            self._rules,
+            self._document_size_bytes_max,
+            self._on_large,
+            before=self._regoverning.before,
         )
         for entry in self._entries.touched.values():
             publication.publish(entry)
@@ -106,7 +121,7 @@ class ContextEngine:
         ]
         self._interactions.clear()
         self._dead.clear()
-        return Drained(outputs, self._entries.drain() | self._dedupe.drain())
+        return Drained(outputs, self._entries.drain() | self._dedupe.drain() | policy_row)
 
     def settled(self) -> None:
         """The drained rows are committed."""

@@ -37,7 +37,11 @@ class Publication:
         rules: JoinRules,
         document_size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX,
         on_large: Callable[[int], None] | None = None,
+        *,
+        before: JoinRules | None = None,
     ) -> None:
+        #: How the documents that stand were made, where that was otherwise.
+        self._rules_before = before or rules
         self._on_large = on_large
         self._entries = entries
         self._unseal = unseal
@@ -108,14 +112,14 @@ class Publication:
             encoded = encode_document(msgspec.structs.replace(document, version=version))
             if len(encoded) <= self._document_size_bytes_max:
                 return joined, encoded
-        return self._write(self._entries.committed(entry.fragment), version)
+        return self._write(self._entries.committed(entry.fragment), version, self._rules_before)
 
-    def _write(self, entry: Entry, version: int) -> tuple[Joined, bytes] | None:
+    def _write(self, entry: Entry, version: int, given: JoinRules | None = None) -> tuple[Joined, bytes] | None:
         """The joined customer and the encoded document; None for one without events.
 
         A document that no record could carry is written again with half of every limit, until it fits.
         """
-        record, rules = entry.record, self._rules
+        record, rules = entry.record, given or self._rules
         home = Part(
             self._unseal(record.sealed, entry.fragment),
             record.state,

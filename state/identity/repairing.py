@@ -66,7 +66,8 @@ class Repairing:
             message = f"the policy would route events otherwise, which is a migration: {'; '.join(differences)}"
             raise EventError(DeadCode.UNREADABLE_MESSAGE, message)
         # 2. Put in force.
-        row = PolicyRow(change.policy, change.id, change.time, change.author, change.reason, offset)
+        first = in_force.row.first or in_force.row.policy
+        row = PolicyRow(change.policy, change.id, change.time, change.author, change.reason, offset, first)
         in_force.put(policy, row)
         self._deciding.govern(policy)
         # 3. Repair.
