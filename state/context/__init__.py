@@ -4,5 +4,6 @@ Owns the rows of `context.state` but for dedupe's, and everything that the conte
 `state`, it imports `schemas` only and knows no Kafka.
 
 Read in this order: `rows` (what is kept), `entries` (the cache that holds it between checkpoints), `engine` (apply
-and drain), `document` and `changes` (what is published), `letters` (what is refused).
+and drain), `document` and `changes` (what is published), `regoverning` (what is published again under another policy),
+`letters` (what is refused).
 """

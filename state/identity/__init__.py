@@ -8,5 +8,6 @@ Read in this order: `evidence` (what is known of pairs, and the graph that the r
 rules decide), `kinds` (the order of kinds), `joining` (stage 1) and `attaching` (stage 2), `partition` (the whole at
 once, the shortest statement of the rules), `recomputation` (what new evidence touches), `link_rows` (the graph over
 rows), `changes` (decisions as people and downstream read them), `eras` (numbers that go on growing after a gap),
-`engine`.
+`repair` and `repairing` (what a large change touched is decided again, step by step, under `policy_in_force`),
+`engine`; then `trial` and `rehearsal` (what messages, or a policy, would do).
 """
