@@ -75,12 +75,14 @@ def _two(asked: Sequence[str], namespaces: Sequence[str], realm: str | None) -> 
 
 
 def _show(reply: LookupReply, of_trait: bool, of_customer: bool) -> None:
+    # Values of traits are whatever events said, so they are read as the JSON that they came as.
+    body = msgspec.json.encode(reply.body)
     if of_trait:
-        _show_trait(msgspec.convert(reply.body, TraitExplanation))
+        _show_trait(msgspec.json.decode(body, type=TraitExplanation))
     elif of_customer:
-        _show_customer(msgspec.convert(reply.body, CustomerExplanation))
+        _show_customer(msgspec.json.decode(body, type=CustomerExplanation))
     else:
-        _show_pair(msgspec.convert(reply.body, PairExplanation))
+        _show_pair(msgspec.json.decode(body, type=PairExplanation))
 
 
 def _show_pair(said: PairExplanation) -> None:
@@ -94,7 +96,7 @@ def _show_pair(said: PairExplanation) -> None:
             OUT.print(shown(f"It may be a customer's: {', '.join(sharing.candidates)}"))
     for order in said.orders:
         OUT.print(shown(f"Order: {words.order_words(order)}"))
-    _notes(said.settling, said.cut)
+    _notes(settling=said.settling, cut=said.cut)
 
 
 def _show_customer(said: CustomerExplanation) -> None:
@@ -123,7 +125,7 @@ def _show_customer(said: CustomerExplanation) -> None:
         OUT.print(shown(f"Leads here: {former.customer} ({former.kind})"))
     if said.left_out:
         OUT.print(shown(f"{said.left_out} more are not shown."))
-    _notes(said.settling, said.cut)
+    _notes(settling=said.settling, cut=said.cut)
 
 
 def _show_trait(said: TraitExplanation) -> None:
@@ -143,7 +145,9 @@ def _show_trait(said: TraitExplanation) -> None:
     )  # fmt: skip
     if said.left_out:
         OUT.print(shown(f"{said.left_out} more are not shown."))
-    _notes(said.settling, said.cut)
+    if said.settling:
+        OUT.print(shown("The published context does not say this yet."))
+    _notes(settling=False, cut=said.cut)
 
 
 def _steps(steps: Sequence[ShownStep]) -> Any:
@@ -159,14 +163,14 @@ def _steps(steps: Sequence[ShownStep]) -> Any:
             by = f"{sight.source} {sight.event}{split}"
             rows.append((*between, sight.grade, by, _second(sight.first), sight.last[:10], against))
             between, against = ("", ""), ""
-    return table(("one", "other", "grade", "by", "first", "last, from", ""), rows)
+    return table(("one", "other", "grade", "by", "first", "last, not before", ""), rows)
 
 
 def _role(identifier: Named, status: str) -> str:
     return identifier.role if status == "current" else f"{identifier.role}, {status}"
 
 
-def _notes(settling: bool, cut: bool) -> None:
+def _notes(*, settling: bool, cut: bool) -> None:
     if settling:
         OUT.print(shown("A large change is under way: this may be different in a moment."))
     if cut:

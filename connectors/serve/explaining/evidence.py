@@ -63,7 +63,7 @@ class Showing:
                 Grade(grade).label,
                 format_time(row.first_time),
                 row.first_id,
-                format_time(row.last),
+                format_time(max(row.first_time, row.last)),
                 withdrawn(source),
             )
             for grade, source, row in islice(self._view.sights(step.one, step.other), SIGHTS_MAX)

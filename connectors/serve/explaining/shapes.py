@@ -45,7 +45,7 @@ class Sight(msgspec.Struct, frozen=True, omit_defaults=True):
     #: The first event that showed it.
     first: str
     event: str
-    #: The start of the 30-day span in which it was seen last.
+    #: Not before when it was seen last, which is known to a span of 30 days: its start, or the first sight.
     last: str
     #: Whether it counts for nothing, since its source is split off.
     split: bool = False

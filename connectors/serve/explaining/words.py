@@ -13,6 +13,8 @@ from connectors.serve.explaining.shapes import (
 )
 from state.identity.explaining.results import Reason, SharedBy, Verdict
 
+#: Digits of a customer's id that tell it from others in a sentence.
+_ID_LENGTH: Final = 8
 _GRADES: Final = {"record": "by a system of record", "login": "by a login", "claimed": "by a claim"}
 _SHARED_BY: Final = {
     SharedBy.LIMIT: "logins or records tie it to more than {limit} identifiers of the kind {kind}",
@@ -50,7 +52,8 @@ def named(identifier: Named) -> str:
     """An identifier in a sentence."""
     if identifier.value is not None:
         return f"{identifier.kind} {identifier.value}"
-    return f"{_article(identifier.kind)} {identifier.kind}"
+    whose = f" of customer {identifier.customer[:_ID_LENGTH]}…" if identifier.customer else ""
+    return f"{_article(identifier.kind)} {identifier.kind}{whose}"
 
 
 def because_of_pair(
@@ -101,8 +104,9 @@ def order_words(order: ShownOrder) -> str:
     giver = "an operator" if order.by == "operator" else f"a record of {order.source}"
     about = f" of source {order.split_source}" if order.split_source else ""
     when = f" on {order.time[:10]}" if order.time else ""
-    words = "".join(f", {text}" for text in (order.author and f"by {order.author}", order.reason) if text)
-    return f"{order.verb}{about} by {giver}{when}, {order.id}{words}"
+    author = f", given by {order.author}" if order.author else ""
+    reason = f": {order.reason}" if order.reason else ""
+    return f"{order.verb}{about} by {giver}{when}, {order.id}{author}{reason}"
 
 
 def because_of_customer(identifiers: int, vetoes: int, shared: int, orders: int) -> str:

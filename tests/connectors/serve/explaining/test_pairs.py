@@ -57,8 +57,9 @@ async def test_a_second_value_of_a_unique_kind_is_the_veto_between_two_customers
     # Of what was not asked about nobody learns more than the kind and whose it is.
     assert broken["one"] == {"kind": "account", "role": "joined", "customer": fragment("crm:1")}
     assert said["because"] == (
-        "Two customers: an account and an account were seen together, but it would put two values of crm into one "
-        "customer, of which one person has one."
+        f"Two customers: an account of customer {fragment('crm:1')[:8]}… and an account of customer "
+        f"{fragment('crm:2')[:8]}… were seen together, but it would put two values of crm into one customer, of "
+        "which one person has one."
     )
 
 
