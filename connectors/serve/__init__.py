@@ -5,6 +5,6 @@ Reads topics and writes none; must not import `agents` or other connectors but `
 
 Read in this order: `layout` (the rows of the copy), `projection` (records to rows), `finding` (an identifier to its
 place), `fragments` (an identifier's own events alone), `answers` (a question to its answer), `timeline` (pages of
-interactions), `explaining/` (why), `problems`, `handlers` and `operations` (HTTP), `page/` (for people, at `/`), `copy_figures` (metrics of
-the copy), `service` (the process); then `tail` and `client`, which the command line uses.
+interactions), `explaining/` (why), `problems`, `handlers` and `operations` (HTTP), `page/` (for people, at `/`),
+`copy_figures` (metrics of the copy), `service` (the process); then `tail` and `client`, which the command line uses.
 """
