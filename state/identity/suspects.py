@@ -107,7 +107,7 @@ def suspects(
 ) -> list[Suspect]:
     """The identifiers that are most likely several people's, the foremost first.
 
-    It blocks while it reads all rows, some ten seconds for a million identifiers: not for an event loop.
+    It blocks while it reads all rows, some fifteen seconds for a million identifiers: not for an event loop.
 
     Args:
         rows: a copy of `identity.links`, under its own keys.
