@@ -122,7 +122,7 @@ def policy(
     if repair is None:
         OUT.print("No repair is under way: everything is decided by it.")
     else:
-        OUT.print(shown(f"A repair is under way: {repair}"))
+        OUT.print(shown(f"The repair {repair['run']} is at {repair['share']:.0%}, {repair['moved']} moved so far."))
 
 
 @contextlib.contextmanager
