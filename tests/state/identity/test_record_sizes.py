@@ -7,7 +7,8 @@ import pytest
 from schemas import limits
 from schemas.identifiers import Identifier
 from schemas.identity_policy import DEFAULT_POLICY, Grade
-from schemas.messages import Evidence, SealedIdentifier, encode
+from schemas.messages import Evidence, Order, SealedIdentifier, Undo, encode
+from schemas.orders import AUTHOR_LENGTH_MAX, OPERATOR_SOURCE, ORDER_ID_LENGTH_MAX, REASON_LENGTH_MAX, Verb
 from schemas.times import TIME_MAX_US
 from schemas.topics import headers_size_bytes
 from state.engine import MemoryRows
@@ -38,9 +39,21 @@ def test_rows_messages_and_decisions_fit(character: str) -> None:
     assert len(encode(evidence)) < SIZE_BYTES_MAX
     engine = IdentityEngine(MemoryRows(), RING.unseal, DEFAULT_POLICY)
     engine.apply(encode(evidence), 2**40)
-    engine.apply(b"x" * RECORD_SIZE_BYTES_MAX, 2**40 + 1)
+    pair = evidence.identifiers[:2]
+    order = Order(
+        OPERATOR_SOURCE, "o" * ORDER_ID_LENGTH_MAX, TIME_MAX_US, 2, Verb.FORBID, pair,
+        author=character * AUTHOR_LENGTH_MAX, reason=character * REASON_LENGTH_MAX,
+    )  # fmt: skip
+    record = Order(name, name, TIME_MAX_US, 1, Verb.REQUIRE, pair, former=pair[0].fragment)
+    undo = Undo("u" * ORDER_ID_LENGTH_MAX, TIME_MAX_US, "p" * ORDER_ID_LENGTH_MAX, order.author, order.reason)
+    for offset, message in enumerate((order, record, undo)):
+        assert len(encode(message)) < SIZE_BYTES_MAX
+        engine.apply(encode(message), 2**40 + 1 + offset)
+    assert engine.counts == {"applied": 4}
+    engine.apply(b"x" * RECORD_SIZE_BYTES_MAX, 2**40 + 9)
     drained = engine.drain()
-    assert len(drained.rows) == len(identifiers) + 2 * len(evidence.pairs)
+    of_orders, of_policy = 2 * 2 + 1 + 1, 1
+    assert len(drained.rows) == len(identifiers) + 2 * len(evidence.pairs) + of_orders + of_policy
     assert all(len(key) + len(value or b"") < SIZE_BYTES_MAX for key, value in drained.rows.items())
     *told, letter = drained.outputs
     assert len(told) > len(identifiers)
