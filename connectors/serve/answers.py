@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.serve.finding import Finder, Place, Published
 from connectors.serve.fragments import FragmentContexts
+from connectors.serve.graded import with_grade
 from schemas.asked import AskedIdentifier
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade
@@ -148,7 +149,8 @@ class Answers:
         grade = _grade(place, published)
         if grade >= min_grade:
             match = Match(identifier.kind, grade.label, level)
-            return _Lead(published.customer, published.customer, published.encoded, match)
+            shown = with_grade(published.encoded, min_grade)
+            return _Lead(published.customer, published.customer, shown, match)
         alone = self._fragments.alone(place.fragment, identifier)
         if alone is None:
             return _UNKNOWN

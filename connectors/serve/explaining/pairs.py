@@ -7,7 +7,7 @@ from connectors.serve.explaining.partition import PartitionView
 from connectors.serve.explaining.shapes import Named, PairExplanation, ShownOrder
 from connectors.serve.explaining.words import because_of_pair
 from schemas.identity_policy import Grade
-from state.identity.explaining.results import Explanation, Verdict
+from state.identity.explaining.results import Explanation, SharedBy, Sharing, Verdict
 
 
 class UnknownIdentifier(LookupError):
@@ -33,7 +33,7 @@ def explain_pair(view: PartitionView, one: str, other: str, *, words: bool) -> P
     for number, fragment in enumerate((one, other)):
         if view.identifier(fragment) is None:
             raise UnknownIdentifier(number)
-    said = view.explainer.pair(one, other)
+    said = _with_policys_word(view, one, other, view.explainer.pair(one, other))
     # In one customer all of the chain is the reader's to see.
     known = {one, other}
     if said.verdict is Verdict.ONE:
@@ -57,6 +57,16 @@ def explain_pair(view: PartitionView, one: str, other: str, *, words: bool) -> P
         view.settling,
         view.cut,
     )
+
+
+def _with_policys_word(view: PartitionView, one: str, other: str, said: Explanation) -> Explanation:
+    """What the policy calls unlinkable stands alone in the partition, and is nobody's for readers."""
+    nobodys = [fragment for fragment in dict.fromkeys((one, other)) if view.unlinkable(fragment)]
+    if not nobodys:
+        return said
+    sharings = [sharing for sharing in said.sharings if sharing.fragment not in nobodys]
+    sharings += [Sharing(fragment, SharedBy.UNLINKABLE) for fragment in nobodys]
+    return said._replace(verdict=Verdict.SHARED, sharings=tuple(sharings))
 
 
 def _customer(said: Explanation, identifiers: tuple[Named, ...]) -> str | None:

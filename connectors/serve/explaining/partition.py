@@ -13,6 +13,7 @@ import msgspec
 
 from connectors.serve.layout import link_key, record_row_key
 from schemas.identity_policy import Grade, Policy
+from schemas.normalise import unlinkable_patterns
 from schemas.orders import Authority
 from schemas.rows import (
     LINK_ROW_PREFIX,
@@ -104,6 +105,14 @@ class PartitionView:
             return row.kind, row.sealed
         record = self.record(fragment)
         return (record.kind, record.sealed) if record is not None and record.sealed else None
+
+    def unlinkable(self, fragment: str) -> bool:
+        """Whether the policy says that the identifier is nobody's."""
+        met = self.identifier(fragment)
+        if met is None or not self.policy.unlinkable:
+            return False
+        identifier = self.links.unseal(met[1], fragment)
+        return unlinkable_patterns(self.policy).match(identifier.kind, identifier.value)
 
     def seen(self, fragment: str) -> Iterator[Link]:
         """The best that events showed of each of an identifier's pairs, whatever orders say."""

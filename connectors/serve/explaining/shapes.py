@@ -55,7 +55,7 @@ class ShownSharing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why an identifier is nobody's."""
 
     identifier: Named
-    #: limit, unique, claimed, customers, claims or unsettled.
+    #: limit, unique, claimed, customers, claims, unlinkable or unsettled.
     by: str
     #: Of limit, unique and claimed, the kind of the neighbours that show it.
     kind: str | None = None

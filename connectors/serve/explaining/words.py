@@ -22,6 +22,7 @@ _SHARED_BY: Final = {
     SharedBy.CLAIMED: "nothing but claims links it, and these to more than {limit} identifiers of the kind {kind}",
     SharedBy.CUSTOMERS: "it is known as well for one customer as for another",
     SharedBy.CLAIMS: "it was claimed together with more than {limit} customers",
+    SharedBy.UNLINKABLE: "the policy itself says so (unlinkable)",
     SharedBy.UNSETTLED: "its links have just changed, or are too many to read",
 }
 _REASONS: Final = {

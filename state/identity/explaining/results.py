@@ -28,6 +28,8 @@ class SharedBy(StrEnum):
     CUSTOMERS = "customers"
     #: It was claimed together with more customers than its kind's limit.
     CLAIMS = "claims"
+    #: The policy itself says that it is nobody's: own numbers, role mailboxes, test accounts.
+    UNLINKABLE = "unlinkable"
     #: Its links do not show it at the moment: they have just changed, or there are too many to read.
     UNSETTLED = "unsettled"
 

@@ -7,8 +7,10 @@ import pytest
 
 from connectors.serve.answers import Conflict, Found, Match, Moved, Shared, Unknown, Unusable
 from schemas.asked import AskedIdentifier
+from schemas.document import ContextDocument, Trait, encode_document
 from schemas.identity_policy import Grade
 from schemas.roles import ATTACHED, JOINED
+from schemas.topics import Topic
 from tests.connectors.serve.support import Copy, shown
 
 EMAIL = AskedIdentifier("email", "Ann@Example.com")
@@ -199,3 +201,30 @@ def test_below_the_least_grade_a_question_does_not_tell_whether_two_identifiers_
     assert answers[0] == answers[1]
     assert isinstance(answers[0], Found)
     assert answers[0].conflicts == (Conflict("/identifiers/1", "cookie", "anonymous", "claimed"),)
+
+
+def test_a_trait_that_is_known_less_well_than_was_asked_for_is_left_out() -> None:
+    copy = Copy()
+    customer = copy.home("account", "ann", Grade.LOGIN)
+    document = msgspec.json.decode(copy.context(customer, shown("account", "ann", Grade.LOGIN)), type=ContextDocument)
+
+    def said(value: str, grade: str | None, claim: Trait | None = None) -> Trait:
+        encoded = msgspec.Raw(msgspec.json.encode(value))
+        return Trait(encoded, "2026-01-01T00:00:00Z", "shop", "e-1", grade=grade, newer_claim=claim)
+
+    document.traits = {
+        "city": said("Delft", None), "email": said("forged@example.com", "claimed"),
+        "phone": said("+31201234567", "login", said("+31209999999", "claimed")),
+    }  # fmt: skip
+    encoded = encode_document(document)
+    copy.put(copy.record(Topic.CONTEXT, customer.encode(), encoded))
+    asked = AskedIdentifier("account", "ann")
+    whole = copy.answers.identifier(asked)
+    assert isinstance(whole, Found)
+    assert whole.encoded == encoded
+    careful = copy.answers.identifier(asked, Grade.LOGIN)
+    assert isinstance(careful, Found)
+    traits = msgspec.json.decode(careful.encoded, type=ContextDocument).traits
+    assert list(traits) == ["city", "phone"]
+    assert traits["phone"].newer_claim is None
+    assert b"forged" not in careful.encoded

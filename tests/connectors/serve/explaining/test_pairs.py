@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from connectors.serve.layout import link_key
-from schemas.identity_policy import Grade
+from schemas.identity_policy import DEFAULT_POLICY, Grade
 from schemas.messages import Undo
-from schemas.rows import REPAIR_ROW_KEY
+from schemas.rows import POLICY_ROW_KEY, REPAIR_ROW_KEY, PolicyRow, encode_row
 from tests.connectors.serve.explaining.identified import ADMIN_KEY, DESK_KEY, Identified, served
 from tests.state.identity.driving import fragment
 
@@ -199,3 +200,18 @@ async def test_rows_that_do_not_fit_together_yet_ask_to_come_back(lookup: Identi
     assert (answer.status, "Retry-After" in answer.headers) == (503, True)
     lookup.settle()
     assert (await lookup.raw("GET", path)).status == 200
+
+
+async def test_what_the_policy_calls_unlinkable_is_nobodys(lookup: Identified) -> None:
+    policy = msgspec.structs.replace(DEFAULT_POLICY, unlinkable=("email:info@*",))
+    row = PolicyRow(msgspec.json.encode(policy), "p-1", 0, "", "", 0)
+    lookup.show("email:ann@example.com", "cookie:c-1")
+    lookup.copy.fold_alone("email", "info@example.com")
+    lookup.settle()
+    lookup.copy.rows.write({POLICY_ROW_KEY: encode_row(row)})
+    said = await lookup.pair("email:ann@example.com", "email:info@example.com")
+    (sharing,) = said["shared"]
+    assert (said["verdict"], sharing["by"], sharing["identifier"]["value"]) == (
+        "shared", "unlinkable", "info@example.com",
+    )  # fmt: skip
+    assert (await lookup.pair("email:ann@example.com", "cookie:c-1"))["verdict"] == "one"
