@@ -57,7 +57,7 @@ class IdentityEngine:
         self._telling = Telling(self._links, era, watch)
         in_force = PolicyInForce(rows, policy)
         self._deciding = Deciding(self._links, self._telling, in_force.policy)
-        self._repairing = Repairing(self._deciding, in_force, RepairRuns(rows))
+        self._repairing = Repairing(self._deciding, in_force, RepairRuns(rows, self._links.drained))
         self._origin_topic = origin_topic
         self._partition = partition
         self._formed_floor = era << FORMED_ERA_BITS

@@ -14,7 +14,7 @@ are placed again in their turn, and whatever looks at them then. So at the end e
 everything that it looks at, and that is the whole partition, whatever came between.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -35,6 +35,7 @@ from schemas.rows import (
     split_pair_order_key,
 )
 from state.engine import Rows
+from state.identity.overlay import OverlayRows, SortedRows
 
 #: Fragments that one step looks at, at the most: about a tenth of a second, in which nothing else is decided.
 FRAGMENTS_PER_STEP: Final = 500
@@ -60,11 +61,19 @@ class Again(NamedTuple):
 
 
 class RepairRuns:
-    """The run under way and those that wait, as their row says; the engine applies what it is given here."""
+    """The run under way and those that wait, as their row says; the engine applies what it is given here.
 
-    def __init__(self, rows: Rows) -> None:
+    Args:
+        rows: the committed ones.
+        fresh: gives what is not committed yet, so that a step does the same wherever checkpoints lie.
+    """
+
+    def __init__(self, rows: Rows, fresh: Callable[[], Mapping[bytes, bytes | None]] = dict) -> None:
         value = rows.get(REPAIR_ROW_KEY)
-        self._rows = rows
+        self._committed = rows
+        self._fresh = fresh
+        # What a step reads: all that came before it.
+        self._rows: Rows = rows
         self._row = None if value is None else _ROWS.decode(value)
         self._changed = False
 
@@ -123,6 +132,9 @@ class RepairRuns:
         row = self._row
         if row is None or (message.run, message.cursor) != (row.run, row.cursor):
             return False, None
+        overlay = OverlayRows(self._committed, SortedRows())
+        overlay.write(self._fresh())
+        self._rows = overlay
         fragments = self._fragments(row.cursor)
         if row.marking:
             part = list(islice(fragments, FRAGMENTS_PER_STEP))
@@ -168,7 +180,7 @@ class RepairRuns:
         self._changed = True
 
     def _fragments(self, after: str) -> Iterator[str]:
-        """The ids of committed fragments past this one. What is not committed was named under what holds now."""
+        """The ids of the fragments past this one."""
         start = link_row_key(after) + b"\x00" if after else None
         return (key.removeprefix(LINK_ROW_PREFIX).decode() for key, _ in self._rows.scan(LINK_ROW_PREFIX, start))
 

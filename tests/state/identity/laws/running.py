@@ -40,12 +40,13 @@ class Run:
         changes: all values of `identity.changes`.
     """
 
-    def __init__(self, policy: Policy, *, bounds: CacheBounds | None = None) -> None:
+    def __init__(self, policy: Policy, *, bounds: CacheBounds | None = None, listens_to_itself: bool = True) -> None:
         self.log: list[tuple[int, IdentityMessage]] = []
         self.rows = MemoryRows()
         self.contexts: dict[str, bytes | None] = {}
         self.changes: list[bytes] = []
         self.dead: list[Output] = []
+        self._listens_to_itself = listens_to_itself
         self._policy, self._bounds = policy, bounds
         self._routed: list[list[bytes | None]] = [[] for _ in range(PARTITIONS)]
         self._workers = [Worker() for _ in range(PARTITIONS)]
@@ -69,7 +70,7 @@ class Run:
     def work(self, dice: random.Random) -> None:
         """Somebody reads on, commits, or loses everything since."""
         if dice.random() < 0.6:
-            self._read(dice.randrange(4))
+            self.read(dice.randrange(4))
             fate = dice.random()
             if fate < 0.15:
                 self.crash()
@@ -91,7 +92,7 @@ class Run:
         """Everything is read to its end, repairs included, and committed."""
         repairs = sum(isinstance(message, Repair) for _, message in self.log)
         while True:
-            self._read(len(self.log))
+            self.read(len(self.log))
             self.commit()
             if self._applied == len(self.log):
                 break
@@ -115,7 +116,8 @@ class Run:
         self._applied = self._committed
         self._engine = self._start()
 
-    def _read(self, records: int) -> None:
+    def read(self, records: int) -> None:
+        """Let identity take in so many messages more."""
         for offset, message in self.log[self._applied : self._applied + records]:
             self._engine.apply(encode(message), offset)
             self._applied += 1
@@ -126,7 +128,8 @@ class Run:
             if topic == Topic.ROUTED and value is not None:
                 self._route(name, value)
             elif topic == Topic.EVIDENCE and value is not None:
-                self.receive(decode_identity(value))
+                if self._listens_to_itself:
+                    self.receive(decode_identity(value))
             elif topic == Topic.CONTEXT:
                 self.contexts[name] = value
             elif topic == Topic.IDENTITY_CHANGES and value is not None:
@@ -149,6 +152,19 @@ class Run:
     def documents(self) -> dict[str, bytes]:
         """The canonical bytes of every context that stands, by customer id."""
         return {name: canonical_bytes(value) for name, value in self.contexts.items() if value is not None}
+
+
+def read_again(run: Run, policy: Policy, dice: random.Random) -> Run:
+    """Another run that is given the whole log of the first one, what that said to itself included."""
+    again = Run(policy, listens_to_itself=False)
+    share = dice.choice((0.0, 0.3, 1.0))
+    for offset, message in run.log:
+        again.receive(message, offset)
+        again.read(1)
+        if dice.random() < share:
+            again.commit()
+    again.commit()
+    return again
 
 
 def play(sequence: Sequence, dice: random.Random, *, bounds: CacheBounds | None = None) -> Run:

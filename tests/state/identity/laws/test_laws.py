@@ -5,6 +5,7 @@
 2. A log with undone orders, splits and policies that came and went ends where the log of what holds at last ends, had
    it held from the start: the same rows but for epochs, the same customer ids, the same canonical bytes of contexts.
 3. The same set in another order gives the same partition.
+4. The same log, cut into checkpoints otherwise, gives the same rows and decisions, byte for byte.
 """
 
 import os
@@ -25,7 +26,7 @@ from state.identity import repair
 from tests.state.builders import RING, fragment_of
 from tests.state.identity.laws.expectation import Expectation
 from tests.state.identity.laws.history import History
-from tests.state.identity.laws.running import TINY, Run, play
+from tests.state.identity.laws.running import TINY, Run, play, read_again
 from tests.state.identity.laws.sequences import Maker, Sequence, shuffled
 from tests.state.reference import Place, expected_document
 
@@ -96,6 +97,13 @@ def require_decisions(run: Run) -> None:
     assert owners == {name: row.owner for name, row in links.items()}
 
 
+def require_same_again(run: Run, sequence: Sequence, dice: random.Random) -> None:
+    """The same log, read again with checkpoints at other places, gives the same rows and the same decisions."""
+    again = read_again(run, sequence.policy, dice)
+    assert again.rows.rows == run.rows.rows
+    assert again.changes == run.changes
+
+
 def as_if_from_the_start(run: Run, sequence: Sequence, expected: Expectation) -> Run:
     """Another run: first the orders that hold at last, under the policy that holds at last, then all events."""
     history = expected.history
@@ -147,6 +155,7 @@ def _require_laws(seed: int, dice: random.Random, seen: Counter[str] | None) -> 
     require_rows(run, expected)
     require_contexts(run, sequence, expected)
     require_decisions(run)
+    require_same_again(run, sequence, dice)
     # 2. As if what holds at last had held from the start.
     require_alike(run, as_if_from_the_start(run, sequence, expected), expected.history)
     # 3. In another order.
