@@ -16,6 +16,7 @@ from schemas.topics import Topic, partition_of
 from state.engine import MemoryRows, Output
 from state.identity.engine import IdentityEngine
 from state.identity.link_rows import CacheBounds
+from state.identity.ordering import SPLIT_NEIGHBOURS_MAX
 from tests.state.builders import RING
 from tests.state.context.simulation import Worker
 from tests.state.identity.laws.sequences import Message, Sequence
@@ -40,7 +41,16 @@ class Run:
         changes: all values of `identity.changes`.
     """
 
-    def __init__(self, policy: Policy, *, bounds: CacheBounds | None = None, listens_to_itself: bool = True) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        bounds: CacheBounds | None = None,
+        split_neighbours_max: int = SPLIT_NEIGHBOURS_MAX,
+        listens_to_itself: bool = True,
+    ) -> None:
+        #: Past so many neighbours the split of an identifier is a repair's.
+        self.split_neighbours_max = split_neighbours_max
         self.log: list[tuple[int, IdentityMessage]] = []
         self.rows = MemoryRows()
         self.contexts: dict[str, bytes | None] = {}
@@ -54,7 +64,9 @@ class Run:
         self._engine = self._start()
 
     def _start(self) -> IdentityEngine:
-        return IdentityEngine(self.rows, RING.unseal, self._policy, bounds=self._bounds)
+        return IdentityEngine(
+            self.rows, RING.unseal, self._policy, bounds=self._bounds, split_neighbours_max=self.split_neighbours_max
+        )
 
     # What comes
 
@@ -156,7 +168,7 @@ class Run:
 
 def read_again(run: Run, policy: Policy, dice: random.Random) -> Run:
     """Another run that is given the whole log of the first one, what that said to itself included."""
-    again = Run(policy, listens_to_itself=False)
+    again = Run(policy, split_neighbours_max=run.split_neighbours_max, listens_to_itself=False)
     share = dice.choice((0.0, 0.3, 1.0))
     for offset, message in run.log:
         again.receive(message, offset)
@@ -169,7 +181,7 @@ def read_again(run: Run, policy: Policy, dice: random.Random) -> Run:
 
 def play(sequence: Sequence, dice: random.Random, *, bounds: CacheBounds | None = None) -> Run:
     """Give a run everything in order, with work, commits and crashes at random places, and let it settle."""
-    run = Run(sequence.policy, bounds=bounds)
+    run = Run(sequence.policy, bounds=bounds, split_neighbours_max=dice.choice((0, 1, SPLIT_NEIGHBOURS_MAX)))
     for message in sequence.messages:
         run.receive(message)
         while dice.random() < 0.4:
