@@ -46,6 +46,8 @@ class Trait(msgspec.Struct, omit_defaults=True):
     via: str | None = None
     #: For a trusted trait: a newer value of a lower grade, which does not win.
     newer_claim: "Trait | None" = None
+    #: For a trusted trait: how well the event knew whom it spoke of.
+    grade: str | None = None
 
 
 class Permission(msgspec.Struct, omit_defaults=True):

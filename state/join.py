@@ -13,6 +13,7 @@ another value: what is known to have changed is no contact point, however well i
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from operator import attrgetter
 from typing import Final, TypeVar
@@ -23,6 +24,7 @@ from schemas.enrichment.names import with_derived
 from schemas.identifiers import Identifier
 from schemas.identity_policy import OTHER_KIND, Grade, Policy, Strength
 from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
+from schemas.normalise import Patterns, unlinkable_patterns
 from schemas.roles import ATTACHED, JOINED, SHARED
 from state.former import Outdated
 from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister
@@ -46,13 +48,22 @@ from state.winners import (
 TRUSTED_TRAITS: Final = with_derived(("email", "phone"))
 
 
-class JoinRules(msgspec.Struct, frozen=True):
+class JoinRules(msgspec.Struct, frozen=True, dict=True):
     """What a join goes by beside the fragments."""
 
     policy: Policy
     #: Traits of which the best graded value is shown before the newest.
     trusted_traits: frozenset[str] = TRUSTED_TRAITS
     limits: Limits = Limits()
+
+    def is_nobodys(self, identifier: Identifier) -> bool:
+        """Whether the policy says that the identifier links nobody: many may use it, as a role mailbox."""
+        patterns = self._unlinkable
+        return patterns is not None and patterns.match(identifier.kind, identifier.value)
+
+    @cached_property
+    def _unlinkable(self) -> Patterns | None:
+        return unlinkable_patterns(self.policy) if self.policy.unlinkable else None
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -100,6 +111,8 @@ class Joined(msgspec.Struct):
     strongest: str
     #: Those that are shown, the strongest kind first.
     identifiers: list[Part] = []
+    #: Those whose grade is shown: the best graded value of each goes before the newest.
+    trusted: frozenset[str] = frozenset()
     #: Withdrawn traits are among them.
     traits: dict[str, Fact] = {}
     permissions: dict[tuple[str, str], Fact] = {}
@@ -137,6 +150,7 @@ def join(home: Part, members: Iterable[Part], rules: JoinRules, bundles: Sequenc
     joined = Joined(
         settling=any(part.settling for part in others) or any(bundle.settling for bundle in bundles),
         realm=home.identifier.realm,
+        trusted=rules.trusted_traits,
         level=SHARED if shared else _level(resting, rules.policy),
         strongest=_strongest(
             {part.identifier.kind for part in resting},

@@ -238,11 +238,15 @@ def _shown_traits(traits: dict[str, list[Said]]) -> dict[str, Any]:
         # A withdrawn trait is not shown, but it did win: what it withdrew does not come back.
         if winner.value is None:
             continue
-        shown[name] = _shown_trait(winner)
+        shown[name] = _shown_trait(winner) | _grade(winner, name)
         # Who repeats what is shown anyhow claims nothing new.
         if newest.age > winner.age and newest.value != winner.value:
-            shown[name]["newer_claim"] = _shown_trait(newest)
+            shown[name]["newer_claim"] = _shown_trait(newest) | _grade(newest, name)
     return shown
+
+
+def _grade(said: Said, name: str) -> dict[str, str]:
+    return {"grade": GRADE_LABELS[said.event.grade]} if name in TRUSTED_TRAITS else {}
 
 
 def _shown_trait(said: Said) -> dict[str, Any]:

@@ -47,7 +47,11 @@ def show(customer: str, joined: Joined, version: int = 0) -> ContextDocument | N
         realm=joined.realm,
         identity=Identity(joined.level, joined.strongest),
         identifiers=[_identifier(part) for part in joined.identifiers],
-        traits={name: _trait(fact) for name, fact in joined.traits.items() if not is_withdrawn(fact)},
+        traits={
+            name: _trait(fact, is_trusted=name in joined.trusted)
+            for name, fact in joined.traits.items()
+            if not is_withdrawn(fact)
+        },
         permissions=_permissions(joined),
         channels=_tallies(joined.channels),
         types=_tallies(joined.types),
@@ -116,15 +120,22 @@ def grade_label(grade: int) -> str:
     return GRADE_LABELS.get(grade, GRADE_LABELS[int(Grade.CLAIMED)])
 
 
-def _trait(fact: Fact) -> Trait:
-    trait = _said(fact.register, fact.via)
+def _trait(fact: Fact, *, is_trusted: bool) -> Trait:
+    trait = _said(fact.register, fact.via, is_trusted)
     if fact.claim is not None:
-        trait.newer_claim = _said(fact.claim.register, fact.claim.via)
+        trait.newer_claim = _said(fact.claim.register, fact.claim.via, is_trusted)
     return trait
 
 
-def _said(register: Register, via: str | None) -> Trait:
-    return Trait(msgspec.Raw(register.value), format_time(register.time), register.source, register.event, via)
+def _said(register: Register, via: str | None, is_trusted: bool) -> Trait:
+    return Trait(
+        msgspec.Raw(register.value),
+        format_time(register.time),
+        register.source,
+        register.event,
+        via,
+        grade=grade_label(register.grade) if is_trusted else None,
+    )
 
 
 def _permissions(joined: Joined) -> dict[str, dict[str, Permission]]:

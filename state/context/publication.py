@@ -8,6 +8,7 @@ import msgspec
 from schemas.document import ContextChange, ContextDocument, FieldChange, encode_document
 from schemas.identifiers import Identifier
 from schemas.messages import Snapshot, encode
+from schemas.roles import SHARED
 from schemas.topics import Topic
 from state.context.bundles import BUNDLED_FROM_MEMBERS
 from state.context.changes import compare
@@ -120,16 +121,19 @@ class Publication:
         A document that no record could carry is written again with half of every limit, until it fits.
         """
         record, rules = entry.record, given or self._rules
+        members, bundles = self._members(entry)
+        identifier = self._unseal(record.sealed, entry.fragment)
+        # What is never evidence is nobody's own, unless an operator required that somebody is the same.
+        is_nobodys = not members and not bundles and rules.is_nobodys(identifier)
         home = Part(
-            self._unseal(record.sealed, entry.fragment),
-            record.state,
+            identifier,
+            SHARED if is_nobodys else record.state,
             max(record.grade, record.content.grade),
             record.first,
             record.last,
             record.content,
             former=record.former,
         )
-        members, bundles = self._members(entry)
         for _ in range(_HALVINGS_MAX):
             joined = join(home, members, rules, bundles)
             document = show(entry.fragment, joined, version)

@@ -154,9 +154,9 @@ def _traits(
             best = max(about, key=lambda event: (event.grade, _age(event))) if name in ("email", "phone") else newest
             if best.traits[name] == b"null":
                 continue
-            shown[name] = _said(best, name) | via(best)
+            shown[name] = _said(best, name) | via(best) | _grade(best, name)
             if newest is not best and newest.traits[name] != best.traits[name]:
-                shown[name]["newer_claim"] = _said(newest, name) | via(newest)
+                shown[name]["newer_claim"] = _said(newest, name) | via(newest) | _grade(newest, name)
     return shown
 
 
@@ -168,6 +168,10 @@ def _in_use(name: str, about: list[RoutedEvent], formers: list[Identifier]) -> l
         kept += [max(own, key=_age), max(own, key=lambda event: (event.grade, _age(event)))]
     outdated = {b'"%b"' % former.value.encode() for former in formers if former.kind == name}
     return [event for event in kept if event.traits[name] not in outdated] or kept
+
+
+def _grade(event: RoutedEvent, name: str) -> dict[str, str]:
+    return {"grade": GRADES[event.grade]} if name in ("email", "phone") else {}
 
 
 def _said(event: RoutedEvent, name: str) -> dict[str, Any]:
