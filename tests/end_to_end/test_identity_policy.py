@@ -72,7 +72,7 @@ def test_what_is_rehearsed_is_what_apply_does_while_the_system_runs(make_system:
     assert "phone_region: NL, not empty" in second.stderr + second.stdout
 
     # E-mails say less, and phones nothing.
-    medium = {"strength": "medium", "claimed_from": 0}
+    medium = {"strength": "medium", "claimed_from": 0, "unique": False}
     wanted = _policy_file(tmp_path, "new.yaml", email=medium, national_id=medium, **{"": {"unlinkable": ["phone:*"]}})
     rehearsed = _json(system, "identity", "rehearse", str(wanted), "--sample", "5")
     assert _seats(system) == before

@@ -20,6 +20,7 @@ MEDIUM = msgspec.structs.replace(
         for kind in DEFAULT_POLICY.kinds
     ),
 )
+UNLINKABLE = msgspec.structs.replace(DEFAULT_POLICY, unlinkable=(f"email:{ANN.value}",))
 LIMITED = msgspec.structs.replace(DEFAULT_POLICY, cluster_limit=7)
 
 
@@ -50,6 +51,12 @@ def test_levels_are_published_again_where_strengths_changed_and_only_once() -> N
     [back] = _under(bench, DEFAULT_POLICY)
     assert back["identity"]["level"] == "identified"
     assert bench.rows.get(SHOWN_POLICY_KEY) is None
+
+
+def test_who_belongs_to_nobody_from_now_on_is_shown_without_what_was_said() -> None:
+    bench = _bench()
+    [document] = _under(bench, UNLINKABLE)
+    assert (document["identity"]["level"], document.get("traits") or {}) == ("shared", {})
 
 
 def test_what_documents_do_not_show_is_published_to_nobody() -> None:
