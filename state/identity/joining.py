@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby, takewhile
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.identity_policy import Grade
 from schemas.limits import CANDIDATES_MAX
@@ -46,7 +46,7 @@ class Joining:
     def __init__(self, graph: Graph, kinds: KindOrder, cluster_limit: int) -> None:
         self._graph = graph
         self._kinds = kinds
-        self._cluster_limit = cluster_limit
+        self.cluster_limit = cluster_limit
 
     def links(self, fragment: str) -> Iterator[Link]:
         """The links of an identifying identifier that may join: proven, and to an identifying neighbour."""
@@ -183,7 +183,7 @@ class Joining:
             return FORBIDDEN
         if any(right.values.get(exclusion, value) != value for exclusion, value in left.values.items()):
             return UNIQUE
-        if len(left.members) + len(right.members) > self._cluster_limit:
+        if len(left.members) + len(right.members) > self.cluster_limit:
             return LIMIT
         return None
 
@@ -196,11 +196,12 @@ class Joining:
 
         Plain values are unsealed only where all else is equal.
         """
-        for _, alike in groupby(sorted(edges, key=self._precedence), key=self._precedence):
+        for _, alike in groupby(sorted(edges, key=self.precedence), key=self.precedence):
             run = list(alike)
             yield from run if len(run) == 1 else sorted(run, key=self._plain_values)
 
-    def _precedence(self, edge: tuple[str, Link]) -> tuple[object, ...]:
+    def precedence(self, edge: tuple[str, Link]) -> tuple[Any, ...]:
+        """What links are ordered by, plain values aside: the least is joined first. `edge` is one end, and the link."""
         one, link = edge
         ranks = sorted((self._kinds.rank(self._graph.kind(one)), self._kinds.rank(link.kind)))
         return -link.authority, -link.grade, ranks, link.time, link.source, link.id

@@ -10,7 +10,9 @@
 While a repair runs (`repair`), placements that it has not reached yet are of another policy or other evidence: *stale*.
 Whether a stale identifier is cut is judged anew wherever it is met: no region grows through what will be shared.
 
-One-step shortcuts are wrong (a link that is vetoed today may join tomorrow), so the region is always taken whole.
+One-step shortcuts are wrong (a link that is vetoed today may join tomorrow), so the region is taken whole. Only where
+it is larger than a customer may be, so that vetoes hold it apart, and nothing but new links has come, is it narrowed to
+what these may join otherwise (`_narrow`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -69,6 +71,8 @@ class Recomputation:
         self._restored: set[str] = set()
         # Links of theirs changed that nothing is joined through: they may be cut now, or be so no more, that is all.
         self._watched: dict[str, None] = {}
+        # Where nothing else has changed, the pairs with new links.
+        self._new_links: list[ChangedPair] | None = None
 
     def decide(
         self,
@@ -100,6 +104,8 @@ class Recomputation:
             self._seed_relinked(relinked, seeds, held=held)
         for relinked in restored:
             self._seed_relinked(relinked, seeds, held=self._joining.cut(relinked.fragment) is None)
+        if not ordered and not again and not severed and not restored:
+            self._new_links = changed
         vetoed = self._join_again(seeds, self._begin_again(again))
 
         # 2. From strong to weak.
@@ -240,7 +246,46 @@ class Recomputation:
                 if link.neighbour not in reached and not self._is_cut_now(link.neighbour, judged):
                     reached[link.neighbour] = None
                     queue.append(link.neighbour)
+            if len(reached) > self._joining.cluster_limit and self._may_narrow(judged):
+                return self._narrow(starts)
         return list(reached)
+
+    def _may_narrow(self, judged: dict[str, tuple[str, ...] | None]) -> bool:
+        """Whether all that is joined stands as the links before the new ones had it."""
+        if self._new_links is None or self._stale is not _never:
+            return False
+        return all(self._is_cut(fragment) == (candidates is not None) for fragment, candidates in judged.items())
+
+    def _narrow(self, starts: list[str]) -> list[str]:
+        """The part of a region that new links may join otherwise, by whole clusters.
+
+        Links are taken in one order, so all is as it was up to the first new one. From there on a cluster may become
+        another one if a link of it is new, or follows and leads to one that may: those belong together. What leads out
+        of them came before, and was vetoed then as it would be now.
+        """
+        edges = [edge for pair in self._new_links or () for edge in self._edges_of(pair)]
+        first = min(map(self._joining.precedence, edges), default=None)
+        reached = dict.fromkeys(starts)
+        queue = list(starts)
+        while queue:
+            fragment = queue.pop()
+            for link in self._joining.links(fragment):
+                if link.neighbour in reached or self._is_cut(link.neighbour):
+                    continue
+                follows = first is not None and self._joining.precedence((fragment, link)) >= first
+                if follows or self._are_joined(fragment, link.neighbour):
+                    reached[link.neighbour] = None
+                    queue.append(link.neighbour)
+        return list(reached)
+
+    def _edges_of(self, pair: ChangedPair) -> Iterator[tuple[str, Link]]:
+        """The pair's link in stage 1, if it has one there."""
+        if self._identifying(pair.one) and self._identifying(pair.other):
+            yield from ((pair.one, link) for link in self._joining.links(pair.one) if link.neighbour == pair.other)
+
+    def _are_joined(self, one: str, other: str) -> bool:
+        here, there = self._placed(one), self._placed(other)
+        return here is not None and there is not None and here.joined and there.joined and here.owner == there.owner
 
     # Stage 2
 

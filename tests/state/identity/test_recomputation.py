@@ -8,9 +8,13 @@ end, the placements are compared with those of the whole.
 
 import random
 from collections import Counter
+from itertools import combinations
+
+import msgspec
+import pytest
 
 from schemas.identifiers import Identifier
-from schemas.identity_policy import Policy
+from schemas.identity_policy import DEFAULT_POLICY, Policy
 from schemas.orders import Authority
 from state.identity.attaching import Attaching
 from state.identity.evidence import EvidenceGraph, Order, Sighting
@@ -21,6 +25,8 @@ from state.identity.recomputation import Recomputation
 from state.identity.touched import ChangedPair
 from tests.state.identity.populations import CLUSTER_LIMIT, Population, low_policy, random_population
 
+#: Sets whose regions are larger than a customer may be.
+CHAINED_SEEDS = 100
 #: Without a limit for claims alone, and with one.
 POLICIES = (low_policy(), low_policy(claimed_from=1))
 
@@ -106,6 +112,35 @@ def test_evidence_and_orders_give_the_same_as_the_whole() -> None:
     for seed in range(10_000, 11_500):
         reasons += _check(seed, ordered=True)[1]
     assert reasons["forbidden"] > 200
+
+
+def _chained(seed: int) -> Population:
+    """Many logins and addresses that proven links chain far past the cluster limit."""
+    chance = random.Random(seed)
+    identifiers = {
+        f"{chance.randrange(16**6):06x}{number}": Identifier(chance.choice(("crm", "account", "email")), f"v{number}")
+        for number in range(chance.randint(6, 14))
+    }
+    names = list(identifiers)
+    events = []
+    for number in range(chance.randint(8, 24)):
+        shown = chance.sample(names, chance.choice((2, 2, 2, 2, 3)))
+        grade, time = chance.choice((1, 2, 2, 2, 3)), chance.choice((number, chance.randrange(24)))
+        pairs = combinations(shown, 2)
+        events.append([Sighting(one, other, chance.choice("ab"), grade, time, f"e{number}") for one, other in pairs])
+    return Population(identifiers, events)
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5])
+def test_chains_past_the_limit_give_the_same_as_the_whole(limit: int) -> None:
+    policy = Policy(kinds=tuple(msgspec.structs.replace(kind, shared_from=0) for kind in DEFAULT_POLICY.kinds))
+    for seed in range(CHAINED_SEEDS):
+        population = _chained(seed)
+        incremental = Incremental(population, policy, limit)
+        for event in population.events:
+            incremental.take([event])
+            whole = population.whole(incremental.events, [], policy, limit)
+            assert incremental.placements == whole.placements, f"seed {seed}"
 
 
 def test_what_a_forbid_kept_away_comes_back_when_whom_it_named_has_left() -> None:
