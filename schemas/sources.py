@@ -4,6 +4,7 @@ A source that is not registered is accepted with rank 0 and grade `claimed`, on 
 link is never comes from the body of an event.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,7 @@ from schemas.yaml_files import decode_yaml, read_yaml_file
 ANY_TYPE: Final = "*"
 #: People bring the keys that their SDKs have already, and those are not long.
 WRITE_KEY_LENGTH_MIN: Final = 8
+_PLACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 class WriteKeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +102,7 @@ class SourceRegistry:
         self._defaults: dict[str, str] = {}
         for name, source in self.sources.items():
             _verify_grades(name, source)
+            _verify_place(name, source)
             if source.signature is not None:
                 verify_signature(source.signature, f"source {name!r}")
             if source.default_for is None:
@@ -170,6 +173,16 @@ def _verify_grades(name: str, source: Source) -> None:
             Grade.of(label)
         except SettingError as error:
             raise SettingError(f"source {name!r}: grades: {event_type}: {error}") from None
+
+
+def _verify_place(name: str, source: Source) -> None:
+    """Realm and namespace are in the key of every fragment for ever: an empty or broken one is a mistake."""
+    for key, given in (("realm", source.realm), ("namespace", source.namespace)):
+        if _PLACE.fullmatch(given) is None:
+            raise SettingError(
+                f"source {name!r}: {key}: {given!r} has to be 1 to 64 letters, digits, `_`, `.` or `-`, the first a "
+                f"letter or a digit; leave it out for {DEFAULT_REALM!r}"
+            )
 
 
 class _GivenKey(NamedTuple):

@@ -1,20 +1,23 @@
 """`config show|check` and `version`: what is set, whether it is right, and what runs here."""
 
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 from rich.table import Table
 
 from goldenthread.access import metrics_notes, protected_services
 from goldenthread.commands.output import OUT, JsonFlag, print_json
-from goldenthread.commands.tables import shown
+from goldenthread.commands.tables import shown, table
 from goldenthread.parts import make_parts
 from goldenthread.secret import keyring
 from goldenthread.settings import Settings, load_settings, variable_name
 from schemas.errors import UsageError
+from schemas.identity_policy import Kind, Policy
 from schemas.mapping import load_mapping
 
 #: What `version` names besides our own version: those whose behaviour ours hangs on.
@@ -85,6 +88,7 @@ def check(  # noqa: PLR0917 - typer turns each into an option of its own.
         "channels": list(parts.catalogue.channels),
         "sources": len(parts.registry.sources),
         "kinds": [kind.name for kind in parts.policy.kinds if kind.enabled],
+        "policy": msgspec.to_builtins(parts.policy),
         "mappings": len(mapping or ()),
         "protected": protected_services(settings),
         "notes": notes,
@@ -92,9 +96,34 @@ def check(  # noqa: PLR0917 - typer turns each into an option of its own.
     if json:
         print_json(summary)
     else:
+        OUT.print(table(("kind", "strength", "normaliser", "limits", "rules"), map(_kind_row, parts.policy.kinds)))
+        for name, value in _lists(parts.policy):
+            OUT.print(shown(f"{name}: {value}"))
         for note in notes:
             OUT.print(shown(f"- {note}"))
         OUT.print(f"All is well: {summary['sources']} sources, {len(summary['channels'])} channels.")
+
+
+def _kind_row(kind: Kind) -> tuple[str, ...]:
+    """A kind as the identity file has it, what is off left out."""
+    limits = {"shared_from": kind.shared_from, "claimed_from": kind.claimed_from}
+    flags = ("unique", "namespaced", "hidden", "group")
+    rules = [name for name in flags if getattr(kind, name)] + ([] if kind.enabled else ["off"])
+    rules += [
+        f"{name}: {', '.join(domains)}" for name, domains in (("plus", kind.plus), ("dots", kind.dots)) if domains
+    ]
+    words = ("extension", kind.extension), ("case", kind.case), ("look_alikes", kind.look_alikes)
+    usual = Kind(kind.name, kind.strength)
+    rules += [f"{name}: {word}" for name, word in words if word is not getattr(usual, name)]
+    told = ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit)
+    return kind.name, kind.strength.name.lower(), kind.normaliser.value, told, "; ".join(rules)
+
+
+def _lists(policy: Policy) -> Iterator[tuple[str, str]]:
+    yield "drop", ", ".join(map(repr, policy.drop)) or "nothing"
+    yield "unlinkable", ", ".join(policy.unlinkable) or "nothing"
+    yield "phone_region", policy.phone_region or "none: international numbers only"
+    yield "cluster_limit", str(policy.cluster_limit)
 
 
 def version(json: JsonFlag = False) -> None:

@@ -117,6 +117,28 @@ def test_realm_and_namespace_are_the_sources() -> None:
     assert (cleaned.routed.channel, cleaned.routed.rank, cleaned.grade) == ("crm", 9, Grade.RECORD)
 
 
+BRANDS = SourceRegistry(
+    {
+        "north-crm": Source(channel="crm", realm="north", namespace="sap"),
+        "north-shop": Source(channel="web", realm="north", namespace="shop"),
+        "south-crm": Source(channel="crm", realm="south", namespace="sap"),
+    }
+)
+
+
+def test_two_realms_share_nothing_and_namespaces_keep_numbers_of_two_systems_apart() -> None:
+    brands = Cleaner(policy=DEFAULT_POLICY, registry=BRANDS, keyring=KEYRING, channels=DEFAULT_CHANNELS)
+    given = {"identifiers": {"crm": "1", "email": "ann@x.example", "phone": "+31201234567", "cookie": "c"}}
+    fragments = {}
+    for source in ("north-crm", "north-shop", "south-crm"):
+        cleaned = clean(given, of=brands, source=source, topic_channel=None)
+        fragments[source] = {each.kind: each.fragment for each in cleaned.identifiers}
+        assert cleaned.routed.target == fragments[source]["crm"]
+    north, shop, south = fragments.values()
+    assert not set(north.values()) & set(south.values())
+    assert {kind for kind in north if north[kind] == shop[kind]} == {"email", "phone", "cookie"}
+
+
 def test_the_grade_is_the_registrations_by_event_type() -> None:
     data = {"identifiers": {"account": "ann"}, "grade": "record"}
     assert clean(data, source="app", topic_channel="app", type="login.done").grade is Grade.LOGIN

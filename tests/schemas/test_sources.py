@@ -66,6 +66,8 @@ def test_a_wrong_registration_is_refused(tmp_path: Path, text: str, told: str) -
         ("{signature: {header: X, secrt: x}}", "sources.shop.signature: unknown key 'secrt'; did you mean 'secret'?"),
         ("{write_keys: [{ky: long-enough}]}", "sources.shop.write_keys[0]: unknown key 'ky'; did you mean 'key'?"),
         ("{grades: {'*': recrod}}", "source 'shop': grades: *: grade 'recrod' is none of"),
+        ("{realm: ''}", "source 'shop': realm: '' has to be 1 to 64 letters"),
+        ("{namespace: crm north}", "source 'shop': namespace: 'crm north' has to be 1 to 64 letters"),
         ("{default_for: web}", "source 'shop' is default_for"),
         ("{write_key: short}", "source 'shop': write key 1: "),
     ],

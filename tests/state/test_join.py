@@ -155,6 +155,15 @@ def test_a_trusted_trait_shows_the_best_graded_value_and_the_newer_claim() -> No
     assert trait["value"] == "ann@example.com"
     assert trait["newer_claim"]["value"] == "forger@example.com"
     assert trait["newer_claim"]["event"] == "e-2"
+    assert (trait["grade"], trait["newer_claim"]["grade"]) == ("record", "claimed")
+
+
+def test_traits_that_are_not_trusted_show_no_grade() -> None:
+    home = part(ANN, "home", [routed(grade=3, traits={"city": b'"Delft"', "email": b'"ann@example.com"'})])
+    assert "grade" not in shown(home)["traits"]["city"]
+    trusting = JoinRules(DEFAULT_POLICY, trusted_traits=frozenset({"city"}))
+    assert shown(home, rules=trusting)["traits"]["city"]["grade"] == "record"
+    assert "grade" not in shown(home, rules=trusting)["traits"]["email"]
 
 
 def mail(id: str, address: str, minute: int, grade: int) -> RoutedEvent:  # noqa: A002 (an event's field)

@@ -7,7 +7,7 @@ import msgspec
 from schemas.document import ContextChange, canonical_bytes
 from schemas.errors import DeadCode
 from schemas.identifiers import Identifier
-from schemas.identity_policy import DEFAULT_POLICY
+from schemas.identity_policy import DEFAULT_POLICY, Policy
 from schemas.messages import Add, Drop, Own, Ref, RoutedEvent, Snapshot, decode_routed, encode
 from schemas.rows import FORMAT, is_record_key, split_member_key
 from schemas.topics import Topic
@@ -404,6 +404,29 @@ def test_linked_and_split_again_is_as_never_linked() -> None:
         return {key: canonical_bytes(value) for key, value in latest.items() if value is not None}
 
     assert history(linked=True) == history(linked=False)
+
+
+ROLE_MAILBOX = JoinRules(Policy(DEFAULT_POLICY.kinds, unlinkable=("email:*@example.com",)))
+
+
+def test_what_is_never_evidence_belongs_to_nobody_and_shows_nobodys_traits() -> None:
+    bench = Bench(ROLE_MAILBOX)
+    (context,) = of(Topic.CONTEXT, bench.publish(routed(traits={"first_name": b'"Ann"'}, grade=2)))
+    assert context["identity"] == {"level": "shared", "strongest": "email"}
+    assert (context["traits"], context["identifiers"], context["interactions"]["recent"]) == ({}, [], [])
+    assert context["interactions"]["count"] == 1
+    (other,) = of(Topic.CONTEXT, bench.publish(routed(ANNS_COOKIE, id="e-2")))
+    assert other["identity"]["level"] == "anonymous"
+
+
+def test_what_is_never_evidence_is_somebodys_once_an_operator_requires_it() -> None:
+    account, ann = Bench(ROLE_MAILBOX), Bench(ROLE_MAILBOX)
+    (snapshot,) = snapshots(account.publish(routed(ANNS_ACCOUNT), own(ANNS_ACCOUNT, ANN, "joined", 1, 3)))
+    (alone,) = of(Topic.CONTEXT, ann.publish(routed(traits={"first_name": b'"Ann"'})))
+    (joined,) = of(Topic.CONTEXT, ann.publish(add(ANN, ANNS_ACCOUNT, "joined", 1, 3), snapshot))
+    (parted,) = of(Topic.CONTEXT, ann.publish(Drop(ANNS, fragment_of(ANNS_ACCOUNT), 2)))
+    assert [each["identity"]["level"] for each in (alone, joined, parted)] == ["shared", "identified", "shared"]
+    assert [sorted(each["traits"]) for each in (alone, joined, parted)] == [[], ["first_name"], []]
 
 
 def test_a_context_too_large_for_a_record_is_cut_to_smaller_limits() -> None:
