@@ -138,7 +138,14 @@ def test_a_trusted_trait_keeps_the_better_grade_and_shows_the_newer_claim() -> N
             "time": "2026-11-22T10:00:00Z",
             "source": "crm",
             "event": "1",
-            "newer_claim": {"value": newer, "time": "2026-11-22T11:00:00Z", "source": "shop-web", "event": "2"},
+            "grade": "record",
+            "newer_claim": {
+                "value": newer,
+                "time": "2026-11-22T11:00:00Z",
+                "source": "shop-web",
+                "event": "2",
+                "grade": "claimed",
+            },
         }
 
 
