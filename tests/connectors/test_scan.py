@@ -188,7 +188,20 @@ async def ask(service: Scanned, method: str, path: str, headers: list[str] | dic
     """Status, body, and where the answer leads to, of one request with these Authorization headers."""
     shown = list(headers.items()) if isinstance(headers, dict) else [("Authorization", value) for value in headers]
     given = CIMultiDict([*shown, ("Content-Type", "application/json")])
-    for part in ("customer", "kind", "value", "code", "source", "name", "file", "id", "write_key", "order", "trait", "fragment"):
+    for part in (
+        "customer",
+        "kind",
+        "value",
+        "code",
+        "source",
+        "name",
+        "file",
+        "id",
+        "write_key",
+        "order",
+        "trait",
+        "fragment",
+    ):
         path = path.replace(f"{{{part}}}", "forbidden")
     assert "{" not in path
     body = b"{}" if method == "POST" else None
