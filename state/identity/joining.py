@@ -47,6 +47,12 @@ class Joining:
         self._graph = graph
         self._kinds = kinds
         self.cluster_limit = cluster_limit
+        # What those of unique kinds count as that requires unite with others.
+        self._classes: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Begin a decision: orders may be others than at the last one."""
+        self._classes.clear()
 
     def links(self, fragment: str) -> Iterator[Link]:
         """The links of an identifying identifier that may join: proven, and to an identifying neighbour."""
@@ -113,8 +119,11 @@ class Joining:
     def _required_class(self, fragment: str) -> str:
         """Required values of a unique kind count as one: the least of all that requires unite with this one.
 
-        Requires are taken in the order of all links, and a forbid between any two of them beats the chain.
+        Requires are taken in the order of all links, and a forbid between any two of them beats the chain. What is
+        found for one is known for all that chains of requires lead to, as long as the decision takes.
         """
+        if fragment in self._classes:
+            return self._classes[fragment]
         region = self.required(fragment)
         if len(region) == 1:
             return fragment
@@ -123,9 +132,11 @@ class Joining:
             (member, link) for member in region for link in self._requires(member) if member < link.neighbour
         ):
             left, right = clusters[one], clusters[link.neighbour]
-            if left is not right and not self._forbids(left, right):
+            if left is not right and not self._forbids(clusters, left, right):
                 _unite(clusters, left, right)
-        return min(clusters[fragment].members)
+        for cluster in {id(cluster): cluster for cluster in clusters.values()}.values():
+            self._classes.update(dict.fromkeys(cluster.members, min(cluster.members)))
+        return self._classes[fragment]
 
     def required(self, fragment: str) -> list[str]:
         """All that chains of requires lead to, the identifier included."""
@@ -163,7 +174,7 @@ class Joining:
             left, right = clusters[one], clusters[link.neighbour]
             if left is right:
                 continue
-            reason = self._obstacle(left, right)
+            reason = self._obstacle(clusters, left, right)
             if reason is None:
                 _unite(clusters, left, right)
             else:
@@ -178,8 +189,8 @@ class Joining:
             cluster.values[exclusion] = value
         return cluster
 
-    def _obstacle(self, left: Cluster, right: Cluster) -> str | None:
-        if self._forbids(left, right):
+    def _obstacle(self, clusters: dict[str, Cluster], left: Cluster, right: Cluster) -> str | None:
+        if self._forbids(clusters, left, right):
             return FORBIDDEN
         if any(right.values.get(exclusion, value) != value for exclusion, value in left.values.items()):
             return UNIQUE
@@ -187,9 +198,10 @@ class Joining:
             return LIMIT
         return None
 
-    def _forbids(self, left: Cluster, right: Cluster) -> bool:
-        others = right.members
-        return any(other in others for member in left.members for other in self._graph.forbidden(member))
+    def _forbids(self, clusters: dict[str, Cluster], left: Cluster, right: Cluster) -> bool:
+        """Whether any two of them are forbidden; both ends know it, so the smaller one is asked."""
+        few, many = (left, right) if len(left.members) <= len(right.members) else (right, left)
+        return any(clusters.get(other) is many for member in few.members for other in self._graph.forbidden(member))
 
     def _ordered(self, edges: Iterable[tuple[str, Link]]) -> Iterator[tuple[str, Link]]:
         """Edges by (require, grade, stronger kinds, first time, source, id), then by plain values.

@@ -95,6 +95,7 @@ class Recomputation:
             restored: identifiers whose links count again.
         """
         changed, ordered, formed, again = list(changed), list(ordered), list(formed), list(again)
+        self._joining.begin()
 
         # 1. Identifying kinds.
         seeds = self._seeds(changed, ordered) | {end: None for end in formed if self._identifying(end)}

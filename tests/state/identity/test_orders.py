@@ -1,7 +1,7 @@
 """Orders: the engine comes to what the whole comes to, and what is undone or kept apart leaves no trace."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from schemas.orders import Verb
 from schemas.roles import HOME, SHARED
 from schemas.rows import EVIDENCE_ROW_PREFIX, LINK_ROW_PREFIX, LinkRow
 from schemas.topics import DeadHeader, Topic
-from state.engine import Output
+from state.engine import MemoryRows, Output
 from state.identity.evidence import UNFORMED
 from state.identity.link_rows import CacheBounds
 from tests.state.identity.driving import (
@@ -286,3 +286,36 @@ def test_a_pair_order_about_a_crowd_writes_a_few_rows() -> None:
         driven.engine.settled()
         assert len(drained.rows) <= 5
         assert len(drained.outputs) <= 2
+
+
+class CountingRows(MemoryRows):
+    """Counts the rows that are looked up or passed over."""
+
+    read = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        """As the memory's, counting."""
+        self.read += 1
+        return super().get(key)
+
+    def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """As the memory's, counting."""
+        for item in super().scan(prefix, start):
+            self.read += 1
+            yield item
+
+
+def test_what_a_require_costs_grows_no_faster_than_what_requires_unite() -> None:
+    """A record that clears up many duplicates of one customer stalls nobody."""
+    costs = []
+    for count in (15, 60):
+        rows = CountingRows()
+        driven = DrivenEngine(rows=rows, bounds=TINY)
+        for number in range(count):
+            duplicate = identifier(f"crm:{number}")
+            driven.take(order(Verb.REQUIRE, ANN, duplicate, name=f"e{number}", time=number, record="crm"))
+        driven.checkpoint()
+        rows.read = 0
+        driven.take(order(Verb.REQUIRE, ANN, identifier("crm:last"), name="last", time=count, record="crm"))
+        costs.append(rows.read)
+    assert costs[1] < 6 * costs[0]
