@@ -1,13 +1,18 @@
-"""Large customers who are merged and split, over and over: each an account with very many cookies."""
+"""Large customers who are merged and split over and over, under changing policies: accounts with very many cookies."""
 
 import random
 from itertools import count
 from typing import Final
 
+import msgspec
+
 from bench.oracle import PlainOrder, PlainUndo
 from bench.oracle.kinds import Identifier
 from bench.oracle.orders import FORBID, REQUIRE, SPLIT
+from schemas.identity_policy import DEFAULT_POLICY
+from schemas.messages import PolicyChange
 from schemas.orders import OPERATOR_SOURCE
+from schemas.policy_parts import encode_policy
 from tests.crashes.stream import Event
 
 PEOPLE: Final = ("ann", "bob", "cid")
@@ -36,9 +41,14 @@ class Crowds:
                 found.append(_event(f"{who}-{cookie}-login", "account.logged_in", shown | {"account": f"crowd-{who}"}))
         return found
 
-    def order(self) -> PlainOrder | PlainUndo:
-        """Two people are one, or are not; one of them, or all that the source said, is split off; or that is undone."""
+    def order(self) -> PlainOrder | PlainUndo | PolicyChange:
+        """Two people are one, or are not; one of them, or all that the source said, is split off; or that is undone.
+
+        Or another policy holds, under which no two accounts are one customer's.
+        """
         number = next(self._numbers)
+        if self._dice.random() < 0.15:
+            return _policy(number, unique=self._dice.random() < 0.7)
         if self._standing and self._dice.random() < 0.4:
             undone = self._standing.pop(self._dice.randrange(len(self._standing)))
             return PlainUndo(f"crowd-undo-{number}", undone.id)
@@ -58,6 +68,19 @@ class Crowds:
         )  # fmt: skip
         self._standing.append(order)
         return order
+
+    def last(self) -> PolicyChange:
+        """What makes the default policy hold again."""
+        return _policy(next(self._numbers), unique=False)
+
+
+def _policy(number: int, *, unique: bool) -> PolicyChange:
+    kinds = (
+        msgspec.structs.replace(kind, unique=unique) if kind.name == "account" else kind
+        for kind in DEFAULT_POLICY.kinds
+    )
+    policy = msgspec.structs.replace(DEFAULT_POLICY, kinds=tuple(kinds))
+    return PolicyChange(f"crowd-policy-{number}", _START_US, encode_policy(policy), "ann", "a test")
 
 
 def _event(name: str, kind: str, identifiers: dict[str, str]) -> Event:

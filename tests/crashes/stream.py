@@ -10,6 +10,8 @@ from bench.drill.ordering import Ordering, encode_order
 from bench.generator import Plan, encode, generate
 from bench.oracle import PlainOrder, PlainUndo
 from schemas.keys import Keyring
+from schemas.messages import PolicyChange
+from schemas.messages import encode as message_bytes
 from schemas.topics import Catalogue, Topic
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
@@ -56,17 +58,21 @@ class Stream:
             if isinstance(order, dict):
                 self._send_event(order)
             elif order is not None:
-                self._send_order(order)
+                self._order(encode_order(order, self._keyring))
+                self.orders.append(order)
         self._send_bad()
         self._producer.flush(_FLUSH_SECONDS)
 
-    def send_these(self, *messages: Event | PlainOrder | PlainUndo) -> None:
-        """Events and orders of somebody else's making."""
+    def send_these(self, *messages: Event | PlainOrder | PlainUndo | PolicyChange) -> None:
+        """Events, orders and policies of somebody else's making; at the end the default policy has to hold again."""
         for message in messages:
             if isinstance(message, dict):
                 self._send_event(message)
+            elif isinstance(message, PolicyChange):
+                self._order(message_bytes(message))
             else:
-                self._send_order(message)
+                self._order(encode_order(message, self._keyring))
+                self.orders.append(message)
         self._producer.flush(_FLUSH_SECONDS)
 
     def send_unreadable(self) -> None:
@@ -80,10 +86,8 @@ class Stream:
         self._put(event["channel"], _key(event), encode(event))
         self.sent.append(event)
 
-    def _send_order(self, order: PlainOrder | PlainUndo) -> None:
-        value = encode_order(order, self._keyring)
+    def _order(self, value: bytes) -> None:
         self._producer.produce(Record(self._catalogue.name(Topic.EVIDENCE), b"order", value))
-        self.orders.append(order)
 
     def _send_bad(self) -> None:
         channel = self._dice.choice(self._catalogue.channels)

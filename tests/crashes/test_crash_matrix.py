@@ -177,7 +177,7 @@ def test_killed_beside_a_second_worker_all_is_exact(installation: Installation) 
 
 
 def _die_amid_orders(installation: Installation, deaths: list[Death], cookies: int) -> None:
-    """Large customers are merged and split, by orders that come one upon the other, and the worker dies meanwhile."""
+    """Orders and policies come one upon the other, merge and split large customers, and the worker dies meanwhile."""
     crowds = Crowds(1, cookies)
     installation.stream.send_these(*crowds.events())
     _work_a_while(installation, "disk")
@@ -189,6 +189,7 @@ def _die_amid_orders(installation: Installation, deaths: list[Death], cookies: i
             assert time.monotonic() < deadline, f"{death} was not passed\n{worker.log.read_text()}"
             installation.stream.send_these(crowds.order())
         assert worker.wait() == KILLED, worker.log.read_text()[-4000:]
+    installation.stream.send_these(crowds.last())
     _finish(installation, "disk")
 
 
