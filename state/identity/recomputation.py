@@ -69,7 +69,7 @@ class Recomputation:
         self._due: dict[Rank, dict[str, None]] = {}
         self._clusters: dict[str, int] = {}
         self._restored: set[str] = set()
-        # Links of theirs changed that nothing is joined through: they may be cut now, or be so no more, that is all.
+        # Links of theirs changed that nothing is joined through: they may be cut now, or be so no more.
         self._watched: dict[str, None] = {}
         # Where nothing else has changed, the pairs with new links.
         self._new_links: list[ChangedPair] | None = None
@@ -150,10 +150,8 @@ class Recomputation:
         for pair in changed:
             if pair.grade >= Grade.LOGIN and self._identifying(pair.one) and self._identifying(pair.other):
                 seeds |= {pair.one: None, pair.other: None}
-                continue
-            one, other = self._graph.kind(pair.one), self._graph.kind(pair.other)
-            for end, kind, neighbour_kind in ((pair.one, one, other), (pair.other, other, one)):
-                self._watch_claims(end, kind, neighbour_kind, pair.grade)
+            else:
+                self._watch_new_claims(pair)
         for end in (end for pair in ordered for end in pair if self._identifying(end)):
             for fragment in self._joining.required(end):
                 seeds[fragment] = None
@@ -174,9 +172,21 @@ class Recomputation:
 
     def _watch_claims(self, fragment: str, kind: str, neighbour_kind: str, grade: int) -> None:
         """Judge anew what may be shared by claims alone, or be so no more, by a link of this grade."""
-        limited = self._kinds.identifying(kind) and self._kinds.kind(kind).claimed_from
-        if limited and (grade >= Grade.LOGIN or self._kinds.telling(neighbour_kind)):
+        if self._may_be_claimed(kind, neighbour_kind, grade):
             self._watched[fragment] = None
+
+    def _watch_new_claims(self, pair: ChangedPair) -> None:
+        """A new claim makes nothing shared about which anything is proven; a new proof may only end that claims do."""
+        one, other = self._graph.kind(pair.one), self._graph.kind(pair.other)
+        for end, kind, neighbour_kind in ((pair.one, one, other), (pair.other, other, one)):
+            if self._may_be_claimed(kind, neighbour_kind, pair.grade):
+                best = None if pair.grade >= Grade.LOGIN else next(self._graph.links(end), None)
+                if self._is_cut(end) or (best is not None and not best.proven):
+                    self._watched[end] = None
+
+    def _may_be_claimed(self, kind: str, neighbour_kind: str, grade: int) -> bool:
+        limited = self._kinds.identifying(kind) and self._kinds.kind(kind).claimed_from > 0
+        return limited and (grade >= Grade.LOGIN or self._kinds.telling(neighbour_kind))
 
     def _begin_again(self, again: Iterable[str]) -> dict[str, None]:
         """Those of the identifiers that stage 1 decides; what it decided once and does no more is stage 2's."""
@@ -325,8 +335,7 @@ class Recomputation:
 
     def _spread(self, fragment: str, place: Placement) -> None:
         """Make due whatever looks at an identifier of which something that decisions look at has changed."""
-        before = self._placed(fragment)
-        restored = fragment in self._restored
+        before, restored = self._placed(fragment), fragment in self._restored
         if not restored and before is not None and before.bearing == place.bearing:
             return
         rank = self._rank(fragment)
