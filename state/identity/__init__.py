@@ -6,8 +6,10 @@ Owns the staged partition, its incremental twin, homes and grades, and the engin
 
 Read in this order: `evidence` (what is known of pairs, and the graph that the rules read), `placement` (what the
 rules decide), `kinds` (the order of kinds), `joining` (stage 1) and `attaching` (stage 2), `partition` (the whole at
-once, the shortest statement of the rules), `recomputation` (what new evidence touches), `link_rows` (the graph over
-rows), `changes` (decisions as people and downstream read them), `eras` (numbers that go on growing after a gap),
+once, the shortest statement of the rules), `touched` and `recomputation` (what changed, and what that touches),
+`orders` and `link_rows` (rows of orders, and the graph over rows, which obeys them), `changes` (decisions as people and
+downstream read them), `eras` (numbers that go on growing after a gap), `reading` (messages), `ordering` (what an order
+changes), `telling` (what is said) and `deciding` (all that decides),
 `repair` and `repairing` (what a large change touched is decided again, step by step, under `policy_in_force`),
 `engine`; then `trial` and `rehearsal` (what messages, or a policy, would do).
 """
