@@ -264,12 +264,19 @@ def words_of(verb: str, fragments: Sequence[str], moved: Moves, places: Places) 
         words.append("The two are not in one customer now; from now on they never are.")
     if moved.identifiers_moved:
         words.append(
-            f"{_number(moved.customers_before, 'customer')} before, {moved.customers_after} after; "
+            f"{_customers(moved.customers_before, moved.shared_before)} before; "
+            f"{_customers(moved.customers_after, moved.shared_after)} after; "
             f"{_number(moved.identifiers_moved, 'identifier')} moved."
         )
     else:
         words.append("This changes nothing now.")
     return tuple(words)
+
+
+def _customers(customers: int, shared: int) -> str:
+    """How many there are; shared identifiers are nobody's, so they are no customers."""
+    counts = ((customers, "customer"), (shared, "shared identifier"))
+    return " and ".join(_number(count, noun) for count, noun in counts if count)
 
 
 def _number(count: int, noun: str) -> str:

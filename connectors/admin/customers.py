@@ -104,6 +104,11 @@ class Places:
         row = self.row(fragment)
         return fragment if row is None or not row.state else row.owner
 
+    def is_shared(self, fragment: str) -> bool:
+        """Whether the fragment's identifier is nobody's."""
+        row = self.row(fragment)
+        return row is not None and row.state == SHARED
+
     def together(self, one: str, other: str) -> bool:
         """Whether the two are in one customer."""
         return self.owner(one) == self.owner(other)
@@ -173,6 +178,9 @@ class Moves(msgspec.Struct, frozen=True):
     customers_after: int
     #: How many identifiers changed their customer or their role.
     identifiers_moved: int
+    #: How many shared identifiers, which are nobody's, are listed beside the customers.
+    shared_before: int = 0
+    shared_after: int = 0
 
 
 def moves(before: Places, after: Places, fragments: Iterable[str]) -> Moves:
@@ -188,12 +196,15 @@ def moves(before: Places, after: Places, fragments: Iterable[str]) -> Moves:
     were = sorted({before.owner(fragment) for fragment in moved})
     are = sorted({after.owner(fragment) for fragment in moved} | {after.owner(customer) for customer in were})
     were = sorted({*were, *(before.owner(customer) for customer in are)})
+    shared_before, shared_after = sum(map(before.is_shared, were)), sum(map(after.is_shared, are))
     return Moves(
         tuple(before.customer(customer) for customer in were[:CUSTOMERS_SHOWN_MAX]),
         tuple(after.customer(customer) for customer in are[:CUSTOMERS_SHOWN_MAX]),
-        len(were),
-        len(are),
+        len(were) - shared_before,
+        len(are) - shared_after,
         len(moved),
+        shared_before,
+        shared_after,
     )
 
 

@@ -159,12 +159,19 @@ class Giving:
                 TOO_MANY_ORDERS, f"{OPERATOR_ORDERS_PER_PAIR_MAX} orders of this pair stand. Undo old ones first."
             )
 
-    async def wait_order(self, order: str, timeout_s: float) -> BookedOrder | None:
-        """The order once the copy shows all that it has done; None when that did not come in time."""
-        if not await self._shown(lambda: self._offset_of_order(order), timeout_s):
+    async def wait_order(self, order: Order, timeout_s: float) -> BookedOrder | None:
+        """The order once the copy shows all that it has done; None when that did not come in time.
+
+        Raises:
+            ProblemError: 409, another order has the id: a second process gave it at the same moment, and it came first.
+        """
+        if not await self._shown(lambda: self._offset_of_order(order.id), timeout_s):
             return None
-        self._orders.pop(order, None)
-        return self._book.order(order)
+        self._orders.pop(order.id, None)
+        booked = self._book.order(order.id)
+        if booked is not None and not _same_order(booked.row, order):
+            raise ProblemError(ORDER_CONFLICT, ORDER_CONFLICT.meaning)
+        return booked
 
     async def wait_undone(self, order: str, timeout_s: float) -> BookedOrder | None:
         """The order once the copy shows all that its undo has done; None when that did not come in time."""

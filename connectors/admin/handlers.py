@@ -160,7 +160,7 @@ class Handlers:
             # 4. Give it.
             booked = await self._giving.give(order, request[PRINCIPAL].name)
             # 5. Wait.
-            done = await self._giving.wait_order(order.id, wait_s) if wait_s else None
+            done = await self._giving.wait_order(order, wait_s) if wait_s else None
             verb = order.verb if is_new else GIVEN_BEFORE
             return await self._told(done or booked, done is not None, verb, before, named)
 

@@ -107,9 +107,9 @@ def _customers(moves: Mapping[str, Any], word: str) -> Iterator[tuple[Any, ...]]
         if customer["identifiers"] > len(members):
             hidden = customer["identifiers"] - len(members)
             yield "" if members else word, "" if members else name, "", "", f"and {hidden} that are not shown", ""
-    left_out = moves[f"customers_{word}"] - len(moves[word])
+    left_out = moves[f"customers_{word}"] + moves[f"shared_{word}"] - len(moves[word])
     if left_out:
-        yield word, f"and {left_out} more customers", "", "", "", ""
+        yield word, f"and {left_out} more", "", "", "", ""
 
 
 def _member(member: Mapping[str, Any]) -> tuple[Any, ...]:

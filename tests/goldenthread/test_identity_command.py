@@ -72,7 +72,7 @@ def answer(result: Result) -> Any:
 def test_a_dry_run_shows_customers_before_and_after_and_ends_well(run: Run, world: World) -> None:
     result = run("require", *PAIR, "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "2 customers before, 1 after" in result.stdout
+    assert "2 customers before; 1 customer after" in result.stdout
     for value in ("ann@example.com", "bob@example.com", "c-1", "c-2", "before", "after", "home", "joined"):
         assert value in result.stdout
     assert answer(run("require", *PAIR, "--dry-run", "--json"))["result"] == "dry_run"
@@ -82,7 +82,7 @@ def test_a_dry_run_shows_customers_before_and_after_and_ends_well(run: Run, worl
 def test_nobody_there_and_no_yes_shows_it_and_exits_1(run: Run, world: World) -> None:
     result = run("require", *PAIR, "--reason", "r")
     assert result.exit_code == 1
-    assert "2 customers before, 1 after" in result.stdout
+    assert "2 customers before; 1 customer after" in result.stdout
     assert "Nothing was done" in result.stderr
     assert written(world) == []
 

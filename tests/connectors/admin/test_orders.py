@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.admin.handlers import REPAIRED, REPAIRING
 from schemas.errors import DeadCode
 from schemas.identity_policy import Grade
-from schemas.messages import Order, decode_identity
-from schemas.orders import OPERATOR_ORDERS_PER_PAIR_MAX
+from schemas.messages import Order, decode_identity, encode
+from schemas.orders import OPERATOR_ORDERS_PER_PAIR_MAX, Verb
+from streams.producer import Record
 from tests.connectors.admin.world import NOW_US, World, asked, values
 
 ANN, BOB, COOKIE, CRM = "email:ann@example.com", "email:bob@example.com", "cookie:c-1", "crm:8812"
@@ -43,6 +45,22 @@ async def test_a_dry_run_says_what_would_happen_and_writes_nothing(world: World)
     assert reply.body["complete"] is True
     assert written(world) == []
     assert world.customer(ANN) != world.customer(BOB)
+
+
+async def test_shared_identifiers_are_not_counted_as_customers(world: World) -> None:
+    await world.give("require", ANN, BOB, wait=5)
+    for number in (8, 9):
+        world.show(ANN, f"cookie:c-{number}", name=f"a-{number}")
+        world.show(BOB, f"cookie:c-{number}", name=f"b-{number}")
+    foreseen = (await world.give("split", ANN, BOB, dry_run=True)).body
+    split = (await world.give("split", ANN, BOB, wait=5, id="case-1")).body
+    assert foreseen["words"] == split["words"]
+    assert split["words"][0].startswith("1 customer before; 2 customers and 2 shared identifiers after; ")
+    moves = split["moves"]
+    assert (moves["customers_before"], moves["shared_before"]) == (1, 0)
+    assert (moves["customers_after"], moves["shared_after"], len(moves["after"])) == (2, 2, 4)
+    undone = (await world.undo("case-1", wait=5)).body
+    assert undone["words"][0].startswith("2 customers and 2 shared identifiers before; 1 customer after; ")
 
 
 async def test_what_was_foreseen_is_what_happens(world: World) -> None:
@@ -127,6 +145,25 @@ async def test_another_order_with_the_same_id_is_a_conflict(world: World, other:
     assert len(written(world)) == 1
 
 
+async def test_who_loses_an_id_to_another_process_at_the_same_moment_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_all = world.producer.send_all
+
+    async def send_after_another_process(records: list[Record]) -> None:
+        # Its order comes first in the log, and no copy showed it when this one was written.
+        ours = decode_identity(records[0].value or b"")
+        assert isinstance(ours, Order)
+        theirs = msgspec.structs.replace(ours, verb=Verb.FORBID)
+        await send_all([records[0]._replace(value=encode(theirs)), *records])
+
+    monkeypatch.setattr(world.producer, "send_all", send_after_another_process)
+    lost = await world.give("require", ANN, BOB, id="case-1", wait=5)
+    assert (lost.status, lost.body["code"]) == (409, "order_conflict")
+    assert (await world.ask("GET", "/v1/orders/case-1")).body["order"] == "forbid"
+    assert world.customer(ANN) != world.customer(BOB)
+
+
 async def test_a_later_order_stands_even_when_the_clock_stands_still_or_goes_back(world: World) -> None:
     world.clock.advance(100)
     for number, order in enumerate(("require", "forbid", "require")):
@@ -161,7 +198,7 @@ async def test_an_undo_makes_it_as_if_the_order_had_never_been_given(world: Worl
     before = world.customer(ANN), world.customer(BOB), world.customer(COOKIE)
     await world.give("require", ANN, BOB, id="case-1", wait=5)
     foreseen = await world.undo("case-1", dry_run=True)
-    assert foreseen.body["words"] == ["1 customer before, 2 after; 2 identifiers moved."]
+    assert foreseen.body["words"] == ["1 customer before; 2 customers after; 2 identifiers moved."]
     undone = await world.undo("case-1", wait=5, id="undo-1", reason="one person after all")
     assert (undone.status, undone.body["words"]) == (200, foreseen.body["words"])
     assert undone.body["order"]["standing"] == "undone"
