@@ -87,12 +87,16 @@ def _tallies(counts: dict[str, Count]) -> dict[str, Tally]:
     }
 
 
-def sight(part: Part) -> tuple[int | None, int | None]:
+def sight(first: int | None, last: int | None, total: Count | None) -> tuple[int | None, int | None]:
     """First and last time that identity or an event saw the identifier, in microseconds.
 
     Identity keeps the last one by the start of a 30-day bucket, which may lie before the first.
+
+    Args:
+        first: by identity.
+        last: by identity.
+        total: the events that came by the identifier.
     """
-    total, first, last = part.content.total, part.first, part.last
     if total is None:
         return first, last if first is None or last is None else max(first, last)
     if first is None:
@@ -102,7 +106,7 @@ def sight(part: Part) -> tuple[int | None, int | None]:
 
 def _identifier(part: Part) -> ShownIdentifier:
     kind, value, namespace, _ = part.identifier
-    first, last = sight(part)
+    first, last = sight(part.first, part.last, part.content.total)
     return ShownIdentifier(
         kind,
         value,

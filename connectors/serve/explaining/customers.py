@@ -12,7 +12,7 @@ from connectors.serve.explaining.words import because_of_customer
 from connectors.serve.layout import members_prefix
 from schemas.identity_policy import Grade
 from schemas.times import format_time
-from state.context.document import CURRENT, FORMER
+from state.context.document import CURRENT, FORMER, sight
 from state.context.rows import Record
 from state.fragment import Fragment
 from state.identity.explaining.results import Reason, Sharing, Step
@@ -84,14 +84,14 @@ def explain_customer(view: PartitionView, customer: str, *, words: bool) -> Cust
 def _member(view: PartitionView, names: Names, showing: Showing, fragment: str) -> Member:
     row, record = view.links.row(fragment), view.record(fragment)
     content = Fragment() if record is None else record.content
-    first, last = (None, None) if row is None else (row.first, row.last)
+    met = (None, None) if row is None else (row.first, row.last)
+    first, last = sight(*met, content.total)
     return Member(
         fragment,
         names.of(fragment),
         Grade((row.grade if row is not None else content.grade) or Grade.CLAIMED).label,
         None if first is None else format_time(first),
-        # What is kept of the last sight is a span's start.
-        None if last is None else format_time(max(first or 0, last)),
+        None if last is None else format_time(last),
         FORMER if row is not None and row.former else CURRENT,
         0 if content.total is None else content.total.count,
         None if row is None else _link(view, names, showing, fragment),

@@ -129,6 +129,7 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     identifier: Named
     #: How well it is linked to the home; of the home itself, the best grade that it was seen by.
     grade: str
+    #: First and last sight, as in the customer's context.
     first: str | None
     last: str | None
     #: current, or former where a record says that another one has replaced it.

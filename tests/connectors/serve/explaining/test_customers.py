@@ -7,9 +7,11 @@ import pytest
 
 from schemas.identity_policy import Grade
 from schemas.rows import encode_row, record_key
+from schemas.times import format_time
 from schemas.topics import Topic
 from state.context.rows import RECORDS
 from tests.connectors.serve.explaining.identified import DESK_KEY, Identified, served
+from tests.connectors.serve.support import NOW_US
 from tests.state.identity.driving import fragment
 
 ANN = "email:ann@example.com"
@@ -50,6 +52,19 @@ async def test_a_customer_says_what_it_is_made_of_and_what_it_does_not_have(look
     assert [named.get("value") for named in order["identifiers"]] == ["1", None]
     assert "bob" not in str(said)
     assert said["because"] == ("3 identifiers, 1 link that joins nothing, 1 shared neighbour and 1 standing order.")
+
+
+async def test_an_identifier_was_seen_last_by_the_newest_of_its_events(lookup: Identified) -> None:
+    lookup.show("crm:1", ANN, "cookie:c-1", grade=Grade.LOGIN)
+    lookup.copy.fold_alone("email", "ann@example.com")
+    lookup.settle()
+    said = await lookup.get(f"/v1/customers/{lookup.customer(ANN)}/explain")
+    first = lookup.engine.row(fragment(ANN)).first
+    assert first is not None
+    seen = {one["identifier"]["value"]: (one["first"], one["last"]) for one in said["identifiers"]}
+    # By identity the last sight is known to its bucket alone, and the start of that lies before the first.
+    assert seen["ann@example.com"] == (format_time(first), format_time(NOW_US))
+    assert seen["1"] == seen["c-1"] == (format_time(first), format_time(first))
 
 
 async def test_ids_that_were_published_and_lead_here_are_told(lookup: Identified) -> None:
