@@ -8,7 +8,6 @@ at any time: what was decided before is decided again.
 A field that this module does not know of routes: that is the safe reading.
 """
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -45,11 +44,6 @@ def decode_policy(encoded: bytes) -> Policy:
         return _DECODER.decode(encoded)
     except UNREADABLE as error:
         raise StateError(f"an identity policy can't be read ({error}): upgrade to the version that wrote it") from error
-
-
-def routing_fingerprint(policy: Policy) -> str:
-    """Equal for two policies under which every event goes to the same fragment."""
-    return hashlib.sha256(_ENCODER.encode(dict(_routing(policy)))).hexdigest()
 
 
 def routing_differences(one: Policy, other: Policy) -> list[str]:

@@ -1,7 +1,7 @@
 """Other ways of saying who is who, and the best that could be said: what the scores are held against."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from bench.identity.exposure import ShownTrait
@@ -111,10 +111,3 @@ def ceiling(records: list[Record], *, careful: bool = False) -> Way:
         return sets.find((persons[record.target], record.target))
 
     return Way(records, {record.key: customer(record) for record in records})
-
-
-#: Each way by its name in the table.
-WAYS: Mapping[str, Callable[[list[Record]], Way]] = {
-    "every shared identifier joins (union-find)": union_find,
-    "customer number and login only": unique_ids,
-}

@@ -41,6 +41,7 @@ from state.identity.evidence import Link
 from state.identity.neighbourhood import Neighbourhood
 from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
+from state.identity.shown_evidence import shown_link
 
 #: Reads a sealed identifier of a fragment: `schemas.keys.Keyring.unseal`.
 Unseal: TypeAlias = Callable[[bytes, str], Identifier]
@@ -144,7 +145,7 @@ class LinkRows:
             self._seen.discard(fragment)
             if self._is_hidden(fragment, neighbour, source):
                 return
-        link = _link(neighbour, grade, source, row)
+        link = shown_link(neighbour, grade, source, row)
         self._offer(self._neighbourhoods, fragment, link)
         if link.kind == self.known(fragment).kind:
             self._offer(self._peers, fragment, link)
@@ -270,7 +271,7 @@ class LinkRows:
             _, neighbour, grade, source = split_evidence_key(key)
             if neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour):
                 continue
-            link = _link(neighbour, grade, source, row)
+            link = shown_link(neighbour, grade, source, row)
             if best is None or best.neighbour == neighbour:
                 best = link if best is None or link.precedence < best.precedence else best
                 continue
@@ -393,10 +394,6 @@ def _grade(key: bytes) -> int:
 
 def _standing_weight(standing: Standing) -> int:
     return 1 + len(standing.requires) + len(standing.forbidden)
-
-
-def _link(neighbour: str, grade: int, source: str, row: EvidenceRow) -> Link:
-    return Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
 
 
 def _weight(neighbourhood: Neighbourhood) -> int:

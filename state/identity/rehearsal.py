@@ -6,7 +6,6 @@ and go are explained over the rows of before and of after.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final, NamedTuple
 
 from schemas.errors import UsageError
@@ -14,7 +13,7 @@ from schemas.identity_policy import Policy
 from schemas.messages import PolicyChange, encode
 from schemas.policy_parts import decode_policy, partition_differences, routing_differences
 from schemas.roles import SHARED
-from schemas.rows import LINK_ROW_PREFIX, EvidenceRow, RowDecoder, evidence_prefix, split_evidence_key
+from schemas.rows import LINK_ROW_PREFIX
 from state.engine import Rows
 from state.identity.clusters import LargeCustomer, largest_customers
 from state.identity.evidence import Link
@@ -24,12 +23,11 @@ from state.identity.link_rows import LinkRows, Unseal
 from state.identity.moves import Move, MoveCounts, moves
 from state.identity.overlay import WritableRows
 from state.identity.policy_in_force import PolicyInForce
+from state.identity.shown_evidence import best_shown_links, shown_links
 from state.identity.trial import Trial
 
 #: The largest customers that are shown of before and after.
 LARGEST_SHOWN: Final = 5
-
-_EVIDENCE: Final = RowDecoder(EvidenceRow)
 
 
 class Sample(NamedTuple):
@@ -161,12 +159,7 @@ class _Shown:
 
     def links(self, fragment: str) -> Iterator[Link]:
         """The best of each pair, the best known first."""
-        passed: set[str] = set()
-        for _, alike in groupby(self._all(fragment), key=lambda link: (link.grade, link.neighbour)):
-            best = min(alike, key=lambda link: link.precedence)
-            if best.neighbour not in passed:
-                passed.add(best.neighbour)
-                yield best
+        return best_shown_links(self._rows, fragment)
 
     def uncounted(self, one: str, other: str) -> Obstacle | None:
         """Why what events showed of the pair does not count; None where it does."""
@@ -174,11 +167,7 @@ class _Shown:
         if ends and not any(link.neighbour == other for link in self._counted.standing(one).requires):
             return Obstacle(Reason.SPLIT, ends=ends)
         orders = self._counted.orders
-        sources = {link.source for link in self._all(one) if link.neighbour == other} if orders.any_withdrawn else set()
+        if not orders.any_withdrawn:
+            return None
+        sources = {link.source for link in shown_links(self._rows, one) if link.neighbour == other}
         return Obstacle(Reason.WITHDRAWN) if sources and all(map(orders.withdrawn, sources)) else None
-
-    def _all(self, fragment: str) -> Iterator[Link]:
-        for key, value in self._rows.scan(evidence_prefix(fragment)):
-            _, neighbour, grade, source = split_evidence_key(key)
-            row = _EVIDENCE.decode(value)
-            yield Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)

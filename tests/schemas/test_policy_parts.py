@@ -14,7 +14,6 @@ from schemas.policy_parts import (
     partition_differences,
     require_same_routing,
     routing_differences,
-    routing_fingerprint,
 )
 
 DOCS = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
@@ -51,14 +50,12 @@ ROUTING = {
 def test_what_may_change_at_any_time_changes_no_routing(policy: Policy) -> None:
     assert partition_differences(policy, DEFAULT_POLICY)
     assert not routing_differences(policy, DEFAULT_POLICY)
-    assert routing_fingerprint(policy) == routing_fingerprint(DEFAULT_POLICY)
     require_same_routing(policy, DEFAULT_POLICY)
 
 
 @pytest.mark.parametrize("policy", ROUTING.values(), ids=ROUTING)
 def test_what_would_route_otherwise_is_refused_and_named(policy: Policy) -> None:
     [difference, *_] = routing_differences(policy, DEFAULT_POLICY)
-    assert routing_fingerprint(policy) != routing_fingerprint(DEFAULT_POLICY)
     with pytest.raises(PolicyRefused) as refused:
         require_same_routing(policy, DEFAULT_POLICY)
     assert difference in str(refused.value)

@@ -6,7 +6,6 @@ What a question may read is bounded; what the bound left out is said.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -23,7 +22,6 @@ from schemas.rows import (
     PolicyRow,
     RowDecoder,
     evidence_key,
-    evidence_prefix,
     split_evidence_key,
 )
 from state.context.rows import RECORDS, Record
@@ -33,6 +31,7 @@ from state.identity.explaining.explainer import Explainer, Surroundings
 from state.identity.explaining.results import Obstacle, Reason
 from state.identity.explaining.walking import WalkBounds
 from state.identity.link_rows import CacheBounds, LinkRows, Unseal
+from state.identity.shown_evidence import best_shown_links
 
 #: Rows that one question reads: a fifth of a second's work, for a kiosk's cookie that is in the middle of everything.
 ROWS_MAX: Final = 50_000
@@ -116,19 +115,7 @@ class PartitionView:
 
     def seen(self, fragment: str) -> Iterator[Link]:
         """The best that events showed of each of an identifier's pairs, whatever orders say."""
-        passed: set[str] = set()
-        # Rows have the best grade first, then neighbours in order: a neighbour's first rows lie together.
-        for _, alike in groupby(self._shown(fragment), key=lambda link: (link.grade, link.neighbour)):
-            best = min(alike, key=lambda link: link.precedence)
-            if best.neighbour not in passed:
-                passed.add(best.neighbour)
-                yield best
-
-    def _shown(self, fragment: str) -> Iterator[Link]:
-        for key, value in self.rows.scan(evidence_prefix(fragment)):
-            _, neighbour, grade, source = split_evidence_key(key)
-            row = _EVIDENCE_ROW.decode(value)
-            yield Link(neighbour, row.neighbour_kind, grade, row.first_time, source, row.first_id)
+        return best_shown_links(self.rows, fragment)
 
     def sights(self, one: str, other: str) -> Iterator[tuple[int, str, EvidenceRow]]:
         """All that sources showed of a pair: grade, source and when; the best grade first."""
