@@ -9,5 +9,6 @@ Read in this order: `setting_values` and `settings`, `secret`, `parts` and `acce
 
 Behind `goldenthread state`: `stage_options` (what a stage commits and restores by, for the worker too), `stores` (which
 there may be), `still_stores` (those that nobody writes to), `rebuilding`, `snapshots`. Behind `dead retry`:
-`dead_letters/`. What `goldenthread drill` drills: `drill/`.
+`dead_letters/`. Behind `identity rehearse` and `apply`: `rehearsing`. What `goldenthread drill` drills: `drill/`. The
+identity stage for whoever measures it: `identity_alone`.
 """

@@ -1,15 +1,17 @@
 """Identity: which identifiers belong to one customer, as a pure function of evidence, orders and policy.
 
 Owns the staged partition, its incremental twin, homes and grades, and the engine that turns evidence into rows of
-`identity.links` and into ownership messages. Knows no Kafka, no HTTP and no clock; imports `schemas` and
-`state.engine` only.
+`identity.links` and into ownership messages. Must not know Kafka, HTTP or a clock, nor import anything but `schemas`
+and `state.engine`.
 
 Read in this order: `evidence` (what is known of pairs, and the graph that the rules read), `placement` (what the
-rules decide), `kinds` (the order of kinds), `joining` (stage 1) and `attaching` (stage 2), `partition` (the whole at
-once, the shortest statement of the rules), `touched` and `recomputation` (what changed, and what that touches),
-`orders` and `link_rows` (rows of orders, and the graph over rows, which obeys them), `changes` (decisions as people and
-downstream read them), `eras` (numbers that go on growing after a gap), `reading` (messages), `ordering` (what an order
-changes), `telling` (what is said) and `deciding` (all that decides),
+rules decide), `kinds` (the order of kinds), `joining` (stage 1) and `attaching` (stage 2), `chains` (how sure a member
+is), `partition` (the whole at once, the shortest statement of the rules), `touched` and `recomputation` (what changed,
+and what that touches), `orders`, `shown_evidence` and `link_rows` (rows of orders and of evidence, and the graph over
+rows, which obeys them) with `neighbourhood` and `bounded_cache` (what of it stays in memory), `changes` (decisions as
+people and downstream read them), `eras` (numbers that go on growing after a gap), `reading` (messages), `ordering`
+(what an order changes), `telling` (what is said), `guard` (who raises alarms by it) and `deciding` (all that decides),
 `repair` and `repairing` (what a large change touched is decided again, step by step, under `policy_in_force`),
-`engine`; then `trial` and `rehearsal` (what messages, or a policy, would do).
+`engine`. Then what only reads: `overlay` (rows over rows), `moves`, `trial` and `rehearsal` (what messages, or a
+policy, would do), `clusters` and `suspects` (customers and identifiers to look at), `explaining/` (why).
 """
