@@ -24,13 +24,31 @@ TIGHT = JoinRules(
     DEFAULT_POLICY,
     limits=Limits(traits=2, trusted=1, types=2, days=2, refs=1, groups=2, permissions=2, recent=2, identifiers=3),
 )
-MEMBERS = [Identifier(kind, value) for kind in ("cookie", "email", "national_id", "phone") for value in "abcd"]
+MEMBERS = [
+    *(Identifier(kind, value) for kind in ("cookie", "national_id") for value in "abcd"),
+    *(Identifier("email", f"{value}@{value}.example") for value in "abcd"),
+    *(Identifier("phone", f"+3120123456{number}") for number in range(4)),
+]
+# What says one of them, with what is derived from it.
+SAID = [
+    *({"email": f'"{value}@{value}.example"', "email_domain": f'"{value}.example"'} for value in "abcd"),
+    *({"phone": f'"+3120123456{number}"', "phone_region": f'"R{number}"'} for number in range(4)),
+]
 
 
 @st.composite
 def parts(draw: st.DrawFn, identifier: Identifier, role: str, rules: JoinRules) -> Part:
     content = Fragment()
-    for event in draw(histories(identifier, events_max=4)):
+    events = draw(histories(identifier, events_max=4))
+    tellings = draw(st.lists(st.tuples(st.sampled_from(SAID), st.integers(1, 3), st.integers(0, 2)), max_size=3))
+    for number, (said, grade, days) in enumerate(tellings):
+        traits = {name: value.encode() for name, value in said.items()}
+        # Of a source of its own: no event was folded into two fragments.
+        name = f"{identifier.kind}/{identifier.value}"
+        events.append(
+            routed(identifier, source=name, id=f"t-{number}", time=MORNING + days * DAY, grade=grade, traits=traits)
+        )
+    for event in events:
         fold(content, event, rules.limits)
     seen = draw(st.none() | st.integers(0, 3))
     return Part(
