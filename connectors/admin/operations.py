@@ -60,6 +60,10 @@ _PAIR: Final = [{"kind": "email", "value": "ann@example.com"}, {"kind": "cookie"
 
 def operations(handlers: Handlers) -> tuple[Operation, ...]:
     """The table, for `connectors.web.service.make_service`."""
+    return (*_about_orders(handlers), *_about_all(handlers))
+
+
+def _about_orders(handlers: Handlers) -> tuple[Operation, ...]:
     return (
         Operation(
             "POST", "/v1/orders", handlers.give, "giveOrder", "Give an order, or try one",
@@ -117,6 +121,11 @@ def operations(handlers: Handlers) -> tuple[Operation, ...]:
             bodies=(Content(UndoQuestion, example={"reason": "one person after all", "dry_run": True}),),
             problems=BY_UNDO,
         ),
+    )  # fmt: skip
+
+
+def _about_all(handlers: Handlers) -> tuple[Operation, ...]:
+    return (
         Operation(
             "GET", "/v1/suspects", handlers.suspects, "suspects", "Identifiers that look like several people's",
             {200: Answer("The foremost of them.", (Content(SuspectsAnswer),), _PRIVATE)},
