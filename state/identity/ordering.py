@@ -66,13 +66,21 @@ class Ordering:
         return self._order_pair(order)
 
     def undo(self, undo: Undo, offset: int) -> Ordered | None:
-        """Take an order back, or see to it that it is not obeyed when it comes; None where that was done before."""
+        """Take an order back, or see to it that it is not obeyed when it comes; None where that was done before.
+
+        1. Keep who took it back.
+        2. Find the order; where it is still to come there is no more to do.
+        3. Obey it no longer.
+        """
+        # 1. Keep.
         if self._orders.is_undone(undo.order):
             return None
         self._orders.put_undone(undo.order, UndoneRow(undo.id, undo.time, undo.author, undo.reason, offset))
+        # 2. Find.
         order = self._orders.order(undo.order)
         if order is None:
             return Ordered()
+        # 3. Obey no longer.
         if order.withdrawn_source:
             return self._split_source(order.withdrawn_source, order.id, None)
         if len(order.fragments) == 1:
