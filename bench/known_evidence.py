@@ -36,8 +36,10 @@ _PAIRS_PER_GROUP: Final = 6
 _GROUP: Final = 4
 #: Groups of identifiers that are remembered; fewer than find room.
 _REMEMBERED_GROUPS: Final = 5_000
+# The best of so many counts, since others may use the machine.
 _ROUNDS: Final = 3
 _WRITTEN_AT_ONCE: Final = 5_000
+# 2026-11-22T10:00:00Z.
 _NOW_US: Final = 1_795_341_600_000_000
 _SOURCE: Final = "shop-web"
 _SECRET: Final = "a secret for measuring only"  # noqa: S105 (it guards nothing)

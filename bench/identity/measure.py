@@ -27,6 +27,7 @@ CAREFUL: Final = "ceiling that wrongs nobody"
 GRADES: Final = ("claimed", "login")
 # Besides the end: lookups are sampled when so much of all events is in.
 _SAMPLED_AT: Final = (0.25, 0.5, 0.75)
+# A share of one in a hundred is then known to a third of itself.
 _SAMPLE_LOOKUPS: Final = 1_000
 
 

@@ -18,7 +18,9 @@ DUMMY_CRM: Final = ("0000", "99999")
 _WITHHELD: Final = ("anonymous", "+266696687", "-")
 # A mistyped address is a real person's in one case of three.
 _REAL_EVERY: Final = 3
+# Of what happens at a kiosk, the share that is a login by those who have one.
 _KIOSK_LOGINS: Final = 0.1
+# Of the employees' tests, the share under addresses that the operator does not know.
 _UNKNOWN_TESTS: Final = 0.3
 
 

@@ -24,8 +24,10 @@ _SORTS: Final = (("full", 45), ("online", 25), ("visitor", 13), ("shopper", 12),
 TEST_DOMAIN: Final = "test.shop.example"
 KNOWN_ROLES: Final = ("info", "sales", "office")
 _FIRST_CRM: Final = 10_000
+# With fewer there is nobody to share anything with.
 _PERSONS_MIN: Final = 10
 _PERSONS_PER_KIOSK: Final = 200
+# Names that are drawn until one is free; past that two people have one.
 _NAME_TRIES: Final = 20
 # The busiest act so often as so many of the quietest: one person alone decides no score.
 _ACTIVITY_MAX: Final = 20.0

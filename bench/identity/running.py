@@ -30,6 +30,7 @@ from schemas.topics import DEFAULT_PREFIX, Catalogue, Topic
 from streams.bulk import Record
 from streams.kafka import KafkaOptions
 
+# Past these something is wrong rather than slow.
 _CAUGHT_UP_SECONDS_MAX: Final = 1200.0
 _REQUEST_SECONDS_MAX: Final = 30.0
 # Lookups that are under way, or prepared, at one time.

@@ -19,8 +19,10 @@ _IDENTIFIERS: Final = ("crm", "account", "email", "phone", "loyalty", "device", 
 # Records that agree in one of these are almost surely one person's, and show about so much of all true pairs.
 _CERTAIN: Final = ("crm", "account", "email", "loyalty")
 _CERTAIN_RECALL: Final = 0.5
+# Enough for probabilities of chance agreement, in seconds.
 _RANDOM_PAIRS_MAX: Final = 2_000_000
 _SEED: Final = 1
+# The level of Python's logging.
 _ERRORS_ONLY: Final = 40
 
 

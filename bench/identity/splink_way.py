@@ -25,8 +25,11 @@ from streams.broker.options import default_cache_dir
 
 REQUIREMENTS_FILE: Final = Path(__file__).with_name("requirements-splink.txt")
 _JOB_FILE: Final = Path(__file__).with_name("splink_job.py")
+# It downloads 230 MB.
 _INSTALL_SECONDS_MAX: Final = 900.0
+# Past these something is wrong rather than slow.
 _LINK_SECONDS_MAX: Final = 3600.0
+# Of what failed the last so many characters are told.
 _MESSAGE_SHOWN_MAX: Final = 600
 _KINDS: Final = ("crm", "account", "email", "phone", "loyalty", "device", "cookie")
 # Splink has a column for each: an app's number is a device's here.

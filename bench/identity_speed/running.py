@@ -25,7 +25,9 @@ from schemas.orders import OPERATOR_SOURCE, Authority, Verb
 from schemas.topics import Catalogue, Topic
 
 _SETTINGS: Final = {"GOLDENTHREAD_SECRET": SECRET.decode()}
+# Past this something is wrong rather than slow.
 _WAIT_SECONDS_MAX: Final = 600.0
+# How exact the moment is at which something shows.
 _POLL_SECONDS: Final = 0.02
 # Identifiers by which the moment is found; all are asked afterwards.
 _SAMPLE: Final = 25

@@ -30,7 +30,9 @@ log = logger(__name__)
 REMEMBERED_MAX: Final = 10_000
 #: Orders are written one after the other, so that each sees those before it; so many may wait for their turn.
 WAITING_MAX: Final = 64
+#: How often somebody who waits looks whether the copy shows the order.
 POLL_SECONDS: Final = 0.02
+# Told to clients that come while too many wait: by then most of these have been written.
 _RETRY_SECONDS: Final = 2
 
 

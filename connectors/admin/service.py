@@ -49,8 +49,11 @@ BODY_SIZE_BYTES_MAX: Final = 64 * 1024
 #: People ask, not machines: most of what they ask for is read from the disk.
 CACHE_SIZE_BYTES: Final = 48 * 1024 * 1024
 PORT_SETTING: Final = "GOLDENTHREAD_ADMIN_PORT"
+#: A search reads everything, so whoever comes third had better come back later.
 SEARCHES_WAITING_MAX: Final = 2
+#: Somebody waits for the answer: past this they are told that the order may not have been given.
 DELIVERY_TIMEOUT_MS: Final = 10_000
+#: Orders come one by one, so that there is nothing to wait for.
 LINGER_MS: Final = 0
 # How long a stop waits for orders that no request waits for any more.
 _CLOSE_TIMEOUT_SECONDS: Final = 5.0

@@ -11,9 +11,11 @@ from connectors.web.problems import ProblemError, retry_after
 
 #: How many may wait for the one that runs.
 WAITING_MAX: Final = 4
+#: The deadline of a dry run, the wait for those before it included: nobody looks at a terminal for longer.
 DEADLINE_SECONDS: Final = 20.0
 #: The deadline of a search, which reads everything once.
 SEARCH_DEADLINE_SECONDS: Final = 120.0
+# Told to clients whose turn does not come.
 _RETRY_SECONDS: Final = 2
 
 Result = TypeVar("Result")

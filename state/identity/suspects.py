@@ -43,6 +43,7 @@ from state.identity.kinds import KindOrder
 NEIGHBOURS_MAX: Final = 10_000
 #: How many of the foremost are looked at a second time; four times as many as are asked for, where that is more.
 FINALISTS_MIN: Final = 500
+#: How many a report names at the most.
 SUSPECTS_MAX: Final = 1_000
 
 _LINKS: Final = RowDecoder(LinkRow)
