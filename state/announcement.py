@@ -29,6 +29,7 @@ from schemas.rows import (
 from state.context.rows import MEMBERS, RECORDS
 from state.engine import Rows
 from state.identity.eras import raised_epoch
+from state.identity.telling import ownership
 
 _LINKS: Final = RowDecoder(LinkRow)
 
@@ -63,22 +64,7 @@ class Announcement:
                 continue
             fragment = key.removeprefix(LINK_ROW_PREFIX).decode()
             row = self._raised(before)
-            own = Own(
-                fragment,
-                row.kind,
-                row.sealed,
-                row.owner,
-                row.state,
-                row.grade,
-                row.epoch,
-                row.first,
-                row.last,
-                row.former,
-            )
-            messages: tuple[Own | Add | Drop, ...] = (own,)
-            if row.state in (JOINED, ATTACHED):
-                messages = (own, Add(row.owner, fragment, row.kind, row.sealed, row.state, row.grade, row.epoch))
-            yield Told(messages, (key, encode_row(row)) if row.epoch != before.epoch else None)
+            yield Told(tuple(ownership(fragment, row)), (key, encode_row(row)) if row.epoch != before.epoch else None)
 
     def corrections(self, state: Iterable[tuple[bytes, bytes]]) -> Iterator[Told]:
         """What rows of `context.state` make necessary besides."""

@@ -1,5 +1,7 @@
 """What identity says: decisions to `identity.changes`, ownership to fragments and owners, rows to their readers."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from schemas.identity_changes import Cause, encode_identity_change
@@ -86,29 +88,37 @@ class Telling:
         self._links.put_row(fragment, row)
         if not moved:
             return False
-        self.tell(fragment, row)
-        if place.state in (JOINED, ATTACHED):
-            self._route(Add(place.owner, fragment, row.kind, row.sealed, place.state, row.grade, row.epoch))
+        for message in ownership(fragment, row):
+            self._route(message)
         if transition.former_owner not in (place.owner, fragment):
             self._route(Drop(transition.former_owner, fragment, row.epoch))
         return True
 
     def tell(self, fragment: str, row: LinkRow) -> None:
         """Say to a fragment what its row says."""
-        self._route(
-            Own(
-                fragment,
-                row.kind,
-                row.sealed,
-                row.owner,
-                row.state,
-                row.grade,
-                row.epoch,
-                row.first,
-                row.last,
-                row.former,
-            )
-        )
+        self._route(_own(fragment, row))
 
     def _route(self, message: Own | Add | Drop) -> None:
         self.outputs.append(Output(Topic.ROUTED, message.target.encode(), encode(message)))
+
+
+def ownership(fragment: str, row: LinkRow) -> Iterator[Own | Add]:
+    """What a row says to its fragment, and to the owner where that is another."""
+    yield _own(fragment, row)
+    if row.state in (JOINED, ATTACHED):
+        yield Add(row.owner, fragment, row.kind, row.sealed, row.state, row.grade, row.epoch)
+
+
+def _own(fragment: str, row: LinkRow) -> Own:
+    return Own(
+        fragment,
+        row.kind,
+        row.sealed,
+        row.owner,
+        row.state,
+        row.grade,
+        row.epoch,
+        row.first,
+        row.last,
+        row.former,
+    )
