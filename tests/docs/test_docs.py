@@ -1,12 +1,15 @@
 """The documentation says what the program has: tables are held to the code, links lead somewhere."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 from prometheus_client import Counter
 from typer.main import get_command
 
+from connectors.admin import problems
+from connectors.web.problems import ProblemKind
 from goldenthread.cli import application
 from goldenthread.commands.asyncapi import formatted, topics_of
 from goldenthread.commands.config import settings_table
@@ -14,6 +17,7 @@ from goldenthread.settings import load_settings
 from schemas.errors import DeadCode
 from schemas.identity_policy import DEFAULT_POLICY
 from schemas.topics import Catalogue, DeadHeader, Topic
+from state.identity.explaining.results import Reason, SharedBy
 from streams.metrics import LAG_SERVICE, WORKER_SERVICE, Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +67,18 @@ def test_every_code_of_a_dead_letter_is_explained_once() -> None:
 def test_every_header_of_a_dead_letter_is_explained() -> None:
     text = (DOCS / "dead-letters.md").read_text()
     assert not [header.value for header in DeadHeader if f"`{header.value}`" not in text]
+
+
+def test_every_problem_of_the_admin_service_is_explained() -> None:
+    explained = {code for cells in table_rows("admin.md") for code in re.findall(r"`([a-z_]+)`", cells[0])}
+    assert {kind.code for kind in vars(problems).values() if isinstance(kind, ProblemKind)} <= explained
+
+
+@pytest.mark.parametrize(("heading", "words"), [("`obstacle.reason`", Reason), ("`by`", SharedBy)])
+def test_the_tables_of_explanations_have_each_word_once(heading: str, words: type[StrEnum]) -> None:
+    firsts = [cells[0].strip("`") for cells in table_rows("explain.md")]
+    table = firsts[firsts.index(heading.strip("`")) + 2 :][: len(words)]
+    assert sorted(table) == sorted(words)
 
 
 def test_the_topics_table_is_the_catalogue() -> None:
