@@ -22,8 +22,7 @@ from goldenthread.commands.tables import shown, table
 from goldenthread.settings import load_settings, revealed
 from schemas.errors import EXIT_PROBLEMS_FOUND, UsageError
 
-_ONE: Final = 2
-_TWO: Final = 4
+_KIND_AND_VALUE: Final = 2
 _USAGE: Final = (
     "name two identifiers, `goldenthread identity explain email ann@example.com crm 8812`, or a customer, "
     "`--customer ID`, with `--trait NAME` for one of its traits"
@@ -63,10 +62,10 @@ def explain(  # noqa: PLR0917 - typer turns each into an option of its own.
 
 
 def _two(asked: Sequence[str], namespaces: Sequence[str], realm: str | None) -> list[dict[str, str | None]]:
-    if len(asked) not in {_ONE, _TWO} or len(namespaces) > len(asked) // _ONE:
+    if len(asked) not in {_KIND_AND_VALUE, 2 * _KIND_AND_VALUE} or len(namespaces) > len(asked) // _KIND_AND_VALUE:
         raise UsageError(_USAGE)
     # One by itself is asked about for what it is: a shared one says why.
-    asked = [*asked, *asked] if len(asked) == _ONE else asked
+    asked = [*asked, *asked] if len(asked) == _KIND_AND_VALUE else asked
     spaces = [*namespaces, *namespaces] if len(namespaces) == 1 else [*namespaces, None, None]
     return [
         {"kind": kind, "value": value, "namespace": space, "realm": realm}
