@@ -151,7 +151,7 @@ class EvidenceGraph:
                 else:
                     best[here].pop(there, None)
                     self._forbidden[here].add(there)
-        self._links = {here: sorted(links.values(), key=_reading_order) for here, links in best.items()}
+        self._links = {here: sorted(links.values(), key=reading_order) for here, links in best.items()}
 
     def _link(self, neighbour: str, item: Sighting | Order) -> Link:
         kind = self._identifiers[neighbour].kind
@@ -197,5 +197,6 @@ class EvidenceGraph:
         return self._forbidden.get(fragment, ())
 
 
-def _reading_order(link: Link) -> tuple[int, int, str]:
+def reading_order(link: Link) -> tuple[int, int, str]:
+    """The order in which a graph gives links: the required ones first, then by grade, then by neighbour."""
     return -link.authority, -link.grade, link.neighbour

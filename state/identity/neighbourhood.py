@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from state.identity.evidence import Link
+from state.identity.evidence import Link, reading_order
 
 
 class Neighbourhood:
@@ -25,7 +25,7 @@ class Neighbourhood:
     def ordered(self) -> list[Link]:
         """All links, the required ones first, then by grade, then by neighbour; nobody may change the list."""
         if self._ordered is None:
-            self._ordered = sorted(self._links.values(), key=_reading_order)
+            self._ordered = sorted(self._links.values(), key=reading_order)
         return self._ordered
 
     def offer(self, link: Link) -> bool:
@@ -35,7 +35,3 @@ class Neighbourhood:
             self._links[link.neighbour] = link
             self._ordered = None
         return held is None
-
-
-def _reading_order(link: Link) -> tuple[int, int, str]:
-    return -link.authority, -link.grade, link.neighbour

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from schemas.identity_policy import Grade, Policy
 from schemas.roles import HOME, SHARED
 from state.identity.attaching import Places
-from state.identity.evidence import Graph, Link
+from state.identity.evidence import Graph, Link, reading_order
 from state.identity.explaining.obstacles import Obstacles, Uncounted
 from state.identity.explaining.results import Explanation, Sharing, Step, Verdict
 from state.identity.explaining.rules import Rules
@@ -101,7 +101,7 @@ class Explainer:
         found = {link.neighbour: link for link in self._walk.first(self._graph.links(fragment))}
         for link in self._walk.first(self._seen(fragment)):
             found.setdefault(link.neighbour, link)
-        return iter(sorted(found.values(), key=_reading_order))
+        return iter(sorted(found.values(), key=reading_order))
 
     def _holding(self, one: str, other: str) -> list[Step]:
         for grade in _GRADES:
@@ -122,7 +122,3 @@ class Explainer:
 
     def _steps(self, hops: list[Hop]) -> list[Step]:
         return [Step(hop.one, hop.link, self._obstacles.of(hop.one, hop.link)) for hop in hops]
-
-
-def _reading_order(link: Link) -> tuple[int, int, str]:
-    return -link.authority, -link.grade, link.neighbour

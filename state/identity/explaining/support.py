@@ -6,7 +6,7 @@ it: two logins that one cookie was seen with are one customer for a reason of th
 
 from collections.abc import Iterator
 
-from state.identity.evidence import Link
+from state.identity.evidence import Link, reading_order
 from state.identity.explaining.rules import Rules
 from state.identity.placement import Placement, Stage
 
@@ -37,7 +37,7 @@ class Support:
         # 3. To the group.
         if self._went_whole(fragment, place):
             found += rules.walk.first(rules.attaching.companions(fragment, rules.places))
-        return iter(sorted(found, key=lambda link: (-link.authority, -link.grade, link.neighbour)))
+        return iter(sorted(found, key=reading_order))
 
     def _pointing(self, fragment: str, place: Placement) -> list[Link]:
         rules = self._rules
