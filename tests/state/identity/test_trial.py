@@ -123,6 +123,19 @@ def test_a_trial_leaves_a_repair_alone_that_was_under_way_and_says_when_its_own_
     assert not Trial(driven.rows, KEYRING.unseal, driven.policy).run([encode(split)]).complete
 
 
+def test_each_message_of_a_trial_is_decided_by_the_orders_of_its_own_moment() -> None:
+    driven = DrivenEngine()
+    for number in (1, 2):
+        driven.show(f"crm:{number}", "account:a", grade=2)
+    attempt = Trial(driven.rows, KEYRING.unseal, driven.policy)
+    require = order(Verb.REQUIRE, identifier("crm:1"), identifier("crm:2"), name="o1")
+    joined = attempt.run([encode(require)], offset=2)
+    assert (joined.counts.merges_gained, joined.counts.shared_lost) == (2, 1)
+    # As if it had never been given: the two values are at odds again.
+    undone = attempt.run([encode(Undo("u1", 0, "o1"))], offset=3)
+    assert undone.counts == MoveCounts(0, 0, 0, 0, 0, 0)
+
+
 def test_an_undo_of_what_was_never_ordered_moves_nobody() -> None:
     driven = DrivenEngine()
     driven.show("email:a", "account:b", grade=2)

@@ -64,6 +64,25 @@ async def test_a_second_value_of_a_unique_kind_is_the_veto_between_two_customers
     )
 
 
+async def test_a_question_knows_nothing_of_what_the_one_before_it_read(lookup: Identified) -> None:
+    for number, name in ((1, "ann"), (2, "bob"), (3, "eve")):
+        lookup.show(f"crm:{number}", f"account:{name}", grade=Grade.LOGIN)
+    for name in ("bob", "eve"):
+        lookup.show("account:ann", f"account:{name}", grade=Grade.LOGIN)
+
+    async def obstacles(one: str, other: str) -> list[str]:
+        lookup.settle()
+        chain = (await lookup.pair(one, other))["chain"]
+        return [step["obstacle"]["reason"] for step in chain if "obstacle" in step]
+
+    assert await obstacles("crm:1", "crm:2") == ["unique"]
+    lookup.order("require", "crm:1", "crm:2", name="o-1")
+    # Required values count as one, and still exclude a third.
+    assert (await obstacles("crm:1", "crm:2"), await obstacles("crm:1", "crm:3")) == ([], ["unique"])
+    lookup.take(Undo("u-1", 2_000_000, "o-1", "ann", "a mistake"))
+    assert await obstacles("crm:1", "crm:2") == ["unique"]
+
+
 async def test_a_shared_cookie_says_between_whom_and_names_candidates(lookup: Identified) -> None:
     for number in range(9):
         lookup.show(f"email:{number}@example.com", "cookie:kiosk")
