@@ -63,11 +63,16 @@ def _change_of(move: Transition, moves: dict[str, Transition], *, had_members: b
         return ChangeName.MERGED if arrival and had_members else arrival
     if before.owner == after.owner:
         return arrival if before.state != after.state else None
-    # Who goes where its home went was carried along: the home's own record says it.
+    # Who goes where its home went was carried along: the home's own record says it. That of one which was shared, as
+    # homes of what a repair has not come to yet may be, says nothing of others.
     home = moves.get(before.owner)
-    if home is not None and home.after.state != SHARED and home.after.owner == after.owner:
+    if home is not None and _is_home(home.before) and home.after.state != SHARED and home.after.owner == after.owner:
         return None
     return ChangeName.SPLIT if after.state in (HOME, JOINED, ATTACHED) else None
+
+
+def _is_home(place: Placement | None) -> bool:
+    return place is None or place.state == HOME
 
 
 def veto_change(veto: Veto, kind: str, customer: str, cause: Cause, offset: int) -> IdentityChange:

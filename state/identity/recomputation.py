@@ -211,9 +211,9 @@ class Recomputation:
                     starts[seed] = None
                 continue
             self._fresh[seed] = Placement(SHARED, seed, self._graph.seen(seed), Stage.JOINING, candidates)
-            # Nobody has been placed by a link to an identifier that was stale: it was judged wherever it was met. And
-            # neighbours that are stale are placed again in any case. Where nothing is stale, all are due now.
-            if not self._is_cut(seed) and (seed not in again or self._stale is _never):
+            # Neighbours that are stale are placed again in any case. Others may have been joined by a link to it though
+            # it was stale: it was judged when it was met, and a source may have been split off, or not, since then.
+            if not self._is_cut(seed):
                 starts |= {link.neighbour: None for link in self._held(seed) if not self._stale(link.neighbour)}
         region = self._region([start for start in starts if not self._is_cut_now(start, judged)], judged)
         clusters, vetoed = self._joining.join(region)

@@ -11,6 +11,7 @@
 import os
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Final
 from unittest.mock import patch
 
@@ -32,6 +33,9 @@ from tests.state.reference import Place, expected_document
 
 SEQUENCES: Final = 500
 SEQUENCES_DRILLED: Final = 10_000
+#: Each showed something wrong once: a source that is split off and back while a policy is being applied; a decision
+#: that was not told of one whose home was shared.
+FOUND_ONCE: Final = (4_001_884, 5_002_392)
 _CHANGE = msgspec.json.Decoder(IdentityChange)
 
 
@@ -172,7 +176,7 @@ def _require_laws(seed: int, dice: random.Random, seen: Counter[str] | None) -> 
         seen["former"] += len(expected.history.former)
 
 
-def _try(seeds: range) -> Counter[str]:
+def _try(seeds: Iterable[int]) -> Counter[str]:
     seen: Counter[str] = Counter()
     for seed in seeds:
         try:
@@ -183,7 +187,7 @@ def _try(seeds: range) -> Counter[str]:
 
 
 def test_the_laws_hold_for_random_sequences_of_evidence_orders_undos_and_policies() -> None:
-    seen = _try(range(SEQUENCES))
+    seen = _try((*FOUND_ONCE, *range(SEQUENCES)))
     # Nothing of all that is missing in what was tried.
     for what in ("require", "forbid", "split", "home", "joined", "attached", "shared", "former", "Undo", "Repair"):
         assert seen[what] > SEQUENCES // 20, seen
