@@ -12,11 +12,13 @@ from tests.running_system import RunningSystem
 from tests.waiting import SYSTEM_DEADLINE_S
 
 EVENTS_PER_SECOND: Final = 90.0
+#: What is played at once, so that what happens meanwhile happens under load; the rest comes when it is let go.
+PLAYED_AT_ONCE: Final = 0.9
 Event = dict[str, Any]
 
 
 class Players:
-    """Two producers that play a stream at once: collect over HTTP and Kafka itself; the rest waits for `finish`."""
+    """Two producers that play a stream at once: collect over HTTP and Kafka itself; the rest waits for `release`."""
 
     def __init__(
         self,
@@ -26,7 +28,9 @@ class Players:
         *,
         events_per_second: float = EVENTS_PER_SECOND,
         give_up_s: float = GIVE_UP_SECONDS,
+        at_once: float = PLAYED_AT_ONCE,
     ) -> None:
+        self._at_once = at_once
         self._released = threading.Event()
         self._given_up = False
         over_http: list[Event] = []
@@ -56,15 +60,19 @@ class Players:
         self._released.set()
         self._pool.shutdown()
 
+    def release(self) -> None:
+        """Let the rest go."""
+        self._released.set()
+
     def finish(self) -> int:
         """Let the rest go, and wait for the end; returns how many events the system has."""
-        self._released.set()
+        self.release()
         return sum(playing.result(self._deadline_s) for playing in self._playing)
 
     def _held(self, events: Sequence[Event]) -> Iterator[Event]:
-        """The last tenth is held back, so that what happens meanwhile happens under load."""
+        """The stream's end is held back until it is let go."""
         for place, event in enumerate(events):
-            if place == len(events) * 9 // 10:
+            if place == int(len(events) * self._at_once):
                 self._released.wait(self._deadline_s)
             if self._given_up:
                 return

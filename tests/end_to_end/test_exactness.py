@@ -50,7 +50,8 @@ def test_a_second_worker_joins_under_load_and_leaves_and_all_is_exact(
     make_system: SystemMaker, free_ports: FreePorts
 ) -> None:
     stream = list(generate(Plan(customers=80, events=2_000, seed=8, events_per_second=2_000 / (40 * 86_400))))
-    with make_system("two-workers").start() as system, Players(system, stream, random.Random(8)) as players:
+    dice = random.Random(8)
+    with make_system("two-workers").start() as system, Players(system, stream, dice, at_once=0.5) as players:
         wait_until(lambda: partitions_of(system, system.worker_url) == ALL_PARTITIONS, "all partitions at the first")
         port = free_ports(1)[0]
         url = f"http://127.0.0.1:{port}"
@@ -69,6 +70,8 @@ def test_a_second_worker_joins_under_load_and_leaves_and_all_is_exact(
                 )
                 context = system.metric(url, "goldenthread_assigned_partitions", stage="context")
                 assert context == 2, "the stage where the work is was not shared evenly"
+                # However long it took to join, there is something left for it.
+                players.release()
                 wait_until(lambda: processed_by(system, url) > 0, "events for the second")
             finally:
                 second.terminate()

@@ -157,8 +157,8 @@ def test_what_is_odd_about_keys_is_a_line_of_the_command_and_no_log(
     code, out, err = checked_without_a_sample()
     note = "nobody may read /metrics of collect: no token has the role metrics"
     assert (code, err) == (0, "")
-    assert out.splitlines()[0] == f"- {note}"
-    assert out.splitlines()[1].startswith("All is well")
+    assert f"- {note}" in out.splitlines()
+    assert "All is well" in out
     assert json.loads(checked_without_a_sample("--json")[1])["notes"] == [note]
     tokens.write_text("tokens: [{name: one, roles: [collect, metrics], token: a-token-of-tests}]")
     assert "metrics" not in checked_without_a_sample()[1]

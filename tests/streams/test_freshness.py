@@ -1,5 +1,6 @@
 """Freshness against a real broker: what waits is found wherever it is, and what does not wait is not counted."""
 
+import contextlib
 import random
 import threading
 import time
@@ -128,6 +129,14 @@ def look(freshness: Freshness) -> Lag:
     return freshness.next_pass().result(20)
 
 
+def probed(freshness: Freshness) -> bool:
+    """One pass, unless the broker owes an answer: on a busy machine the next one asks again, as the thread's do."""
+    with contextlib.suppress(BrokerUnreachable):
+        freshness.probe()
+        return True
+    return False
+
+
 def wait_fresh(freshness: Freshness) -> None:
     """Wait until nothing waits: a transaction's markers come a moment after its end."""
     deadline = time.monotonic() + 20
@@ -139,7 +148,7 @@ def test_before_any_pass_nothing_is_known_and_in_empty_topics_nothing_waits(pipe
     freshness = pipeline.freshness()
     assert freshness.lag() == Lag(None)
     before = freshness.known
-    freshness.probe()
+    wait_until(lambda: probed(freshness), "an answered question")
     assert (before, freshness.known, freshness.waiting) == (False, True, False)
     lag = freshness.lag().seconds
     assert lag is not None
@@ -166,16 +175,16 @@ def test_the_age_is_that_of_the_oldest_and_moves_on_with_the_position(pipeline: 
     clock = ManualClock(SystemClock().now_us() + 3600 * 1_000_000)
     freshness = pipeline.freshness(clock)
     first = pipeline.send(pipeline.routed)
-    freshness.probe()
+    wait_until(lambda: probed(freshness), "an answered question")
     old = freshness.lag().seconds
     # The broker stamps in milliseconds; the second record has to be at least one younger.
     time.sleep(0.01)
     pipeline.send(pipeline.routed)
-    freshness.probe()
+    wait_until(lambda: probed(freshness), "an answered question")
     assert freshness.lag().seconds == old
     assert pipeline.waiting(pipeline.routed) == 2
     pipeline.commit(pipeline.routed, first + 1)
-    freshness.probe()
+    wait_until(lambda: probed(freshness), "an answered question")
     new = freshness.lag().seconds
     assert old is not None
     assert new is not None
@@ -251,7 +260,7 @@ def test_while_the_broker_is_away_the_lag_grows_from_what_was_known(
 ) -> None:
     clock = ManualClock(SystemClock().now_us())
     freshness = pipeline.freshness(clock)
-    freshness.probe()
+    wait_until(lambda: probed(freshness), "an answered question")
     away = KafkaOptions("127.0.0.1:1", properties={"log_level": "0"})
     with monkeypatch.context() as patch:
         patch.setattr(freshness, "_options", replace(freshness._options, kafka=away))
