@@ -12,10 +12,11 @@ step), `checkpoint_size` (how much of it at once), `client_errors` (what the cli
 drills hit it), `restore` and `position` (where a partition goes on), `partition` (a stateful partition from assignment
 to revocation), `retrying_engine` (a record that no engine can bear), `stage` and `stateless` (what an agent does with
 its partitions), `idle_ends` (where idle ones go on), `application` (the Faust app), `standstill` and `watchdog` (who
-ends a worker that does nothing), `group_coordinator` (what a coordinator says of a whole group), `bulk` and `follower`
-(the bulk reader, and followers), `producer` and `recording_producer` (its twin without a broker), `topics` and `rights`
-(what a broker has, and what it refuses), `freshness`, `dead` with `dead_retries` (letters, and what became of those
-that were sent again), `broker/` with `lifeline`, `metrics` with `store_metrics`, `logs`.
+ends a worker that does nothing), `group_coordinator` (what a coordinator says of a whole group), `bulk`, `follower` and
+`followed_copy` (the bulk reader, followers, and when a service may answer from what one keeps), `producer` and
+`recording_producer` (its twin without a broker), `topics` and `rights` (what a broker has, and what it refuses),
+`freshness`, `dead` with `dead_retries` (letters, and what became of those that were sent again), `broker/` with
+`lifeline`, `metrics` with `store_metrics`, `logs`.
 
 Of gaps: `group` (committed offsets), `gaps` (what is gone, judged and said), `gap_search` (found), `acceptance` with
 `announcing` (how an operator goes on).

@@ -28,20 +28,17 @@ from connectors.web.standard import ReadyReport
 from schemas.clock import Clock, SystemClock
 from schemas.identity_policy import Policy
 from schemas.keys import Keyring
-from schemas.rows import LINK_ROW_PREFIX, LinkRow, RowDecoder
+from schemas.rows import LINK_ROW_PREFIX
 from schemas.topics import Catalogue, Topic
-from state.engine import Rows
 from state.store import Store
 from state.store_cache import shared_cache
+from streams.followed_copy import FollowedCopy
 from streams.follower import Follower
 from streams.kafka import KafkaOptions
-from streams.logs import logger
 from streams.metrics import Metrics
 from streams.producer import DeliveringProducer, RecordProducer
 from streams.store_state import open_copy
 from streams.verified_topics import topics_verified
-
-log = logger(__name__)
 
 NAME: Final = "admin"
 #: Orders are small: two identifiers, a reason and a name.
@@ -57,8 +54,6 @@ DELIVERY_TIMEOUT_MS: Final = 10_000
 LINGER_MS: Final = 0
 # How long a stop waits for orders that no request waits for any more.
 _CLOSE_TIMEOUT_SECONDS: Final = 5.0
-_WATCH_SECONDS: Final = 0.2
-_LINK_ROW: Final = RowDecoder(LinkRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +161,6 @@ class Admin:
         self._store = store
         self._producer = producer
         self._clock = clock
-        self._reasons: tuple[str, ...] = ("the broker did not answer yet",)
         catalogue = options.catalogue
         self._follower = Follower(
             NAME,
@@ -177,6 +171,7 @@ class Admin:
             metrics=metrics,
             clock=clock,
         )
+        self._copy = FollowedCopy(NAME, self._follower, store, keyring, LINK_ROW_PREFIX)
         self._work = Work(SlowWork(), SlowWork(waiting_max=SEARCHES_WAITING_MAX, deadline_s=SEARCH_DEADLINE_SECONDS))
 
     def application(self) -> web.Application:
@@ -207,9 +202,7 @@ class Admin:
 
     def ready(self) -> ReadyReport:
         """Ready once the copy was complete and its secret is right; not while it is made anew."""
-        if self._reasons or self._follower.ready:
-            return ReadyReport(self._reasons)
-        return ReadyReport(("the copy is being made anew",))
+        return ReadyReport(self._copy.reasons)
 
     async def follow(self) -> None:
         """Keep the copy up to date; ends only by an error or by cancellation.
@@ -218,23 +211,10 @@ class Admin:
             GoldenthreadError: what stopped the follower or the producer.
         """
         await topics_verified(NAME, self._options.kafka, self._options.catalogue)
-        self._reasons = ("what happened before the start is still being read",)
+        self._copy.begun()
         self._follower.start()
         try:
-            secret_verified = False
-            while self._follower.failure is None:
-                self._producer.verify_usable()
-                if not self._follower.ready:
-                    # A copy that was made anew may be one of topics that were made anew.
-                    secret_verified = False
-                elif not secret_verified:
-                    await asyncio.to_thread(verify_secret, self._store, self._keyring)
-                    secret_verified = True
-                if secret_verified and self._reasons:
-                    self._reasons = ()
-                    log.info("admin ready")
-                await asyncio.sleep(_WATCH_SECONDS)
-            raise self._follower.failure
+            await self._copy.watch(look=self._producer.verify_usable)
         finally:
             await asyncio.to_thread(self._follower.stop)
 
@@ -243,14 +223,3 @@ class Admin:
         for work in self._work:
             work.close()
         await asyncio.to_thread(self._producer.close, _CLOSE_TIMEOUT_SECONDS)
-
-
-def verify_secret(rows: Rows, keyring: Keyring) -> None:
-    """Refuse topics of another secret: with this one, orders would name identifiers that nobody has.
-
-    Raises:
-        SecretError: the first identifier of the copy can't be unsealed.
-    """
-    for key, value in rows.scan(LINK_ROW_PREFIX):
-        keyring.unseal(_LINK_ROW.decode(value).sealed, key.removeprefix(LINK_ROW_PREFIX).decode())
-        return

@@ -33,29 +33,25 @@ from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from schemas.clock import Clock, SystemClock
 from schemas.keys import Keyring
-from schemas.rows import LinkRow, PositionRow, RowDecoder
+from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import PUBLIC_TOPICS, Catalogue, Topic
 from state.join import JoinRules
 from state.store import Store
 from state.store_cache import shared_cache
+from streams.followed_copy import FollowedCopy
 from streams.follower import Follower
 from streams.freshness import INTERVAL_SECONDS, Freshness, FreshnessOptions, Positions
 from streams.kafka import KafkaOptions
-from streams.logs import logger
 from streams.metrics import Metrics
 from streams.store_state import open_copy
 from streams.verified_topics import topics_verified
 from streams.wire_reader import WireReader, reading_wire
-
-log = logger(__name__)
 
 NAME: Final = "lookup"
 #: Questions are small: sixteen identifiers and a grade.
 BODY_SIZE_BYTES_MAX: Final = 64 * 1024
 CACHE_SIZE_BYTES: Final = 128 * 1024 * 1024
 PORT_SETTING: Final = "GOLDENTHREAD_LOOKUP_PORT"
-_WATCH_SECONDS: Final = 0.2
-_LINK_ROW: Final = RowDecoder(LinkRow)
 _POSITION_ROW: Final = RowDecoder(PositionRow)
 
 
@@ -174,7 +170,6 @@ class Lookup:
         catalogue = options.catalogue
         followed = {catalogue.name(topic): catalogue.partitions_of(topic) for topic in FOLLOWED}
         consumed = catalogue.read_by_workers()
-        self._reasons: tuple[str, ...] = ("the broker did not answer yet",)
         self._clock = clock
         self._activity = Activity(catalogue.channels)
         projection = Projection(catalogue, clock, options.retention, self._activity.add)
@@ -189,6 +184,7 @@ class Lookup:
             clock=clock,
             on_visible=self._figures.observe_visible,
         )
+        self._copy = FollowedCopy(NAME, self._follower, store, keyring, LINKS_PREFIX)
         self._freshness = Freshness(
             FreshnessOptions(options.kafka, options.group_id, consumed, followed, options.probe_interval_s),
             applied=applied_positions(store, catalogue),
@@ -253,9 +249,7 @@ class Lookup:
 
     def ready(self) -> ReadyReport:
         """Ready once the copy was complete, its secret is right, and freshness is known; not while it is made anew."""
-        if self._reasons or self._follower.ready:
-            return ReadyReport(self._reasons)
-        return ReadyReport(("the copy is being made anew",))
+        return ReadyReport(self._copy.reasons)
 
     async def follow(self) -> None:
         """Keep the copy up to date; ends only by an error or by cancellation.
@@ -264,41 +258,17 @@ class Lookup:
             GoldenthreadError: what stopped the follower.
         """
         await topics_verified(NAME, self._options.kafka, self._options.catalogue)
-        self._reasons = ("what happened before the start is still being read",)
+        self._copy.begun()
         self._follower.start()
         self._freshness.start()
         try:
-            secret_verified = False
-            while self._follower.failure is None:
-                if not self._follower.ready:
-                    # A copy that was made anew may be one of topics that were made anew.
-                    secret_verified = False
-                elif not secret_verified:
-                    await asyncio.to_thread(verify_secret, self._store, self._keyring)
-                    secret_verified = True
-                if secret_verified and self._reasons and self._freshness.known:
-                    self._reasons = ()
-                    log.info("lookup ready")
-                self._figures.refresh()
-                await asyncio.sleep(_WATCH_SECONDS)
-            raise self._follower.failure
+            await self._copy.watch(look=self._figures.refresh, known=lambda: self._freshness.known)
         finally:
             await asyncio.to_thread(self._stop)
 
     def _stop(self) -> None:
         self._freshness.stop()
         self._follower.stop()
-
-
-def verify_secret(rows: LookupRows, keyring: Keyring) -> None:
-    """Refuse topics of another secret: with this one, every identifier would seem unknown.
-
-    Raises:
-        SecretError: the first identifier of the copy can't be unsealed.
-    """
-    for key, value in rows.scan(LINKS_PREFIX):
-        keyring.unseal(_LINK_ROW.decode(value).sealed, key.removeprefix(LINKS_PREFIX).decode())
-        return
 
 
 def applied_positions(rows: LookupRows, catalogue: Catalogue) -> Positions:
