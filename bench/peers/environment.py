@@ -1,7 +1,7 @@
 """Environments of their own for programs whose pins differ from ours, in the cache folder, made once per lock.
 
-An environment's folder is named by the hash of its `requirements.txt`, and stamped once all of it is installed: a second
-run installs nothing and needs no network, a changed lock makes another environment.
+An environment's folder is named by the hash of its `requirements.txt`, and stamped once all of it is installed: a
+second run installs nothing and needs no network, a changed lock makes another environment.
 """
 
 import hashlib
