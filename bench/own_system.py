@@ -24,6 +24,9 @@ from streams.lifeline import lifeline
 
 #: Channels of the events that benchmarks send.
 CHANNELS: Final = "web,app,chat,email,voice,store,iot,crm,billing,service,sms,social"
+#: A worker that joins the first one.
+SECOND_WORKER: Final = "worker-1"
+_COMMANDS: Final = {SECOND_WORKER: ("worker", "--index", "1")}
 READY_SECONDS_MAX: Final = 120.0
 STOP_SECONDS_MAX: Final = 40.0
 _REQUEST_SECONDS_MAX: Final = 10.0
@@ -57,7 +60,13 @@ class OwnSystem:
         self, folder: Path, settings: Mapping[str, str] | None = None, *, bootstrap_servers: str | None = None
     ) -> None:
         self._folder = folder
-        port, controller, self._worker_port, self._lookup_port = free_ports(4)
+        port, controller, worker_port, lookup_port, collect_port = free_ports(5)
+        self._ports = {
+            "worker": worker_port,
+            SECOND_WORKER: worker_port + 1,
+            "lookup": lookup_port,
+            "collect": collect_port,
+        }
         self._broker: LocalBroker | None = None
         if bootstrap_servers is None:
             options = BrokerOptions(
@@ -77,8 +86,9 @@ class OwnSystem:
             "GOLDENTHREAD_SECRET": "a secret for benchmarks only",
             "GOLDENTHREAD_SOURCES_FILE": str(SOURCES_FILE),
             "GOLDENTHREAD_CHANNELS": CHANNELS,
-            "GOLDENTHREAD_WORKER_PORT": str(self._worker_port),
-            "GOLDENTHREAD_LOOKUP_PORT": str(self._lookup_port),
+            "GOLDENTHREAD_WORKER_PORT": str(worker_port),
+            "GOLDENTHREAD_LOOKUP_PORT": str(lookup_port),
+            "GOLDENTHREAD_COLLECT_PORT": str(collect_port),
             **(settings or {}),
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -86,12 +96,22 @@ class OwnSystem:
     @property
     def worker_url(self) -> str:
         """Where the worker answers."""
-        return f"http://{LOOPBACK}:{self._worker_port}"
+        return self._url("worker")
 
     @property
     def lookup_url(self) -> str:
         """Where the lookup answers."""
-        return f"http://{LOOPBACK}:{self._lookup_port}"
+        return self._url("lookup")
+
+    @property
+    def collect_address(self) -> tuple[str, int]:
+        """Host and port of collect."""
+        return LOOPBACK, self._ports["collect"]
+
+    @property
+    def lookup_address(self) -> tuple[str, int]:
+        """Host and port of the lookup."""
+        return LOOPBACK, self._ports["lookup"]
 
     def __enter__(self) -> Self:
         """Start the broker and make the topics."""
@@ -115,19 +135,27 @@ class OwnSystem:
         self._close_broker()
 
     def start(self, name: str, settings: Mapping[str, str] | None = None) -> int:
-        """Start `worker` or `lookup` and wait until it is ready; returns its process id.
+        """Start `worker`, `lookup`, `collect` or `SECOND_WORKER` and wait until it is ready; returns its process id.
 
         Raises:
             RestartNeeded: it ended, or was not ready in time; the message has the end of its log.
         """
-        process = self._run(name, settings)
-        url = (self.worker_url if name == "worker" else self.lookup_url) + "/readyz"
+        process = self.begin(name, settings)
+        url = self._url(name) + "/readyz"
         deadline = time.monotonic() + READY_SECONDS_MAX
         while not _answers(url):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RestartNeeded(f"the {name} did not become ready:\n{self.log(name)}")
             time.sleep(_POLL_SECONDS)
         return process.pid
+
+    def begin(self, name: str, settings: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+        """As `start`, without waiting."""
+        return self._run(name, settings)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a process says that it is ready."""
+        return _answers(self._url(name) + "/readyz")
 
     def stop(self, name: str) -> int:
         """Stop a process in good order; returns its exit code."""
@@ -166,6 +194,9 @@ class OwnSystem:
 
         return total
 
+    def _url(self, name: str) -> str:
+        return f"http://{LOOPBACK}:{self._ports[name]}"
+
     def _close_broker(self) -> None:
         if self._broker is not None:
             self._broker.close()
@@ -173,7 +204,7 @@ class OwnSystem:
     def _run(self, name: str, settings: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         with (self._folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command.
-                lifeline([sys.executable, "-m", "goldenthread", name]),
+                lifeline([sys.executable, "-m", "goldenthread", *_COMMANDS.get(name, (name,))]),
                 env=self._environment | dict(settings or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
