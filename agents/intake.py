@@ -12,10 +12,9 @@ Stateless: what it repeats after a crash the fold removes. Per record:
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from traceback import format_tb
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -30,7 +29,7 @@ from schemas.event import CONTENT_TYPE_HEADER, CloudEvent, is_cloud_event, parse
 from schemas.limits import ROUTED_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping, MappingSet
 from schemas.mapping_records import BodyRecord
-from schemas.messages import encode
+from schemas.messages import RoutedEvent, encode
 from schemas.sources import SourceRegistry
 from schemas.strict_json import read_json
 from schemas.topics import PICKED_HEADER, RECEIVED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
@@ -40,6 +39,9 @@ from streams.metrics import Metrics
 from streams.wire_input import without_registry
 
 log = logger(__name__)
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 STAGE: Final = "intake"
 #: What becomes of events, besides dead letters; `evidence` is said of those that tell identity something, `orders`
@@ -54,7 +56,7 @@ class _Json(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-class _Part(NamedTuple):
+class _Part(msgspec.Struct, frozen=True, gc=False):
     """What one event is made of: a raw record, or one of those that the mapping of its source finds in it."""
 
     record: Any
@@ -91,32 +93,30 @@ class Intake:
 
     def handle(self, record: Any) -> list[Output]:
         """The outputs of one raw record. Whatever is in it, a bad one becomes a dead letter."""
-        outputs: list[Output] = []
         try:
-            with _foreseen(record):
-                parts = self._parts(record)
+            parts = _foreseen(record, self._parts, record)
         except EventError as error:
             return [self._dead(_Part(record, record), error)]
+        outputs: list[Output] = []
         for part in parts:
             try:
                 # Steps 1 to 3.
-                with _foreseen(record):
-                    judged = self._judge(part)
+                judged = _foreseen(record, self._judge, part)
                 if judged is None:
                     self.counts["skipped"] += 1
                 else:
-                    outputs += self._outputs(*judged)
+                    self._say(*judged, outputs)
             except EventError as error:
                 outputs.append(self._dead(part, error))
         return outputs
 
-    def _outputs(self, event: CloudEvent, cleaned: Cleaned) -> list[Output]:
-        """What becomes of a good event; raises EventError where no record could carry it."""
-        routed = encode(cleaned.routed)
-        if len(routed) > ROUTED_SIZE_BYTES_MAX:
-            message = f"{len(routed)} bytes once it is cleaned, at most {ROUTED_SIZE_BYTES_MAX} are taken"
+    def _say(self, event: CloudEvent, routed: RoutedEvent, cleaned: Cleaned, outputs: list[Output]) -> None:
+        """Add what becomes of a good event; raises EventError where no record could carry it."""
+        encoded = encode(routed)
+        if len(encoded) > ROUTED_SIZE_BYTES_MAX:
+            message = f"{len(encoded)} bytes once it is cleaned, at most {ROUTED_SIZE_BYTES_MAX} are taken"
             raise EventError(DeadCode.RECORD_TOO_LARGE, message)
-        outputs = [Output(Topic.ROUTED, cleaned.routed.target.encode(), routed)]
+        outputs.append(Output(Topic.ROUTED, routed.target.encode(), encoded))
         self.counts["routed"] += 1
         # Step 4.
         if cleaned.identifiers:
@@ -130,14 +130,13 @@ class Intake:
         if cleaned.orders:
             outputs += [Output(Topic.EVIDENCE, None, encode(order)) for order in cleaned.orders]
             self.counts["orders"] += 1
-        return outputs
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""
         if self._enrichment is not None and self._metrics is not None:
             self._metrics.count_enrichments(self._enrichment.counts)
 
-    def _judge(self, part: _Part) -> tuple[CloudEvent, Cleaned] | None:
+    def _judge(self, part: _Part) -> tuple[CloudEvent, RoutedEvent, Cleaned] | None:
         """The event in a part, cleaned and enriched; None for one that is left out on purpose; raises EventError."""
         record = part.record
         channel = self._catalogue.channel_of(record.topic)
@@ -154,12 +153,12 @@ class Intake:
         else:
             traits, enriched = self._enrichment.enrich(cleaned.routed, event.time_text)
             routed = msgspec.structs.replace(cleaned.routed, traits=traits, enriched=enriched, origin=origin)
-        return event, cleaned._replace(routed=routed)
+        return event, routed, cleaned
 
     def _read(self, part: _Part) -> CloudEvent | None:
-        record, content, mapping, found = part
+        record, mapping, found = part.record, part.mapping, part.found
         if mapping is None or found is None:
-            return read_record(content.value, content.headers or ())
+            return read_record(part.content.value, part.content.headers or ())
         if found.error is not None:
             raise found.error
         # The broker's time is the record's for ever, so a replay assigns the same; and so does a letter sent again.
@@ -171,7 +170,7 @@ class Intake:
     def _parts(self, record: Any) -> Sequence[_Part]:
         content = self._as_json(record)
         headers = content.headers or ()
-        named = _header(headers, SOURCE_HEADER)
+        named = _header(headers, SOURCE_HEADER) if headers else None
         mapping = None if named is None else self._mappings.for_source(named)
         if named is None:
             default = self._registry.default_for(self._catalogue.channel_of(record.topic))
@@ -184,14 +183,14 @@ class Intake:
         return [_Part(record, content, mapping, each) for each in found]
 
     def _as_json(self, record: Any) -> Any:
-        headers = record.headers or ()
-        if record.value and (is_framed(record.value) or declares_avro(headers)):
-            return _Json(self._read_framed(record.value), headers_of_json(headers))
+        value, headers = record.value, record.headers
+        if value and (is_framed(value) or (headers and declares_avro(headers))):
+            return _Json(self._read_framed(value), headers_of_json(headers or ()))
         return record
 
     def _dead(self, part: _Part, error: EventError) -> Output:
         self.counts[error.code.value] += 1
-        record, content, _, found = part
+        record, content, found = part.record, part.content, part.found
         # Of a record that is one event the letter has the bytes as they came, Avro among them.
         whole = found is None or found.original == content.value
         headers = (record if whole else content).headers or ()
@@ -213,15 +212,14 @@ class Intake:
         return Output(Topic.DEAD, *letter)
 
 
-@contextmanager
-def _foreseen(record: Any) -> Iterator[None]:
-    """Nothing goes wrong within but by an error of ours.
+def _foreseen(record: Any, step: Callable[[_Given], _Made], given: _Given) -> _Made:
+    """What the step makes of what it is given; nothing goes wrong in it but by an error of ours.
 
-    Nothing but the record is read here, so that whatever goes wrong is the record's doing and would go wrong each
+    Nothing but the record is read there, so that whatever goes wrong is the record's doing and would go wrong each
     time: it is set aside, where a worker that stops would meet it again for ever.
     """
     try:
-        yield
+        return step(given)
     except (GoldenthreadError, MemoryError):
         raise
     except Exception as error:

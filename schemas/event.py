@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -188,29 +188,41 @@ def raw_key(event: CloudEvent) -> bytes:
 
 
 def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
-    version = _text(envelope, "specversion", TYPE_LENGTH_MAX)
+    # Every event comes by here: what is as it should be is seen without a call.
+    version = envelope.get("specversion")
     if version != SPEC_VERSION:
+        if type(version) is not str or not 0 < len(version) <= TYPE_LENGTH_MAX:
+            _reject_text("specversion", version, TYPE_LENGTH_MAX)
         raise EventError(DeadCode.WRONG_ATTRIBUTE, f"specversion is not {SPEC_VERSION!r}", "/specversion")
-    event_id = _text(envelope, "id", ID_LENGTH_MAX, DeadCode.ID_TOO_LONG)
-    source = _text(envelope, "source", SOURCE_LENGTH_MAX)
-    _reject_long_name("id", event_id, DeadCode.ID_TOO_LONG)
-    _reject_long_name("source", source, DeadCode.WRONG_ATTRIBUTE)
-    event_type = _text(envelope, "type", TYPE_LENGTH_MAX)
-    time_text = _text(envelope, "time", TIME_LENGTH_MAX, DeadCode.INVALID_TIME)
+    event_id, source = envelope.get("id"), envelope.get("source")
+    if type(event_id) is not str or not 0 < len(event_id) <= ID_LENGTH_MAX:
+        _reject_text("id", event_id, ID_LENGTH_MAX, DeadCode.ID_TOO_LONG)
+    if type(source) is not str or not 0 < len(source) <= SOURCE_LENGTH_MAX:
+        _reject_text("source", source, SOURCE_LENGTH_MAX)
+    if not (event_id.isascii() and source.isascii()):
+        _reject_long_name("id", event_id, DeadCode.ID_TOO_LONG)
+        _reject_long_name("source", source, DeadCode.WRONG_ATTRIBUTE)
+    event_type, time_text = envelope.get("type"), envelope.get("time")
+    if type(event_type) is not str or not 0 < len(event_type) <= TYPE_LENGTH_MAX:
+        _reject_text("type", event_type, TYPE_LENGTH_MAX)
+    if type(time_text) is not str or not 0 < len(time_text) <= TIME_LENGTH_MAX:
+        _reject_text("time", time_text, TIME_LENGTH_MAX, DeadCode.INVALID_TIME)
     time = parse_time(time_text)
-    channel = _text(envelope, "channel", TYPE_LENGTH_MAX) if envelope.get("channel") is not None else None
-    assigned = _is_assigned(envelope.get(TIME_ASSIGNED))
-    extensions = {
-        name: _extension(name, value) for name, value in envelope.items() if name not in _CORE and value is not None
-    }
+    channel = envelope.get("channel")
+    if channel is not None and (type(channel) is not str or not 0 < len(channel) <= TYPE_LENGTH_MAX):
+        _reject_text("channel", channel, TYPE_LENGTH_MAX)
+    assigned = TIME_ASSIGNED in envelope and _is_assigned(envelope[TIME_ASSIGNED])
+    extensions = {} if _CORE.issuperset(envelope) else _extensions(envelope)
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise EventError(DeadCode.NOT_AN_OBJECT, "data is a JSON object", "/data")
     fields = read_data(data)
     encoded = canonical_json(data)
-    attributes = [event_type, None if assigned else time, extensions]
-    content = _raw_digest(extensions[RAW_DIGEST]) if RAW_DIGEST in extensions else _content(attributes, data, encoded)
+    if RAW_DIGEST in extensions:
+        content = _raw_digest(extensions[RAW_DIGEST])
+    else:
+        content = _content(event_type, None if assigned else time, extensions, data, encoded)
     return CloudEvent(
         event_id,
         source,
@@ -226,20 +238,24 @@ def _event(envelope: Mapping[str, Any], data: Any) -> CloudEvent:
     )
 
 
-def _content(attributes: list[Any], data: dict[str, Any], encoded: bytes) -> bytes:
+def _extensions(envelope: Mapping[str, Any]) -> dict[str, str]:
+    given = ((name, value) for name, value in envelope.items() if name not in _CORE and value is not None)
+    return {name: _extension(name, value) for name, value in given}
+
+
+def _content(
+    event_type: str, time: int | None, extensions: dict[str, str], data: dict[str, Any], encoded: bytes
+) -> bytes:
     """The hash over all that is the producer's; not over id and source, under which alone it is compared.
 
     An assigned time is not the producer's: each retry has another. Nor may a channel be: collect adds that of the
     source's registration, so the same event would differ by the way it came.
     """
-    extensions = attributes[-1]
     if extensions:
-        attributes[-1] = {name: value for name, value in extensions.items() if name not in TRANSPORT_FIELDS}
+        extensions = {name: value for name, value in extensions.items() if name not in TRANSPORT_FIELDS}
     if not TRANSPORT_FIELDS.isdisjoint(data):
         encoded = canonical_json({name: value for name, value in data.items() if name not in TRANSPORT_FIELDS})
-    hashed = hashlib.blake2b(canonical_json(attributes))
-    hashed.update(encoded)
-    return hashed.digest()[:CONTENT_LENGTH_BYTES]
+    return hashlib.blake2b(canonical_json([event_type, time, extensions]) + encoded).digest()[:CONTENT_LENGTH_BYTES]
 
 
 def _raw_digest(text: str) -> bytes:
@@ -253,12 +269,8 @@ def _raw_digest(text: str) -> bytes:
     return digest[:CONTENT_LENGTH_BYTES]
 
 
-def _text(
-    envelope: Mapping[str, Any], name: str, length_max: int, too_long: DeadCode = DeadCode.WRONG_ATTRIBUTE
-) -> str:
-    value = envelope.get(name)
-    if type(value) is str and 0 < len(value) <= length_max:
-        return value
+def _reject_text(name: str, value: Any, length_max: int, too_long: DeadCode = DeadCode.WRONG_ATTRIBUTE) -> NoReturn:
+    """Say what is wrong with an attribute that is no text of 1 to `length_max` characters."""
     if value is None:
         raise EventError(DeadCode.MISSING_ATTRIBUTE, f"{name} is missing", f"/{name}")
     if not isinstance(value, str):

@@ -33,13 +33,9 @@ class Known(NamedTuple):
     links: bool
 
 
-class GivenValue(NamedTuple):
-    """One value that an event gives, and what it comes to: an identifier, a group's value, or None where it is none."""
-
-    kind: Kind
-    #: Its place in a list; None where it stands alone.
-    place: int | None
-    resolved: Known | str | None
+#: One value that an event gives: its kind; its place in a list, None where it stands alone; and what it comes to: an
+#: identifier, a group's value, or None where it is none. A plain tuple, since every event makes some.
+GivenValue = tuple[Kind, int | None, Known | str | None]
 
 
 class EventIdentifiers:
@@ -51,6 +47,8 @@ class EventIdentifiers:
         self._policy = policy
         self._keyring = keyring
         self._unlinkable = unlinkable_patterns(policy)
+        # Kinds that the policy does not name are neither hidden nor off.
+        self._concealed = frozenset(kind.name for kind in policy.kinds if kind.hidden or not kind.enabled)
         self._kind_of = lru_cache(maxsize=_CACHED_KINDS_MAX)(self._find_kind)
         self._resolve = lru_cache(maxsize=cached_identifiers_max)(self._make_known)
 
@@ -79,17 +77,19 @@ class EventIdentifiers:
                 for number, value in enumerate(values):
                     if value is None:
                         continue
-                    place = None if values is not one_or_several else number
+                    if values is one_or_several:
+                        place = number
                     # Trimmed beforehand, so that the cache holds no long texts; a kind that is off bounds nothing.
                     text = trim(str(value)) if kind.enabled else ""
-                    yield GivenValue(kind, place, self._resolve(name, text, source.realm, source.namespace))
+                    yield kind, place, self._resolve(name, text, source.realm, source.namespace)
             except EventError as error:
                 raise EventError(error.code, error.message, value_pointer(pointer, name, place)) from None
 
     def concealed(self, given: Mapping[str, Named]) -> list[str]:
         """The kinds among those given that may not be shown to anybody; `values` has read them before."""
-        kinds = [self._kind_of(name) for name, value in given.items() if value is not None]
-        return [kind.name for kind in kinds if kind.hidden or not kind.enabled]
+        if self._concealed.isdisjoint(given):
+            return []
+        return [name for name, value in given.items() if value is not None and name in self._concealed]
 
     def _find_kind(self, name: str) -> Kind:
         if not is_kind_name(name):
@@ -107,10 +107,10 @@ class EventIdentifiers:
             return None
         if kind.strength is Strength.NONE:
             return identifier.value if kind.group else None
-        fragment = self._keyring.fragment_id(identifier)
+        fragment, sealed = self._keyring.conceal(identifier)
         return Known(
             order=(self._policy.position(name), identifier),
-            sealed=SealedIdentifier(fragment, name, self._keyring.seal(identifier, fragment)),
+            sealed=SealedIdentifier(fragment, name, sealed),
             routes=not kind.hidden,
             links=not self._unlinkable.match(name, identifier.value),
         )

@@ -1,9 +1,12 @@
 """Identifiers: `kind:value`, normalised, within a realm and a namespace."""
 
+import struct
 from typing import Final, NamedTuple
 
 DEFAULT_REALM: Final = "default"
 DEFAULT_NAMESPACE: Final = "default"
+
+_packed_length: Final = struct.Struct(">H").pack
 
 
 class Identifier(NamedTuple):
@@ -16,8 +19,10 @@ class Identifier(NamedTuple):
 
     def packed(self) -> bytes:
         """Length-prefixed fields, so that no two identifiers pack alike."""
-        parts = [text.encode() for text in (self.realm, self.namespace, self.kind, self.value)]
-        return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+        realm, namespace = self.realm.encode(), self.namespace.encode()
+        kind, value = self.kind.encode(), self.value.encode()
+        of_realm, of_namespace, of_kind, of_value = map(_packed_length, map(len, (realm, namespace, kind, value)))
+        return b"".join((of_realm, realm, of_namespace, namespace, of_kind, kind, of_value, value))
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "Identifier":

@@ -85,6 +85,7 @@ _SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
     ".sources": Source,
 }
 _UNREGISTERED: Final = Source()
+_UNREGISTERED_GRADES: Final[dict[str, Grade]] = {}
 
 
 class SourceRegistry:
@@ -99,10 +100,13 @@ class SourceRegistry:
         }
         #: Mapping files are relative to this folder.
         self.folder = folder or Path()
+        # A word's grade is looked up for each event.
+        self._grades: dict[str, dict[str, Grade]] = {}
         self._defaults: dict[str, str] = {}
         for name, source in self.sources.items():
             _verify_grades(name, source)
             _verify_place(name, source)
+            self._grades[name] = {event_type: source.grade(event_type) for event_type in source.grades}
             if source.signature is not None:
                 verify_signature(source.signature, f"source {name!r}")
             if source.default_for is None:
@@ -119,6 +123,12 @@ class SourceRegistry:
     def source(self, name: str) -> Source:
         """The registration of the name, or that of an unregistered source."""
         return self.sources.get(name, _UNREGISTERED)
+
+    def grade(self, name: str, event_type: str) -> Grade:
+        """As `Source.grade`, of the source of the name, registered or not."""
+        grades = self._grades.get(name, _UNREGISTERED_GRADES)
+        grade = grades.get(event_type)
+        return grades.get(ANY_TYPE, Grade.CLAIMED) if grade is None else grade
 
     def default_for(self, channel: str) -> str | None:
         """The source that unnamed, unmapped records of a channel's raw topic belong to."""

@@ -1,7 +1,7 @@
 """JSON as we take it in: bounded in depth, free of null bytes, readable by everybody; and as we write it: canonical.
 
 `read_json` answers every input with a value or an `EventError`. What is wrong is looked for only after the fast path
-found that something may be, so a good event pays two counts and one search over its bytes.
+found that something may be, so a good event pays a count and two searches over its bytes.
 """
 
 import json
@@ -50,12 +50,13 @@ def read_json(body: bytes, pointer: str = "", depth_max: int = NESTING_DEPTH_MAX
         raise _too_deep(pointer, depth_max) from None
     except UNREADABLE as error:
         raise _unreadable(body, error, pointer) from None
-    # Fewer brackets than levels can't nest too deep, however they stand.
-    if body.count(b"{") + body.count(b"[") > depth_max:
+    # Fewer brackets than levels can't nest too deep, however they stand. One byte is found at the speed of memory, so
+    # that looking for a rare one first is worth while: most events have no array, and many no backslash.
+    if body.count(b"{") + (body.count(b"[") if b"[" in body else 0) > depth_max:
         for place, node, depth in _nodes(value, pointer):
             if depth > depth_max and isinstance(node, (dict, list)):
                 raise _too_deep(place, depth_max)
-    if b"\\u0000" in body:
+    if b"\\" in body and b"\\u0000" in body:
         for place, node, _ in _nodes(value, pointer):
             reject_null_byte(node, place)
             if isinstance(node, dict) and any("\0" in key for key in node):
