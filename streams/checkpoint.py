@@ -6,6 +6,8 @@ and wakes up. The fault points lie between the steps, so that tests and drills c
 
 import threading
 import time
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from schemas.errors import StateError
@@ -101,7 +103,7 @@ class Checkpoint:
                 seconds=round(seconds, 3),
             )
 
-    def commit(self, drained: Drained, next_offset: int) -> None:
+    def commit(self, drained: Drained, next_offset: int) -> int:
         """Write one checkpoint; the caller acknowledges `next_offset` to Faust afterwards, as the last step.
 
         1. Begin the transaction and produce the outputs.
@@ -110,6 +112,9 @@ class Checkpoint:
         4. Write rows, position and changelog offset to RocksDB in one batch.
 
         A failure before the end of step 4 stops the worker; it restarts and restores, it never skips.
+
+        Returns:
+            The bytes of all keys and values that were written.
 
         Raises:
             Fenced: another worker has the partition.
@@ -128,8 +133,11 @@ class Checkpoint:
             fault(FaultPoint.AFTER_OUTPUTS)
             # Step 2.
             position = PositionRow(self._ids[self._input], self._input_partitions, self.era, next_offset)
-            rows: dict[bytes, bytes | None] = {**drained.rows, POSITION_KEY: encode_row(position)}
-            producer.produce_batch(self._changelog, self.partition, rows.items())
+            encoded = encode_row(position)
+            partition = self.partition
+            producer.produce_batch(self._changelog, [(key, row, partition) for key, row in drained.rows.items()])
+            # The last one, so its offset is the greatest.
+            producer.produce(self._changelog, partition, POSITION_KEY, encoded)
             fault(FaultPoint.AFTER_ROWS)
             # Step 3.
             producer.flush()
@@ -144,12 +152,14 @@ class Checkpoint:
                     "it lost its tail or was made again; stop all workers and see what the broker holds"
                 )
             self._stored_offset = changelog_offset
+            rows = {**drained.rows, POSITION_KEY: encoded}
             self.store.write(rows, self._restore.position(changelog_offset + 1))
             self.next_offset = next_offset
             fault(FaultPoint.AFTER_STORE)
             for topic, (records, size_bytes) in producer.sizes.items():
                 self._options.metrics.records_written.labels(topic).inc(records)
                 self._options.metrics.bytes_written.labels(topic).inc(size_bytes)
+            return sum(size_bytes for _, size_bytes in producer.sizes.values())
 
     def idle_end(self) -> int:
         """Where the input goes on if no committed record lies between the position and its end.
@@ -176,20 +186,20 @@ class Checkpoint:
 
     def _produce_outputs(self, producer: TransactionalProducer, outputs: list[Output]) -> None:
         catalogue, wire = self._options.catalogue, self._options.wire
-        counts: dict[str, int] = {}
-        groups: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = {}
-        for output in outputs:
-            count = counts.get(output.topic)
-            if count is None:
-                count = counts[output.topic] = catalogue.partitions_of(output.topic)
-            partition = 0 if output.key is None or count == 1 else partition_of(output.key, count)
-            value = wire.value(output.topic, output.value)
-            if output.headers:
-                producer.produce(catalogue.name(output.topic), partition, output.key, value, output.headers)
-            else:
-                groups.setdefault((output.topic, partition), []).append((output.key, value))
-        for (topic, partition), records in groups.items():
-            producer.produce_batch(catalogue.name(topic), partition, records)
+        # Engines say what is for one topic together: what a topic needs is looked up once for a run of its outputs.
+        for topic, run in groupby(outputs, attrgetter("topic")):
+            name, count = catalogue.name(topic), catalogue.partitions_of(topic)
+            # JSON goes out as it is.
+            form = wire.value if wire.is_avro else None
+            records: list[tuple[bytes | None, bytes | None, int]] = []
+            for _, key, written, headers in run:
+                value = written if form is None else form(topic, written)
+                partition = 0 if key is None or count == 1 else partition_of(key, count)
+                if headers:
+                    producer.produce(name, partition, key, value, headers)
+                else:
+                    records.append((key, value, partition))
+            producer.produce_batch(name, records)
 
     def _take_up_position(self, group_offset: int | None) -> None:
         options = self._options

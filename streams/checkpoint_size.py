@@ -6,8 +6,6 @@ context of half a megabyte. So it is taken from the checkpoints before: the firs
 
 from typing import Final
 
-from state.engine import Drained
-
 # What a record is taken to write before anything was measured: large contexts at that.
 _FIRST_RECORD_SIZE_BYTES: Final = 256 * 1024
 # From one checkpoint to the next a record counts for no less than this share: the next ones may be large again.
@@ -31,7 +29,7 @@ class CheckpointSize:
         """So many records may be applied before a checkpoint is due; one at least."""
         return max(1, int(self._size_bytes_max / self._record_bytes))
 
-    def wrote(self, drained: Drained, records: int) -> None:
-        """A checkpoint of so many applied records wrote this."""
+    def wrote(self, size_bytes: int, records: int) -> None:
+        """A checkpoint of so many applied records wrote so much."""
         if records:
-            self._record_bytes = max(drained.size_bytes / records, self._record_bytes * _LEAST_SHARE, 1.0)
+            self._record_bytes = max(size_bytes / records, self._record_bytes * _LEAST_SHARE, 1.0)

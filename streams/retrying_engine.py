@@ -7,17 +7,19 @@ would meet the record again for ever. So, for an error that is not one of ours n
 2. apply the record again: what went wrong by chance goes well now;
 3. when it raises again, do step 1 again, and let the record go to `dead`, in the same transaction as the others'
    outputs.
+
+Of records that were given together it is not known which one raised: after step 1 they are applied one by one.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from traceback import format_tb
 from typing import Final
 
 from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, GoldenthreadError, RestartNeeded
 from schemas.topics import Topic
-from state.engine import Drained, Engine, Output, Rows
+from state.engine import Drained, Engine, Output, Rows, apply_each
 from streams.logs import logger
 
 log = logger(__name__)
@@ -47,7 +49,9 @@ class RetryingEngine:
         self._engine = make()
         #: Events by what became of them: the present engine's own.
         self.counts: Counter[str] = self._engine.counts
-        self._applied: list[tuple[bytes, int]] = []
+        # What was applied since the last checkpoint: values, and their offsets.
+        self._values: list[bytes] = []
+        self._offsets: list[int] = []
         self._letters: list[Output] = []
 
     def apply(self, value: bytes, offset: int) -> None:
@@ -63,7 +67,25 @@ class RetryingEngine:
         except Exception as error:  # noqa: BLE001 - whatever it is, the record must not stop the partition for ever.
             self._try_again(value, offset, error)
         else:
-            self._applied.append((value, offset))
+            self._note(value, offset)
+
+    def apply_many(self, values: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Take in records together; where that raises, one by one.
+
+        Raises:
+            RestartNeeded: too many were set aside.
+        """
+        try:
+            self._engine.apply_many(values, offsets)
+        except _NOT_THE_RECORDS:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `apply`.
+            log.warning("records are applied one by one", error=type(error).__name__, **self._place(offsets[0]))
+            self._begin_anew()
+            apply_each(self, values, offsets)
+        else:
+            self._values += values
+            self._offsets += offsets
 
     def drain(self) -> Drained:
         """What changed since the last drain, and the letters of what was set aside."""
@@ -73,7 +95,8 @@ class RetryingEngine:
     def settled(self) -> None:
         """The drained rows are committed."""
         self._engine.settled()
-        self._applied.clear()
+        self._values.clear()
+        self._offsets.clear()
         self._letters.clear()
 
     def _try_again(self, value: bytes, offset: int, first: Exception) -> None:
@@ -89,17 +112,20 @@ class RetryingEngine:
             self._begin_anew()
             self._set_aside(value, offset, error)
         else:
-            self._applied.append((value, offset))
+            self._note(value, offset)
             log.warning("a record was applied at the second try", error=type(first).__name__, **self._place(offset))
 
     def _begin_anew(self) -> None:
         """Whatever raises here went well before: that is no record's doing, and ends the worker."""
         self._engine = self._make()
         self.counts = self._engine.counts
-        for value, offset in self._applied:
-            self._engine.apply(value, offset)
+        self._engine.apply_many(self._values, self._offsets)
         if self._letters:
             self.counts[DeadCode.UNREADABLE_MESSAGE.value] += len(self._letters)
+
+    def _note(self, value: bytes, offset: int) -> None:
+        self._values.append(value)
+        self._offsets.append(offset)
 
     def _set_aside(self, value: bytes, offset: int, error: Exception) -> None:
         # The text of such an error may hold what a person said: neither log nor letter repeats it.

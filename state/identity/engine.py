@@ -1,6 +1,7 @@
 """The engine behind agents/identity: evidence and orders in; rows, ownership messages and decisions out."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,7 +14,7 @@ from schemas.orders import OPERATOR_SOURCE, UNDO
 from schemas.rows import EvidenceRow, LinkRow
 from schemas.times import format_time, sight_bucket
 from schemas.topics import Topic
-from state.engine import Drained, Output, Rows
+from state.engine import Drained, Output, Rows, apply_each
 from state.identity.deciding import Deciding
 from state.identity.eras import FORMED_ERA_BITS
 from state.identity.guard import Watch
@@ -70,6 +71,10 @@ class IdentityEngine:
             self._bury(value, offset, error)
         else:
             self.counts["applied" if new else "duplicate"] += 1
+
+    def apply_many(self, values: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Take in records one by one: most are new pairs, and have little in common."""
+        apply_each(self, values, offsets)
 
     def _take(self, message: IdentityMessage, offset: int) -> bool:
         """Do what the message says; False where that is no news. Raises EventError before it has changed anything."""

@@ -194,7 +194,7 @@ class LoneWorker:
         producer = TransactionalProducer(self.kafka, transactional_id(self.application, stage.stage, partition))
         producer.fence()
         producer.begin()
-        producer.produce_batch(stage.changelog, partition, [(POSITION_KEY, encode_row(row))])
+        producer.produce(stage.changelog, partition, POSITION_KEY, encode_row(row))
         producer.commit()
         producer.close()
 

@@ -4,11 +4,11 @@ A record's value is `<key>|<anything>`. Each gives one output of the same value,
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from schemas.topics import Catalogue, Topic
-from state.engine import Drained, Engine, Output, Rows
+from state.engine import Drained, Engine, Output, Rows, apply_each
 from streams.bulk import read_all
 from streams.kafka import KafkaOptions
 
@@ -48,6 +48,10 @@ class CountingEngine:
         self._outputs.append(Output(Topic.INTERACTIONS, key, value))
         self.offsets.append(offset)
         self.counts["applied"] += 1
+
+    def apply_many(self, values: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Count records."""
+        apply_each(self, values, offsets)
 
     def drain(self) -> Drained:
         """Changed counts and the outputs."""

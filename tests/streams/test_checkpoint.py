@@ -215,6 +215,19 @@ def test_a_failed_delivery_leaves_the_store_untouched(stage: _Stage) -> None:
     again.close()
 
 
+def test_a_record_that_the_broker_refuses_leaves_the_store_untouched(stage: _Stage) -> None:
+    checkpoint = stage.opened()
+    checkpoint.commit(Drained([], {b"a": b"1"}), 1)
+    # A compacted topic takes no record without a key.
+    with pytest.raises(DeliveryFailed, match="failed to validate"):
+        checkpoint.commit(Drained([OUTPUT, Output(Topic.CONTEXT, None, b"{}")], {b"a": b"2"}), 2)
+    assert _rows(checkpoint) == {b"a": b"1"}
+    assert checkpoint.next_offset == 1
+    assert stage.outputs() == []
+    assert stage.log()[b"a"] == b"1"
+    checkpoint.close()
+
+
 def test_the_store_is_never_ahead_of_the_changelog(stage: _Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     visible: list[bool] = []
     write = Store.write

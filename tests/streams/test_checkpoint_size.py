@@ -1,23 +1,8 @@
 """Goal: what a checkpoint writes stays near its bound. Method: checkpoints of made-up sizes, one after the other."""
 
-from schemas.topics import Topic
-from state.engine import Drained, Output
 from streams.checkpoint_size import CheckpointSize
 
 MIB = 1024 * 1024
-
-
-def _drained(size_bytes: int) -> Drained:
-    """So much, half in outputs and half in rows."""
-    half = size_bytes // 2
-    return Drained(
-        [Output(Topic.CONTEXT, b"k", bytes(half - 1)), Output(Topic.CONTEXT, None, None)],
-        {b"r": bytes(half - 1), b"": None},
-    )
-
-
-def test_everything_that_is_written_counts() -> None:
-    assert _drained(1_000).size_bytes == 1_000
 
 
 def test_the_first_checkpoint_is_small_and_small_records_let_the_next_ones_grow() -> None:
@@ -25,21 +10,21 @@ def test_the_first_checkpoint_is_small_and_small_records_let_the_next_ones_grow(
     found = []
     for _ in range(6):
         found.append(size.records_max)
-        size.wrote(_drained(4_096 * size.records_max), size.records_max)
+        size.wrote(4_096 * size.records_max, size.records_max)
     assert found == [256, 1_024, 4_096, 16_384, 16_384, 16_384]
 
 
 def test_large_records_make_the_next_one_small_at_once() -> None:
     size = CheckpointSize(64 * MIB)
     for _ in range(4):
-        size.wrote(_drained(1_000), 1)
+        size.wrote(1_000, 1)
     assert size.records_max > 60_000
-    size.wrote(_drained(8 * MIB), 10)
+    size.wrote(8 * MIB, 10)
     assert size.records_max == 80
 
 
 def test_one_record_is_always_applied_and_a_checkpoint_without_any_says_nothing() -> None:
     size = CheckpointSize(1_000)
     assert size.records_max == 1
-    size.wrote(_drained(100), 0)
+    size.wrote(100, 0)
     assert size.records_max == 1

@@ -48,7 +48,7 @@ class _FakeCheckpoint:
             raise self.failure
         self.next_offset = self._restored_offset
 
-    def commit(self, drained: Drained, next_offset: int) -> None:
+    def commit(self, drained: Drained, next_offset: int) -> int:
         assert self.gate.wait(DEADLINE_S)
         if self.failure is not None:
             raise self.failure
@@ -56,6 +56,9 @@ class _FakeCheckpoint:
         self.commits.append((drained, next_offset))
         self.moments.append(time.monotonic())
         self.next_offset = next_offset
+        return sum(len(key) + len(value or b"") for key, value in drained.rows.items()) + sum(
+            len(output.key or b"") + len(output.value or b"") for output in drained.outputs
+        )
 
     def idle_end(self) -> int:
         self.looks += 1
@@ -116,9 +119,9 @@ async def test_a_batch_is_committed_and_then_acknowledged() -> None:
     partition = _Partition()
     original = partition.checkpoint.commit
 
-    def commit(drained: Drained, next_offset: int) -> None:
+    def commit(drained: Drained, next_offset: int) -> int:
         seen_at_commit.append(list(partition.acknowledged))
-        original(drained, next_offset)
+        return original(drained, next_offset)
 
     partition.checkpoint.commit = commit  # type: ignore[method-assign]
     partition.runner.start(1)
@@ -225,7 +228,7 @@ async def test_a_partition_that_is_drained_while_its_end_is_looked_at_stays_wher
 
 async def test_more_than_is_committed_is_never_acknowledged() -> None:
     partition = _Partition()
-    partition.checkpoint.commit = lambda drained, next_offset: None  # type: ignore[method-assign]  # noqa: ARG005
+    partition.checkpoint.commit = lambda drained, next_offset: 0  # type: ignore[method-assign]  # noqa: ARG005
     partition.runner.start(1)
     await partition.offer(0, 1)
     await until(lambda: partition.errors)

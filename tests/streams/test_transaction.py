@@ -38,14 +38,15 @@ def test_all_topics_of_a_transaction_are_visible_together(
     owner = _owner(kafka, transactional_id)
     owner.begin()
     owner.produce(interactions, 1, b"k", b"out", [("h", b"1")])
-    owner.produce_batch(state, 0, [(b"a", b"1"), (b"b", None)])
+    owner.produce_batch(state, [(b"a", b"1", 0), (b"b", None, 0)])
+    owner.produce(state, 0, b"last", b"2")
     assert _values(kafka, catalogue, Topic.INTERACTIONS) == []
     assert _values(kafka, catalogue, Topic.STATE) == []
     owner.commit()
     assert _values(kafka, catalogue, Topic.INTERACTIONS) == [b"out"]
-    assert _values(kafka, catalogue, Topic.STATE) == [b"1", None]
-    assert owner.offsets == {(interactions, 1): 0, (state, 0): 1}
-    assert owner.sizes == {interactions: (1, 4), state: (2, 3)}
+    assert _values(kafka, catalogue, Topic.STATE) == [b"1", None, b"2"]
+    assert owner.offsets == {(interactions, 1): 0, (state, 0): 2}
+    assert owner.sizes == {interactions: (1, 4), state: (3, 8)}
     owner.close()
 
 
@@ -56,7 +57,7 @@ def test_offsets_and_sizes_are_those_of_the_running_transaction(
     owner = _owner(kafka, transactional_id)
     for _ in range(2):
         owner.begin()
-        owner.produce_batch(state, 0, [(b"a", b"1")])
+        owner.produce(state, 0, b"a", b"1")
         owner.commit()
     # The first transaction's marker has offset 1.
     assert owner.offsets == {(state, 0): 2}
@@ -70,17 +71,17 @@ def test_a_second_owner_aborts_what_the_first_left_open_and_fences_it(
     state = catalogue.name(Topic.STATE)
     first = _owner(kafka, transactional_id)
     first.begin()
-    first.produce_batch(state, 0, [(b"a", b"first")])
+    first.produce_batch(state, [(b"a", b"first", 0)])
     second = _owner(kafka, transactional_id)
     with pytest.raises(Fenced, match=f"another worker has {transactional_id} now"):
         first.commit()
     second.begin()
-    second.produce_batch(state, 0, [(b"a", b"second")])
+    second.produce_batch(state, [(b"a", b"second", 0)])
     second.commit()
     # It can't write one record more, not even in a transaction of its own.
     with pytest.raises((Fenced, DeliveryFailed)):  # noqa: PT012 - which call says it, and how, is the client's choice.
         first.begin()
-        first.produce_batch(state, 0, [(b"a", b"zombie")])
+        first.produce_batch(state, [(b"a", b"zombie", 0)])
         first.commit()
     assert _values(kafka, catalogue, Topic.STATE) == [b"second"]
     second.close()
@@ -93,7 +94,7 @@ def test_an_owner_that_was_idle_when_the_second_came_is_fenced(
     _owner(kafka, transactional_id).close()
     with pytest.raises((Fenced, DeliveryFailed)):  # noqa: PT012 - as above.
         first.begin()
-        first.produce_batch(catalogue.name(Topic.STATE), 0, [(b"a", b"zombie")])
+        first.produce_batch(catalogue.name(Topic.STATE), [(b"a", b"zombie", 0)])
         first.commit()
     assert _values(kafka, catalogue, Topic.STATE) == []
 
@@ -104,8 +105,8 @@ def test_a_record_that_the_client_refuses_fails_the_delivery(
     state = catalogue.name(Topic.STATE)
     owner = _owner(kafka, transactional_id)
     owner.begin()
-    with pytest.raises(DeliveryFailed, match=f"{state}/0: .*too large"):
-        owner.produce_batch(state, 0, [(b"a", b"1"), (b"b", b"x" * (MESSAGE_SIZE_BYTES_MAX + 1))])
+    with pytest.raises(DeliveryFailed, match=f"produce to {state} .*too large"):
+        owner.produce_batch(state, [(b"a", b"1", 0), (b"b", b"x" * (MESSAGE_SIZE_BYTES_MAX + 1), 0)])
     with pytest.raises(DeliveryFailed, match=f"produce to {state} .*too large"):
         owner.produce(state, 0, b"b", b"x" * (MESSAGE_SIZE_BYTES_MAX + 1), [])
     owner.close()
@@ -118,11 +119,24 @@ def test_a_record_that_the_broker_refuses_fails_the_commit(
 ) -> None:
     owner = _owner(kafka, transactional_id)
     owner.begin()
-    owner.produce_batch(catalogue.name(Topic.STATE), 0, [(b"a", b"1")])
-    # A compacted topic takes no record without a key.
-    owner.produce_batch(catalogue.name(Topic.STATE), 1, [(None, b"1")])
-    with pytest.raises(DeliveryFailed, match=f"{catalogue.name(Topic.STATE)}/1"):
+    # A compacted topic takes no record without a key. It has no report of its own: only the commit can tell.
+    owner.produce_batch(catalogue.name(Topic.STATE), [(b"a", b"1", 0), (None, b"1", 1)])
+    owner.flush()
+    with pytest.raises(DeliveryFailed, match=rf"commit_transaction .*{catalogue.name(Topic.STATE)} \[1\]"):
         owner.commit()
+    owner.close()
+    _owner(kafka, transactional_id).close()
+    assert _values(kafka, catalogue, Topic.STATE) == []
+
+
+def test_a_record_whose_offset_is_wanted_and_that_the_broker_refuses_fails_the_flush(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    owner = _owner(kafka, transactional_id)
+    owner.begin()
+    owner.produce(catalogue.name(Topic.STATE), 1, None, b"1")
+    with pytest.raises(DeliveryFailed, match=f"{catalogue.name(Topic.STATE)}/1"):
+        owner.flush()
     owner.close()
     _owner(kafka, transactional_id).close()
     assert _values(kafka, catalogue, Topic.STATE) == []
@@ -135,7 +149,7 @@ def test_a_full_queue_is_waited_for(kafka: KafkaOptions, catalogue: Catalogue, t
     owner._producer = type(owner._producer)(settings)
     owner.fence()
     owner.begin()
-    owner.produce_batch(catalogue.name(Topic.STATE), 0, [(b"%d" % number, b"v") for number in range(200)])
+    owner.produce_batch(catalogue.name(Topic.STATE), [(b"%d" % number, b"v", 0) for number in range(200)])
     for number in range(50):
         owner.produce(catalogue.name(Topic.STATE), 1, b"%d" % number, b"v", [])
     owner.commit()

@@ -319,7 +319,7 @@ def test_a_real_broker_tells_ends_offsets_and_whether_a_record_is_there(
     producer = TransactionalProducer(kafka, f"{catalogue.prefix}watchdog")
     producer.fence()
     producer.begin()
-    producer.produce_batch(topic, 0, [(b"key", b"value")])
+    producer.produce(topic, 0, b"key", b"value")
     # Open, it waits for nobody yet.
     wait_until(lambda: answered_ends([(topic, 0), (topic, 1)]) == {(topic, 0): 0, (topic, 1): 0}, "both ends")
     producer.commit()
