@@ -4,6 +4,9 @@ Event number n is drawn from a hash of the seed and n alone. Its place in the or
 late; a copy of it may arrive anywhere later.
 """
 
+import base64
+import functools
+import random
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -84,6 +87,7 @@ SHAPES: Final = (
     Shape("phone-desk", "voice", "callback.made", "out", "Was called back about a return"),
     Shape("billing", "billing", "invoice.sent", "", "Was sent an invoice"),
 )
+_NOISE_SIZE_BYTES: Final = 8 * 1024 * 1024
 _CITIES: Final = ("Amsterdam", "Bruges", "Cologne", "Dijon", "Essen", "Florence", "Ghent", "Hamburg")
 _SEGMENTS: Final = ("bronze", "silver", "gold")
 _TRAITS: Final = ("city", "segment", "language", "newsletter", "visits", "size")
@@ -156,9 +160,16 @@ def _data(plan: Plan, bits: int, more: int) -> dict[str, Any]:
         "visit": f"{bits & 0xFFFFFFFF:08x}",
     }
     if plan.padding_bytes:
-        digits = (f"{mixed(bits, place):016x}" for place in range(plan.padding_bytes // 16 + 1))
-        data["note"] = "".join(digits)[: plan.padding_bytes]
+        noise = _noise(plan.seed)
+        start = bits % (len(noise) - plan.padding_bytes)
+        data["note"] = noise[start : start + plan.padding_bytes]
     return data
+
+
+@functools.cache
+def _noise(seed: int) -> str:
+    """Text that no compression makes small, many times longer than what a compressor looks back at."""
+    return base64.b64encode(random.Random(seed).randbytes(_NOISE_SIZE_BYTES)).decode()
 
 
 def arrivals(plan: Plan) -> Iterator[int]:

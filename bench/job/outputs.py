@@ -1,22 +1,30 @@
 """What an engine wrote, read as a consumer of its outputs reads it: committed records only, the last value of a key."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from bench.job.reference import EventName, interaction_digest
 from bench.job.topics import CONTEXT, INTERACTIONS, PARTITIONS
-from streams.bulk import BulkReader, Record, read_whole
+from streams.bulk import BulkReader, Record, read_to_end, read_whole
 from streams.kafka import KafkaOptions
 
 # Of records that can't be read so many are kept, to be shown.
 _UNREADABLE_KEPT_MAX: Final = 100
+# A broker that an engine keeps busy may be slow to answer.
+_ANSWER_SECONDS_MAX: Final = 60.0
 
 
 class Outputs:
-    """Interactions and documents of one run."""
+    """Interactions and documents of one run.
 
-    def __init__(self) -> None:
+    Args:
+        kept: The customers whose documents are kept; None keeps all.
+    """
+
+    def __init__(self, kept: frozenset[str] | None = None) -> None:
+        self._kept = kept
         #: When the broker appended each interaction, copies among them.
         self.append_times_ms: list[int] = []
         #: By event: digest and customer of its first interaction.
@@ -60,8 +68,9 @@ class Outputs:
             customer = record.key.decode(errors="replace")
             if self._partitions.setdefault(customer, record.partition) != record.partition:
                 self._refuse(record, f"customer {customer} is in two partitions, so no value is its last one")
-            self.documents[customer] = record.value
             self.document_records += 1
+            if self._kept is None or customer in self._kept:
+                self.documents[customer] = record.value
 
     def _object(self, record: Record) -> dict[str, Any] | None:
         try:
@@ -75,12 +84,11 @@ class Outputs:
             self.unreadable.append(f"{record.topic}/{record.partition} at {record.offset} {reason}")
 
 
-def read_interactions(bootstrap_servers: str, prefix: str) -> Outputs:
-    """All interactions that are committed by now; the documents are still missing."""
-    outputs = Outputs()
-    for partition in range(PARTITIONS):
-        read_whole(KafkaOptions(bootstrap_servers), prefix + INTERACTIONS, partition, outputs.take_interactions)
-    return outputs
+def read_interactions(bootstrap_servers: str, prefix: str, starts: Sequence[int], outputs: Outputs) -> None:
+    """Add the interactions that are committed by now, from an offset of each partition on."""
+    kafka = KafkaOptions(bootstrap_servers)
+    for partition, start in enumerate(starts):
+        read_to_end(kafka, prefix + INTERACTIONS, partition, start, outputs.take_interactions)
 
 
 def read_documents(bootstrap_servers: str, prefix: str, outputs: Outputs) -> None:
@@ -96,9 +104,12 @@ class Ends:
         self._prefix = prefix
         self._reader = BulkReader(KafkaOptions(bootstrap_servers), {})
 
-    def committed(self, topic: str) -> int:
-        """Offsets below the last stable one, markers of transactions among them, of all partitions."""
-        return sum(self._reader.watermarks(self._prefix + topic, number)[1] for number in range(PARTITIONS))
+    def committed(self, topic: str) -> tuple[int, ...]:
+        """The last stable offset of each partition: what lies below is committed, markers of transactions among it."""
+        return tuple(
+            self._reader.watermarks(self._prefix + topic, number, timeout_s=_ANSWER_SECONDS_MAX)[1]
+            for number in range(PARTITIONS)
+        )
 
     def close(self) -> None:
         """Release the connection."""

@@ -20,7 +20,7 @@ PARTITIONS: Final = 4
 EVENTS: Final = "events"
 INTERACTIONS: Final = "interactions"
 CONTEXT: Final = "context"
-_REQUEST_SECONDS_MAX: Final = 30.0
+_REQUEST_SECONDS_MAX: Final = 60.0
 _TIMESTAMPS: Final = "message.timestamp.type"
 _APPENDED: Final = "LogAppendTime"
 
@@ -55,14 +55,21 @@ def drop_topics(bootstrap_servers: str, having: str) -> None:
 
 def topic_names(bootstrap_servers: str) -> Iterable[str]:
     """The names of all topics that are there."""
-    return list(AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=_REQUEST_SECONDS_MAX).topics)
+    return list(_admin(bootstrap_servers).list_topics(timeout=_REQUEST_SECONDS_MAX).topics)
+
+
+def _admin(bootstrap_servers: str) -> AdminClient:
+    # What goes wrong is in the answers; a client that goes away is no news.
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 2})
 
 
 def _admin_call(bootstrap_servers: str, call: Callable[[AdminClient], "dict[object, Future[object]]"]) -> None:
     # Kept in a name until the answers are there: a client that is collected never answers.
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     for name, future in call(admin).items():
         try:
             future.result(_REQUEST_SECONDS_MAX)
         except KafkaException as error:
             raise BrokerUnreachable(f"{name}: {error.args[0].str()}") from error
+        except TimeoutError as error:
+            raise BrokerUnreachable(f"{name}: no answer within {_REQUEST_SECONDS_MAX:.0f} s") from error

@@ -1,0 +1,78 @@
+"""Engines in turns, A B A B, in one run on one broker: what a figure is against another one, and how far it varies."""
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+import msgspec
+
+from bench.throughput.run import Run
+
+#: One engine over its load, given the number of the turn.
+Contender = Callable[[int], Run]
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """One figure against another, each pair of one round: so what slows the machine down slows both."""
+
+    of: str
+    against: str
+    median: float
+    least: float
+    most: float
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """All rounds of one engine; but for the rates, the median of each figure."""
+
+    engine: str
+    events_per_second: float
+    least_per_second: float
+    most_per_second: float
+    events_per_processor_second: float
+    engine_processors: float
+    broker_processors: float
+    engine_resident_mib: float
+    bytes_out_per_event_in: float
+    event_size_bytes: float
+    events: int
+    rounds: int
+    #: Rounds in which the final state was right, all interactions were there, and the end was in good order.
+    right: int
+
+
+def take_turns(contenders: Mapping[str, Contender], rounds: int) -> dict[str, tuple[Run, ...]]:
+    """Run all contenders in their order, and again; the runs of each, round by round."""
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    number = 0
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            number += 1
+            runs[name].append(contender(number))
+    return {name: tuple(each) for name, each in runs.items()}
+
+
+def ratio(runs: Mapping[str, Sequence[Run]], of: str, against: str) -> Ratio:
+    """The rates of one contender over those of another, round by round."""
+    pairs = zip(runs[of], runs[against], strict=True)
+    ratios = [one.events_per_second / other.events_per_second for one, other in pairs]
+    return Ratio(of, against, median(ratios), min(ratios), max(ratios))
+
+
+def summarise(name: str, runs: Sequence[Run]) -> Summary:
+    """One engine's rounds as one row."""
+    rates = [run.events_per_second for run in runs]
+    return Summary(
+        engine=name,
+        events_per_second=median(rates),
+        least_per_second=min(rates),
+        most_per_second=max(rates),
+        events_per_processor_second=median(run.events_per_processor_second for run in runs),
+        engine_processors=median(run.engine_processors for run in runs),
+        broker_processors=median(run.broker_processors for run in runs),
+        engine_resident_mib=max(run.engine_resident_mib for run in runs),
+        bytes_out_per_event_in=median(run.bytes_out_per_event_in for run in runs),
+        event_size_bytes=runs[0].event_size_bytes,
+        events=runs[0].events,
+        rounds=len(runs),
+        right=sum(run.verdict.agrees and not any(run.exit_codes) for run in runs),
+    )
