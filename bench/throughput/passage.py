@@ -89,7 +89,8 @@ def _await_interactions(
     """Wait until every event has its interaction and nothing is written any more; nothing is read before that."""
     deadline = time.monotonic() + _START_SECONDS_MAX + events / _EVENTS_PER_SECOND_MIN
     ends = Ends(place.site.bootstrap_servers, place.prefix)
-    counted, seen, since = sum(starts), ((), ()), time.monotonic()
+    counted, since = sum(starts), time.monotonic()
+    seen: tuple[tuple[int, ...], ...] = ()
     try:
         while True:
             for process in processes:
