@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, TopicError
+from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, StateError, TopicError
 from schemas.topics import Catalogue, Header, headers_size_bytes, partition_of
 from streams.client_errors import client_errors
 from streams.kafka import DELIVERY_TIMEOUT_MS, MESSAGE_SIZE_BYTES_MAX, KafkaOptions
@@ -72,8 +72,10 @@ class RecordProducer(Protocol):
             RestartNeeded: this producer can't write any more.
         """
 
-    def produce_batch(self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
-        """As `produce`, for keys and values of one partition, without headers: several times faster."""
+    def produce_batch(
+        self, topic: str, partition: int | None, records: Iterable[tuple[bytes | None, bytes | None]]
+    ) -> None:
+        """As `produce`, for keys and values, without headers: several times faster. Without a partition keys decide."""
 
     def flush(self, timeout_s: float) -> None:
         """Return once everything produced since the last flush is acknowledged. Blocks.
@@ -147,6 +149,8 @@ class DeliveringProducer:
         metrics: Counts acknowledged records and bytes by topic.
         linger_ms: How long a record waits for others of its partition; more saves requests, and adds as much latency.
         delivery_timeout_ms: A record not acknowledged by then counts as refused.
+        failures_only: The client tells of records that it could not deliver and of no others, which spares a call for
+            each: for whoever flushes, and never awaits `send_all`.
     """
 
     def __init__(
@@ -157,15 +161,15 @@ class DeliveringProducer:
         *,
         linger_ms: int = 5,
         delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS,
+        failures_only: bool = False,
     ) -> None:
         self._partitions = {spec.name: spec.partitions for spec in catalogue.specs()}
         self._metrics = metrics
         self._delivery_timeout_s = delivery_timeout_ms / 1000
         self._fatal: str | None = None
-        self._producer = Producer(
-            kafka.producer(linger_ms=linger_ms)
-            | {"delivery.timeout.ms": delivery_timeout_ms, "error_cb": self._on_error}
-        )
+        self._failures_only = failures_only
+        own = {"delivery.timeout.ms": delivery_timeout_ms, "delivery.report.only.error": failures_only}
+        self._producer = Producer(kafka.producer(linger_ms=linger_ms) | own | {"error_cb": self._on_error})
         self._unflushed = _Delivery()
         # What `send_all` handed over and has no answer yet, waited for or not, and since when; the oldest first.
         self._sent: dict[_Delivery, float] = {}
@@ -190,24 +194,33 @@ class DeliveringProducer:
         while not self._try_produce(record, self._unflushed):
             self._wait_for_room(deadline)
 
-    def produce_batch(self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
-        """Hand over keys and values of one partition, without headers. See `RecordProducer.produce_batch`."""
-        batch: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
-        sizes = [len(entry["key"] or b"") + len(entry["value"] or b"") for entry in batch]
-        if max(sizes, default=0) > RECORD_SIZE_BYTES_MAX:
-            raise _too_large(topic, max(sizes))
-        self._unflushed.add(topic, len(batch), sum(sizes))
-        deadline = time.monotonic() + QUEUE_TIMEOUT_SECONDS
-        while batch:
-            with contextlib.suppress(BufferError), self._translating(topic):
-                self._producer.produce_batch(topic, batch, partition=partition, on_delivery=self._unflushed.delivered)
-            batch = [entry for entry in batch if "_error" in entry]
-            for entry in batch:
-                refusal = entry.pop("_error")
-                if refusal.code() != _QUEUE_FULL:
-                    raise self._translated(KafkaException(refusal), f"{topic}/{partition}")
-            if batch:
-                self._wait_for_room(deadline)
+    def produce_batch(
+        self, topic: str, partition: int | None, records: Iterable[tuple[bytes | None, bytes | None]]
+    ) -> None:
+        """Hand over keys and values, without headers. See `RecordProducer.produce_batch`.
+
+        The client takes a record by position in half the time that it takes one of a batch of dictionaries.
+        """
+        produce, unflushed = self._producer.produce, self._unflushed
+        delivered = unflushed.delivered
+        number = size_bytes = 0
+        try:
+            for key, value in records:
+                record_bytes = len(key or b"") + len(value or b"")
+                if record_bytes > RECORD_SIZE_BYTES_MAX:
+                    raise _too_large(topic, record_bytes)
+                place = self._partition(topic, key) if partition is None else partition
+                try:
+                    produce(topic, value, key, place, delivered)
+                except (BufferError, KafkaException):
+                    # The general way waits for room, and says what else is wrong.
+                    self.produce(Record(topic, key, value, (), place))
+                else:
+                    number += 1
+                    size_bytes += record_bytes
+        finally:
+            if number:
+                unflushed.add(topic, number, size_bytes)
 
     def flush(self, timeout_s: float) -> None:
         """Wait for every record produced since the last flush. See `RecordProducer.flush`."""
@@ -215,7 +228,10 @@ class DeliveringProducer:
         deadline = time.monotonic() + timeout_s
         while delivery.waiting and (left_s := deadline - time.monotonic()) > 0:
             with self._translating("flush"):
-                self._producer.flush(left_s)
+                unanswered = self._producer.flush(left_s)
+            if self._failures_only:
+                # An empty queue is the answer for all that did not fail.
+                delivery.waiting = unanswered
         self.verify_usable()
         self._account(delivery)
         if delivery.waiting:
@@ -224,6 +240,8 @@ class DeliveringProducer:
 
     async def send_all(self, records: Sequence[Record]) -> None:
         """Deliver the records of one request among many. See `RecordProducer.send_all`."""
+        if self._failures_only:
+            raise StateError("a producer that tells of failures only has no answer for a request")
         for record in records:
             reject_large(record)
         self.verify_usable()
@@ -299,14 +317,8 @@ class DeliveringProducer:
     def _try_produce(self, record: Record, delivery: _Delivery) -> bool:
         topic, key, value, headers, partition = record
         try:
-            self._producer.produce(
-                topic,
-                value=value,
-                key=key,
-                partition=self._partition(topic, key) if partition is None else partition,
-                headers=list(headers),
-                on_delivery=delivery.delivered,
-            )
+            place = self._partition(topic, key) if partition is None else partition
+            self._producer.produce(topic, value, key, place, delivery.delivered, headers=list(headers))
         except BufferError:
             return False
         except KafkaException as error:

@@ -30,8 +30,10 @@ class RecordingProducer:
         reject_large(record)
         self._unflushed.append(self._placed(record))
 
-    def produce_batch(self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
-        """Keep records of one partition until they are flushed."""
+    def produce_batch(
+        self, topic: str, partition: int | None, records: Iterable[tuple[bytes | None, bytes | None]]
+    ) -> None:
+        """Keep records until they are flushed."""
         for key, value in records:
             self.produce(Record(topic, key, value, (), partition))
 

@@ -197,7 +197,9 @@ class Worker:
             read_ahead_size_bytes_max=settings.read_ahead_size_bytes_max,
         )
         application = Application(make_app(options), self._metrics)
-        producer = DeliveringProducer(parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS)
+        producer = DeliveringProducer(
+            parts.kafka, parts.catalogue, self._metrics, linger_ms=INTAKE_LINGER_MS, failures_only=True
+        )
         application.add(
             self._intake_stage(application, known, producer),
             records_per_second_max=settings.intake_events_per_second_max or None,

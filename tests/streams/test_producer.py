@@ -1,12 +1,13 @@
 """Goal: every record has an answer, and no answer is lost. Method: librdkafka's own broker in memory, and no broker."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from schemas.errors import DeliveryFailed, EventError, RestartNeeded, TopicError
+from schemas.errors import DeliveryFailed, EventError, RestartNeeded, StateError, TopicError
 from schemas.topics import HEADER_FRAMING_SIZE_BYTES, Catalogue, partition_of
 from streams import producer as producer_module
 from streams.client_errors import client_errors
@@ -25,7 +26,11 @@ IN_MEMORY = KafkaOptions("", properties={"test.mock.num.brokers": "1"})
 ABSENT = KafkaOptions("127.0.0.1:9")
 
 
-def _producer(kafka: KafkaOptions, metrics: Metrics | None = None, **options: int) -> DeliveringProducer:
+# Whether each record is reported, or those that failed.
+EACH_WAY = pytest.mark.parametrize("failures_only", [False, True])
+
+
+def _producer(kafka: KafkaOptions, metrics: Metrics | None = None, **options: Any) -> DeliveringProducer:
     return DeliveringProducer(kafka, CATALOGUE, metrics or Metrics("test", "1"), **options)
 
 
@@ -41,9 +46,10 @@ def _written(metrics: Metrics) -> tuple[float | None, float | None]:
     )
 
 
-def test_flush_waits_for_everything_and_counts_it() -> None:
+@EACH_WAY
+def test_flush_waits_for_everything_and_counts_it(failures_only: bool) -> None:
     metrics = Metrics("test", "1")
-    producer = _producer(IN_MEMORY, metrics)
+    producer = _producer(IN_MEMORY, metrics, failures_only=failures_only)
     for record in _records(100):
         producer.produce(record)
     assert producer.outstanding_bytes > 10_000
@@ -52,20 +58,37 @@ def test_flush_waits_for_everything_and_counts_it() -> None:
     assert _written(metrics) == (100, 100 * 100 + sum(len(b"key-%d" % number) for number in range(100)))
 
 
-def test_batches_are_flushed_and_counted() -> None:
+@EACH_WAY
+def test_batches_are_flushed_and_counted(failures_only: bool) -> None:
     metrics = Metrics("test", "1")
-    producer = _producer(IN_MEMORY, metrics)
+    producer = _producer(IN_MEMORY, metrics, failures_only=failures_only)
     producer.produce_batch(TOPIC, 1, [(b"k", b"value"), (None, None)])
     producer.flush(10)
     assert _written(metrics) == (2, 6)
+
+
+def test_without_a_partition_keys_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    placed: dict[bytes, int] = {}
+    producer = _producer(IN_MEMORY)
+    monkeypatch.setattr(
+        producer,
+        "_producer",
+        SimpleNamespace(produce=lambda _topic, _value, key, place, _told: placed.update({key: place})),
+    )
+    keys = [b"key-%d" % number for number in range(20)]
+    producer.produce_batch(TOPIC, None, [(key, b"v") for key in keys])
+    assert placed == {key: partition_of(key, CATALOGUE.partitions) for key in keys}
+    with pytest.raises(TopicError, match="elsewhere"):
+        producer.produce_batch("elsewhere", None, [(b"k", b"v")])
 
 
 def test_nothing_to_flush_is_no_failure() -> None:
     _producer(ABSENT).flush(0.1)
 
 
-def test_flush_names_what_was_refused() -> None:
-    producer = _producer(ABSENT, linger_ms=0, delivery_timeout_ms=50)
+@EACH_WAY
+def test_flush_names_what_was_refused(failures_only: bool) -> None:
+    producer = _producer(ABSENT, linger_ms=0, delivery_timeout_ms=50, failures_only=failures_only)
     producer.produce(Record(TOPIC, b"key", b"value", (), 2))
     with pytest.raises(DeliveryFailed, match=r"producer\.raw\.web/2: .*timed out"):
         producer.flush(10)
@@ -73,8 +96,9 @@ def test_flush_names_what_was_refused() -> None:
     producer.flush(10)
 
 
-def test_flush_tells_what_has_no_answer_in_time() -> None:
-    producer = _producer(ABSENT)
+@EACH_WAY
+def test_flush_tells_what_has_no_answer_in_time(failures_only: bool) -> None:
+    producer = _producer(ABSENT, failures_only=failures_only)
     producer.produce_batch(TOPIC, 0, [(b"k", b"v")] * 3)
     with pytest.raises(DeliveryFailed, match=r"3 records to producer\.raw\.web have no answer after 0\.05 s"):
         producer.flush(0.05)
@@ -99,6 +123,11 @@ async def test_too_large_records_are_refused_before_anything_is_sent(excess_byte
         producer.produce_batch(TOPIC, 0, [(None, bytes(RECORD_SIZE_BYTES_MAX + 1))])
     producer.flush(10)
     assert _written(metrics) == (None, None)
+
+
+async def test_who_is_told_of_failures_only_can_await_nothing() -> None:
+    with pytest.raises(StateError, match="failures only"):
+        await _producer(ABSENT, failures_only=True).send_all(_records(1))
 
 
 def test_unknown_topic_is_a_mistake_of_ours() -> None:
