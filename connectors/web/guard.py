@@ -3,6 +3,7 @@
 import base64
 import binascii
 import ipaddress
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,6 +34,8 @@ ACCESS: Final = web.AppKey("access", Access)
 ADMISSIONS: Final[web.AppKey[dict[tuple[str, str], Admission]]] = web.AppKey("admissions")
 #: Origins whose pages may use even an open service.
 NAMED_ORIGINS: Final[web.AppKey[frozenset[str]]] = web.AppKey("named_origins")
+# Headers of up to the size of a line of HTTP, so some hundred KiB.
+_ADDRESSES_REMEMBERED_MAX: Final = 32
 _log = logger(__name__)
 
 
@@ -93,6 +96,8 @@ def is_own_page(request: web.Request) -> bool:
     return origin is None or origin in request.app.get(NAMED_ORIGINS, ()) or _is_loopback(origin)
 
 
+# Clients that are let in without a key are few and keep their names; what others make up pushes theirs out at worst.
+@lru_cache(maxsize=_ADDRESSES_REMEMBERED_MAX)
 def _is_loopback(address: str) -> bool:
     try:
         host = urlsplit(address).hostname or ""

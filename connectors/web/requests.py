@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import os
 import re
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -32,6 +32,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 STOPPED_RETRY_SECONDS: Final = 5
 # How soon a large body may come again for which there was no room.
 CROWDED_RETRY_SECONDS: Final = 2
+_REQUEST_ID_LENGTH_BYTES: Final = 16
 # An id comes back in headers, bodies and logs, so nothing but harmless characters gets in.
 _REQUEST_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -39,7 +40,7 @@ _REQUEST_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 def request_id_of(request: web.BaseRequest) -> str:
     """The client's own id when it is a harmless one, otherwise a new one."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID_SHAPE.fullmatch(given) else uuid.uuid4().hex
+    return given if given and _REQUEST_ID_SHAPE.fullmatch(given) else os.urandom(_REQUEST_ID_LENGTH_BYTES).hex()
 
 
 def require_media_type(request: web.Request, media_types: tuple[str, ...], *, optional: bool = False) -> str:
@@ -76,6 +77,13 @@ async def read_body(request: web.Request) -> bytes:
     gunzip = _decoder(request, limits)
     if (request.content_length or 0) > limits.body_size_bytes:
         raise _too_large(limits)
+    content = request.content
+    # Most bodies are here with their heads. There is nothing to wait for then, and nothing that could be too slow.
+    if gunzip is None and content.is_eof() and content.exception() is None:
+        whole = content.read_nowait()
+        if len(whole) > limits.body_size_bytes:
+            raise _too_large(limits)
+        return whole
     body = bytearray()
     try:
         async with bodies.deadline(limits.body_timeout_seconds):

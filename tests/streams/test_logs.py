@@ -93,6 +93,22 @@ def test_offsets_and_ids_are_no_personal_data() -> None:
     assert (line["topic"], line["offset"], line["fragment"]) == ("gt.routed", 31201234567, "0" * 32)
 
 
+@pytest.mark.parametrize("odd", ["half \ud800 a pair", 1 << 80, {1: 2, (3, 4): 5}, object(), float("nan"), b"\xff"])
+def test_whatever_is_logged_there_is_a_line(odd: object) -> None:
+    stream = io.StringIO()
+    configure_logs("INFO", stream)
+    logger("m").info("ours", odd=odd)
+    logging.getLogger("library").warning("theirs", extra={"odd": odd})
+    assert [line["event"] for line in _lines(stream)] == ["ours", "theirs"]
+
+
+def test_a_sign_of_percent_is_no_place_for_arguments() -> None:
+    stream = io.StringIO()
+    configure_logs("INFO", stream)
+    logger("m").info("100 %s", full="50 %d")
+    assert (_lines(stream)[0]["event"], _lines(stream)[0]["full"]) == ("100 %s", "50 %d")
+
+
 def test_the_level_counts_and_libraries_are_quiet() -> None:
     stream = io.StringIO()
     configure_logs("INFO", stream)
