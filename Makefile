@@ -10,7 +10,7 @@ hash = $(shell cat $(1) pyproject.toml | cksum | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/runtime-$(call hash,requirements.txt)
 DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
 
-.PHONY: help run install develop test lint unit drill format lock clean
+.PHONY: help run install develop test lint unit drill bench format lock clean
 
 help:
 	@echo "make run      start broker, worker, collect, lookup and admin, and play the demo"
@@ -18,6 +18,7 @@ help:
 	@echo "make develop  the same, with what tests and checks need too"
 	@echo "make test     lint, types, import rules and all tests"
 	@echo "make drill    the long fault drills, about an hour"
+	@echo "make bench    the benchmarks against the peers, some 40 minutes; QUICK=1 takes four"
 	@echo "make format   format the code"
 	@echo "make lock     compile the locked requirements anew (needs uv)"
 	@echo "make clean    remove the environment and local data"
@@ -60,6 +61,10 @@ drill: $(DEVELOPMENT)
 	$(BIN)/goldenthread drill --seconds 1800
 	$(BIN)/python -m pytest -m drill
 
+# The environments and jars of the peers are fetched once. The report's folder is printed.
+bench: $(RUNTIME)
+	@$(BIN)/python -m bench report $(if $(QUICK),--quick)
+
 format: $(DEVELOPMENT)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -69,6 +74,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:
 	$(LOCK) --extra dev pyproject.toml --output-file requirements-dev.txt
 	$(LOCK) --extra build --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+	for folder in bench/report bench/peers/quix bench/peers/faust_table; do \
+		$(LOCK) $$folder/requirements.in --output-file $$folder/requirements.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .goldenthread .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .goldenthread .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

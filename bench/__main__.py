@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -339,6 +339,73 @@ def identity_speed_command(
         with tempfile.TemporaryDirectory(prefix="goldenthread-identity-speed-") as folder:
             for line in parts[name](Path(folder)):
                 print(line, flush=True)
+
+
+@program.command("report")
+def report_command(
+    *,
+    quick: Annotated[bool, typer.Option(help="The figures that matter most, in less than four minutes.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="throughput, one of its parts a to f, freshness, lookup or restore; may be given again."),
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of throughput.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report; .bench/<time> where none is given.")] = None,
+) -> None:
+    """Measure all against peers and targets; the last line is one JSON object. Exit 1 where an output is wrong."""
+    from bench.report import making
+
+    results = making.measure(making.Wish(quick, tuple(only or ()), rounds), _tell)
+    folder = out or Path(".bench") / results.machine.at.replace(":", "")
+    print(making.write(results, folder, _tell))
+    print(f"The report is in {folder.resolve()}")
+    wrong = list(making.wrong(results))
+    for line in wrong:
+        print(line, file=sys.stderr)
+    print(making.last_line(results), flush=True)
+    if wrong:
+        raise typer.Exit(EXIT_PROBLEMS_FOUND)
+
+
+@program.command("freshness")
+def freshness_command(
+    *, quick: Annotated[bool, typer.Option(help="Some 25 seconds instead of minutes.")] = False
+) -> None:
+    """Say how long an event takes from its sender to the lookup's answers."""
+    from bench import freshness
+
+    plan = freshness.FreshnessPlan.quick() if quick else freshness.FreshnessPlan()
+    _print_of(lambda folder: freshness.lines(freshness.measure(plan, folder, _tell)))
+
+
+@program.command("lookup-load")
+def lookup_load_command(
+    *, quick: Annotated[bool, typer.Option(help="Some 20 seconds instead of minutes.")] = False
+) -> None:
+    """Say how long the lookup takes to answer while events come in."""
+    from bench import lookup_load
+
+    plan = lookup_load.LookupPlan.quick() if quick else lookup_load.LookupPlan()
+    _print_of(lambda folder: lookup_load.lines(lookup_load.measure(plan, folder, _tell)))
+
+
+@program.command("restore")
+def restore_command(*, quick: Annotated[bool, typer.Option(help="Half a minute instead of minutes.")] = False) -> None:
+    """Say how fast stores are restored and followed, against a loop that reads and discards."""
+    from bench import restore
+
+    plan = restore.RestorePlan.quick() if quick else restore.RestorePlan()
+    _print_of(lambda folder: restore.lines(restore.measure(plan, folder, _tell)))
+
+
+def _print_of(lines: Callable[[Path], Iterable[str]]) -> None:
+    with TemporaryDirectory(prefix="goldenthread-bench-") as folder:
+        for line in lines(Path(folder)):
+            print(line, flush=True)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
