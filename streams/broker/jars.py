@@ -37,8 +37,14 @@ ProgressCallback = Callable[[FetchProgress], None]
 
 
 def kafka_jars() -> list[Jar]:
-    """The list for `KAFKA_VERSION`, whose lines are those of sha256sum(1)."""
-    text = resources.files("streams.broker").joinpath(f"kafka-{KAFKA_VERSION}.sha256").read_text(encoding="ascii")
+    """The list for `KAFKA_VERSION`."""
+    return jars_of(
+        resources.files("streams.broker").joinpath(f"kafka-{KAFKA_VERSION}.sha256").read_text(encoding="ascii")
+    )
+
+
+def jars_of(text: str) -> list[Jar]:
+    """What a list says, whose lines are those of sha256sum(1), comments aside."""
     lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
     return [Jar(PurePosixPath(path), sha256) for sha256, path in lines]
 

@@ -22,15 +22,16 @@ BRIDGED: Final = "log4j-core"
 def pin(version: str, repository: Path) -> list[Jar]:
     """Resolve and download everything that a broker of this version needs at runtime."""
     context = MavenContext(repo_cache=repository)
-    kafka = _runtime(context, f"org.apache.kafka:kafka_2.13:{version}")
+    kafka = runtime_artifacts(context, f"org.apache.kafka:kafka_2.13:{version}")
     log4j = next(artifact.version for artifact in kafka if artifact.artifactId == BRIDGED)
-    bridge = _runtime(context, f"{BRIDGE}:{log4j}")[0]
+    bridge = runtime_artifacts(context, f"{BRIDGE}:{log4j}")[0]
     paths = [Path(artifact.resolve()) for artifact in [*kafka, bridge]]
     jars = [Jar(PurePosixPath(path.relative_to(repository).as_posix()), sha256_of(path)) for path in paths]
     return sorted(jars, key=lambda jar: jar.path.name)
 
 
-def _runtime(context: MavenContext, coordinate: str) -> list[Any]:
+def runtime_artifacts(context: MavenContext, coordinate: str) -> list[Any]:
+    """The artifact of that coordinate, and all that it needs at runtime."""
     inputs, transitive = context.resolver.resolve([context.create_dependency(coordinate)])
     return [
         dependency.artifact for dependency in [*inputs, *(d for d in transitive if d.scope in ("compile", "runtime"))]
