@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from schemas.times import MICROSECONDS_PER_DAY
+from schemas.times import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
 
 #: Monday, 2025-01-06.
 START_US: Final = 1_736_121_600_000_000
@@ -113,7 +113,7 @@ def event(plan: Plan, number: int) -> Event:
     else:
         customer = (bits >> 24) % plan.customers
     step = _TIME_STEPS_US[bits >> 8 & 3]
-    time_us = START_US + number * SPAN_DAYS * MICROSECONDS_PER_DAY // plan.events
+    time_us = START_US + number * SPAN_DAYS * MICROSECONDS_PER_DAY // plan.events + more % MICROSECONDS_PER_SECOND
     return Event(
         customer,
         f"{plan.part}{number:08x}-{bits >> 48:04x}",
