@@ -173,6 +173,27 @@ class OwnSystem:
         if code is not None:
             raise RestartNeeded(f"the {name} ended with code {code}:\n{self.log(name)}")
 
+    def wait_quiet(self, seconds_max: float) -> None:
+        """Return once the lookup says that nothing waits anywhere of what the broker has got by now.
+
+        Raises:
+            RestartNeeded: something still waits.
+        """
+        deadline = time.monotonic() + seconds_max
+        while (lag := self._lag()) != "0":
+            if time.monotonic() > deadline:
+                raise RestartNeeded(f"after {seconds_max:.0f} s the lookup tells a lag of {lag} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _lag(self) -> str | None:
+        """As an answer tells it: 0 was looked for after the question came."""
+        try:
+            with urllib.request.urlopen(f"{self.lookup_url}/v1/customers/nobody/context", timeout=_REQUEST_SECONDS_MAX):  # noqa: S310 - our own.
+                return None
+        except urllib.error.HTTPError as answer:
+            lag: str | None = answer.headers.get("Goldenthread-Lag-Seconds")
+            return lag
+
     def log(self, name: str) -> str:
         """The end of what a process has written."""
         return (self._folder / f"{name}.log").read_bytes()[-_LOG_SHOWN_BYTES:].decode(errors="replace")

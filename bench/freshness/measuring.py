@@ -22,7 +22,6 @@ from bench.memory import processor_seconds_of
 from bench.own_system import CHANNELS, SECOND_WORKER, OwnSystem
 from bench.raw_feed import RawFeed
 from bench.steady_events import SteadyEvent, steady_events
-from schemas.errors import RestartNeeded
 from schemas.event import BATCH_CONTENT_TYPE, STRUCTURED_CONTENT_TYPE
 from schemas.topics import Catalogue
 from streams.kafka import KafkaOptions
@@ -31,7 +30,6 @@ _MICROSECONDS: Final = 1_000_000
 _CLIENT: Final = "bench.freshness.client"
 _ACCEPTED: Final = 202
 _WARM_SECONDS_MAX: Final = 300.0
-_POLL_SECONDS: Final = 0.2
 
 
 # More would be asked for than is a sample.
@@ -178,11 +176,7 @@ class _Run:
         with RawFeed(self._system.bootstrap_servers) as feed:
             for event in itertools.islice(self._events, self._plan.warm_events):
                 feed.send(event.channel, event.value)
-        deadline = time.monotonic() + _WARM_SECONDS_MAX
-        while self._system.metrics(self._system.lookup_url)("goldenthread_lag_seconds") != 0:
-            if time.monotonic() > deadline:
-                raise RestartNeeded(f"the events before the measurement were not taken:\n{self._system.log('worker')}")
-            time.sleep(_POLL_SECONDS)
+        self._system.wait_quiet(_WARM_SECONDS_MAX)
         self._tell(f"filled with {self._plan.warm_events:,} events")
 
     def join(self) -> None:

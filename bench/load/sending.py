@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from bench.load.connections import Answer, Connections
@@ -67,7 +68,7 @@ async def send(
             now = clock()
             while number < len(requests) and found[number].due <= now:
                 future = connections.ask(requests[number])
-                future.add_done_callback(lambda answered, number=number: note(number, answered))
+                future.add_done_callback(partial(note, number))
                 number += 1
             if number < len(requests):
                 await asyncio.sleep(max(0.0, found[number].due - clock()))
