@@ -12,7 +12,7 @@ import msgspec
 UNSTABLE_FIELDS: Final = ("customer", "version", "settling")
 
 
-class Identity(msgspec.Struct, omit_defaults=True):
+class Identity(msgspec.Struct, omit_defaults=True, gc=False):
     """How sure it is who this is."""
 
     #: identified, recognised, anonymous or shared.
@@ -21,7 +21,7 @@ class Identity(msgspec.Struct, omit_defaults=True):
     strongest: str
 
 
-class ShownIdentifier(msgspec.Struct, omit_defaults=True):
+class ShownIdentifier(msgspec.Struct, omit_defaults=True, gc=False):
     """An identifier of the customer; `grade` is that of the weakest link to the home."""
 
     kind: str
@@ -36,7 +36,7 @@ class ShownIdentifier(msgspec.Struct, omit_defaults=True):
     namespace: str | None = None
 
 
-class Trait(msgspec.Struct, omit_defaults=True):
+class Trait(msgspec.Struct, omit_defaults=True, gc=False):
     """A fact about the customer and where it comes from."""
 
     value: msgspec.Raw
@@ -50,7 +50,7 @@ class Trait(msgspec.Struct, omit_defaults=True):
     grade: str | None = None
 
 
-class Permission(msgspec.Struct, omit_defaults=True):
+class Permission(msgspec.Struct, omit_defaults=True, gc=False):
     """Yes or no to one purpose on one channel."""
 
     value: bool
@@ -60,7 +60,7 @@ class Permission(msgspec.Struct, omit_defaults=True):
     via: str | None = None
 
 
-class Tally(msgspec.Struct):
+class Tally(msgspec.Struct, gc=False):
     """How many interactions, and when the first and the last of them were."""
 
     interactions: int
@@ -68,7 +68,7 @@ class Tally(msgspec.Struct):
     last: str
 
 
-class ShownRef(msgspec.Struct, omit_defaults=True):
+class ShownRef(msgspec.Struct, omit_defaults=True, gc=False):
     """What interactions were about; the newest event about it tells status, type and time."""
 
     kind: str
@@ -79,7 +79,7 @@ class ShownRef(msgspec.Struct, omit_defaults=True):
     via: str | None = None
 
 
-class Touch(msgspec.Struct, omit_defaults=True):
+class Touch(msgspec.Struct, omit_defaults=True, gc=False):
     """The last contact in one direction."""
 
     time: str
@@ -88,14 +88,14 @@ class Touch(msgspec.Struct, omit_defaults=True):
     via: str | None = None
 
 
-class LastTouches(msgspec.Struct, rename={"inward": "in", "outward": "out"}):
+class LastTouches(msgspec.Struct, gc=False, rename={"inward": "in", "outward": "out"}):
     """The last contact from the customer and the last one to the customer."""
 
     inward: Touch | None
     outward: Touch | None
 
 
-class RecentInteraction(msgspec.Struct, omit_defaults=True):
+class RecentInteraction(msgspec.Struct, omit_defaults=True, gc=False):
     """One of the newest interactions, newest first."""
 
     id: str
@@ -108,7 +108,7 @@ class RecentInteraction(msgspec.Struct, omit_defaults=True):
     via: str | None = None
 
 
-class Interactions(msgspec.Struct):
+class Interactions(msgspec.Struct, gc=False):
     """All interactions, counted exactly, and the newest of them."""
 
     count: int
@@ -118,7 +118,7 @@ class Interactions(msgspec.Struct):
     recent: list[msgspec.Raw]
 
 
-class ContextDocument(msgspec.Struct):
+class ContextDocument(msgspec.Struct, gc=False):
     """One customer, as everybody downstream sees it."""
 
     customer: str
@@ -161,7 +161,7 @@ def canonical_bytes(document: ContextDocument | dict[str, Any] | bytes) -> bytes
     return _CANONICAL.encode(fields)
 
 
-class Interaction(msgspec.Struct, omit_defaults=True):
+class Interaction(msgspec.Struct, omit_defaults=True, gc=False):
     """An event accepted into a context, as on `gt.interactions` and in the lookup's answers."""
 
     id: str
@@ -185,7 +185,7 @@ class Interaction(msgspec.Struct, omit_defaults=True):
     enriched: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class FieldChange(msgspec.Struct, omit_defaults=True):
+class FieldChange(msgspec.Struct, omit_defaults=True, gc=False):
     """One field that changed; `old` or `new` is absent where there was or is none."""
 
     #: A JSON pointer into the context document; entries of lists by their kind and id: `/refs/order/o-12`.
@@ -197,7 +197,7 @@ class FieldChange(msgspec.Struct, omit_defaults=True):
     event: str | None = None
 
 
-class ContextChange(msgspec.Struct):
+class ContextChange(msgspec.Struct, gc=False):
     """What one published version of a context changed, counters and recent interactions aside.
 
     What would be too large for a record comes in several of the same version, each with other fields.

@@ -18,6 +18,12 @@ SIGHT_BUCKET_DAYS: Final = 30
 #: The last microsecond of the year 9999, past which no time can be written as RFC 3339.
 TIME_MAX_US: Final = 253_402_300_799_999_999
 
+_HOURS_PER_DAY: Final = 24
+# More than half a year's.
+_HOUR_TEXTS_MAX: Final = 4_800
+_SECONDS_OF_HOUR: Final = tuple(f"{second // 60:02d}:{second % 60:02d}" for second in range(3_600))
+_THOUSAND: Final = tuple(f"{number:03d}" for number in range(1_000))
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -101,22 +107,33 @@ def in_utc(text: str) -> str | None:
     return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
 
 
-# An event's time is written about six times around its checkpoint: as an interaction, and as the last of its counts.
-@functools.lru_cache(maxsize=32_768)
+class _HourTexts(dict[int, str]):
+    """Hours since 1970 as the beginning of a time in them: events of few hours come at a time."""
+
+    def __missing__(self, hour: int) -> str:
+        """Write an hour that was not asked for of late."""
+        if len(self) >= _HOUR_TEXTS_MAX:
+            self.clear()
+        day, within = divmod(hour, _HOURS_PER_DAY)
+        text = self[hour] = f"{format_day(day)}T{within:02d}:"
+        return text
+
+
+_HOUR_TEXTS = _HourTexts()
+
+
+# Contexts are written with dozens of times each, of which most are no event's of the day. So a time is put together of
+# what stands in tables: that takes a third of formatting its numbers, and less than to keep it by its value in a cache
+# that would hold few of those that are asked for.
 def format_time(time_us: int) -> str:
     """RFC 3339 in UTC with as many digits of the second as are needed: none, three or six."""
-    day, within = divmod(time_us, MICROSECONDS_PER_DAY)
-    second, micros = divmod(within, MICROSECONDS_PER_SECOND)
-    text = format_day(day) + _format_clock(second)
+    second, micros = time_us // 1_000_000, time_us % 1_000_000
+    hour, within = second // 3_600, second % 3_600
     if micros == 0:
-        return text + "Z"
-    return f"{text}.{micros // 1000:03d}Z" if micros % 1000 == 0 else f"{text}.{micros:06d}Z"
-
-
-# A day has few seconds, and events of few days come at a time: contexts are written with dozens of times each.
-@functools.lru_cache(maxsize=SECONDS_PER_DAY)
-def _format_clock(second: int) -> str:
-    return f"T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+        return f"{_HOUR_TEXTS[hour]}{_SECONDS_OF_HOUR[within]}Z"
+    if micros % 1_000 == 0:
+        return f"{_HOUR_TEXTS[hour]}{_SECONDS_OF_HOUR[within]}.{_THOUSAND[micros // 1_000]}Z"
+    return f"{_HOUR_TEXTS[hour]}{_SECONDS_OF_HOUR[within]}.{_THOUSAND[micros // 1_000]}{_THOUSAND[micros % 1_000]}Z"
 
 
 def day_of(time_us: int) -> int:

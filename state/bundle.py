@@ -4,6 +4,7 @@ Whatever a join takes from a bundle it would take from the members one by one: c
 same order, and what is left out here can't be among what is shown. So a join over bundles equals that over members.
 """
 
+import functools
 from collections.abc import Sequence
 
 from schemas.enrichment.names import DERIVED
@@ -11,6 +12,7 @@ from state.fragment import Fragment
 from state.join import Bundle, JoinRules, Part
 from state.winners import (
     Source,
+    add_count,
     add_counts,
     add_days,
     last_contact,
@@ -30,10 +32,11 @@ def bundle(parts: Sequence[Part], rules: JoinRules) -> Bundle:
     limits = rules.limits
     permissions = newest_permissions(sources)
     days = add_days(content.days for content in contents)
+    totals = [content.total for content in contents if content.total is not None]
     ways = ((way, last_contact(sources, way)) for way in ("in", "out"))
     united = Fragment(
         grade=max(content.grade for content in contents),
-        total=add_counts({"": content.total} for content in contents if content.total is not None).get(""),
+        total=functools.reduce(add_count, totals) if totals else None,
         traits={name: fact.register for name, fact in newest_traits(sources).items()},
         permissions={
             channel: {purpose: fact.register for (other, purpose), fact in permissions.items() if other == channel}

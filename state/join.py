@@ -12,6 +12,7 @@ another value: what is known to have changed is no contact point, however well i
 `state.context.changes` compares two of them.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -34,6 +35,7 @@ from state.winners import (
     Group,
     Mention,
     Source,
+    add_count,
     add_counts,
     add_days,
     last_contact,
@@ -44,6 +46,8 @@ from state.winners import (
     recent_contacts,
     united_groups,
 )
+
+_IDENTIFIER = attrgetter("identifier")
 
 TRUSTED_TRAITS: Final = with_derived(("email", "phone"))
 
@@ -102,7 +106,7 @@ class Bundle(msgspec.Struct, frozen=True):
     settling: bool
 
 
-class Joined(msgspec.Struct):
+class Joined(msgspec.Struct, gc=False):
     """What a context says, before it is written out. Mappings may be those of a fragment: read only."""
 
     settling: bool
@@ -142,23 +146,27 @@ def join(home: Part, members: Iterable[Part], rules: JoinRules, bundles: Sequenc
     """
     resting: list[Part] = [home]
     attached: list[Part] = []
-    others = sorted(members, key=attrgetter("identifier"))
-    for part in others:
-        (attached if part.role == ATTACHED else resting).append(part)
-    parts = [*resting, *attached]
+    settling = False
+    if members:
+        for part in sorted(members, key=_IDENTIFIER):
+            (attached if part.role == ATTACHED else resting).append(part)
+            settling |= part.settling
+    for bundle in bundles:
+        settling |= bundle.settling
     shared = home.role == SHARED
     joined = Joined(
-        settling=any(part.settling for part in others) or any(bundle.settling for bundle in bundles),
+        settling=settling,
         realm=home.identifier.realm,
-        trusted=rules.trusted_traits,
         level=SHARED if shared else _level(resting, rules.policy),
         strongest=_strongest(
-            {part.identifier.kind for part in resting},
-            {part.identifier.kind for part in attached} | {bundle.kind for bundle in bundles},
+            [part.identifier.kind for part in resting],
+            [part.identifier.kind for part in attached] + [bundle.kind for bundle in bundles],
             rules.policy,
         ),
+        trusted=rules.trusted_traits,
     )
-    _count(joined, [part.content for part in parts] + [bundle.content for bundle in bundles], rules.limits)
+    contents = [part.content for part in (*resting, *attached)] + [bundle.content for bundle in bundles]
+    _count(joined, contents, rules.limits)
     if not shared:
         _tell(joined, resting, attached, rules, bundles)
     return joined
@@ -205,14 +213,17 @@ def _level(resting: list[Part], policy: Policy) -> str:
     return level
 
 
-def _strongest(resting: set[str], attached: set[str], policy: Policy) -> str:
+def _strongest(resting: Iterable[str], attached: Iterable[str], policy: Policy) -> str:
     """The strongest kind that may be shown among those that the customer rests on, else among the attached ones."""
     for kinds in (resting, attached):
-        shown = {kind for kind in kinds if not policy.kind(kind).hidden}
-        if len(shown) == 1:
-            return shown.pop()
-        if shown:
-            return min(shown, key=lambda kind: (policy.position(kind), kind))
+        strongest = ""
+        for kind in kinds:
+            if kind == strongest or policy.kind(kind).hidden:
+                continue
+            if not strongest or (policy.position(kind), kind) < (policy.position(strongest), strongest):
+                strongest = kind
+        if strongest:
+            return strongest
     return OTHER_KIND
 
 
@@ -324,15 +335,15 @@ def _newest_groups(groups: dict[str, Group], limit: int) -> dict[str, Group]:
 
 def _count(joined: Joined, contents: list[Fragment], limits: Limits) -> None:
     """Counts add up, since an event is folded into one fragment only."""
+    totals = [content.total for content in contents if content.total is not None]
+    joined.total = functools.reduce(add_count, totals) if totals else None
     if len(contents) == 1:
         (content,) = contents
-        joined.total, joined.channels = content.total, content.channels
-        joined.types, joined.days = content.types, content.days
+        joined.channels, joined.types, joined.days = content.channels, content.types, content.days
     else:
-        joined.total = add_counts({"": content.total} for content in contents if content.total is not None).get("")
-        joined.channels = add_counts(content.channels for content in contents)
-        joined.types = add_counts(content.types for content in contents)
-        joined.days = add_days(content.days for content in contents)
+        joined.channels = add_counts([content.channels for content in contents])
+        joined.types = add_counts([content.types for content in contents])
+        joined.days = add_days([content.days for content in contents])
     if len(joined.types) > limits.types:
         joined.types = {name: joined.types[name] for name in sorted(joined.types)[: limits.types]}
     if len(joined.days) > limits.days:

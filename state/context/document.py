@@ -10,7 +10,6 @@ from schemas.document import (
     Interactions,
     LastTouches,
     Permission,
-    RecentInteraction,
     ShownIdentifier,
     ShownRef,
     Tally,
@@ -20,8 +19,8 @@ from schemas.document import (
 from schemas.identifiers import DEFAULT_NAMESPACE
 from schemas.identity_policy import Grade
 from schemas.times import format_time
-from state.fragment import Count, Register
-from state.join import Joined, Part, is_withdrawn
+from state.fragment import WITHDRAWN, Count
+from state.join import Joined, Part
 from state.winners import Contact, Fact
 
 #: Kafka's default bound is 1 MiB a record; the rest is for keys, headers and the batch.
@@ -31,7 +30,16 @@ GRADE_LABELS: Final = {int(grade): grade.label for grade in Grade}
 #: Said of an identifier, and of one that another has replaced.
 CURRENT: Final = "current"
 FORMER: Final = "former"
-_RECENT = msgspec.json.Decoder(RecentInteraction)
+
+
+class _Line(msgspec.Struct, gc=False):
+    """What is shown of the last contact, beside its time."""
+
+    channel: str
+    summary: str = ""
+
+
+_LINE = msgspec.json.Decoder(_Line)
 _YES: Final = b"true"
 
 
@@ -47,11 +55,7 @@ def show(customer: str, joined: Joined, version: int = 0) -> ContextDocument | N
         realm=joined.realm,
         identity=Identity(joined.level, joined.strongest),
         identifiers=[_identifier(part) for part in joined.identifiers],
-        traits={
-            name: _trait(fact, is_trusted=name in joined.trusted)
-            for name, fact in joined.traits.items()
-            if not is_withdrawn(fact)
-        },
+        traits=_traits(joined),
         permissions=_permissions(joined),
         channels=_tallies(joined.channels),
         types=_tallies(joined.types),
@@ -124,21 +128,27 @@ def grade_label(grade: int) -> str:
     return GRADE_LABELS.get(grade, GRADE_LABELS[int(Grade.CLAIMED)])
 
 
-def _trait(fact: Fact, *, is_trusted: bool) -> Trait:
-    trait = _said(fact.register, fact.via, is_trusted)
-    if fact.claim is not None:
-        trait.newer_claim = _said(fact.claim.register, fact.claim.via, is_trusted)
-    return trait
+def _traits(joined: Joined) -> dict[str, Trait]:
+    shown: dict[str, Trait] = {}
+    for name, fact in joined.traits.items():
+        if fact.register.value != WITHDRAWN:
+            is_trusted = name in joined.trusted
+            trait = shown[name] = _said(fact, is_trusted)
+            if fact.claim is not None:
+                trait.newer_claim = _said(fact.claim, is_trusted)
+    return shown
 
 
-def _said(register: Register, via: str | None, is_trusted: bool) -> Trait:
+def _said(fact: Fact, is_trusted: bool) -> Trait:
+    register = fact.register
     return Trait(
         msgspec.Raw(register.value),
         format_time(register.time),
         register.source,
         register.event,
-        via,
-        grade=grade_label(register.grade) if is_trusted else None,
+        fact.via,
+        None,
+        grade_label(register.grade) if is_trusted else None,
     )
 
 
@@ -155,5 +165,6 @@ def _permissions(joined: Joined) -> dict[str, dict[str, Permission]]:
 def _last(contact: Contact | None) -> Touch | None:
     if contact is None:
         return None
-    line = _RECENT.decode(contact.touch.shown)
-    return Touch(line.time, line.channel, line.summary or "", contact.via)
+    touch = contact.touch
+    line = _LINE.decode(touch.shown)
+    return Touch(format_time(touch.time), line.channel, line.summary, contact.via)
