@@ -9,6 +9,9 @@ Read in this order: `population` (who there is), `behaviour` (what they do), `mi
 `goldenthread up --demo`), `play` (events into the system), `oracle` (what must come out), `compare` (whether it did),
 `enrichment` (what enriching costs), `avro` (what Avro costs).
 
+Against peers and targets, as one report (`make bench`): `job/` (what all engines do, and what must come of it),
+`peers/` (the other engines), `throughput/`, `freshness/`, `lookup_load/`, `restore/`, and `report/`.
+
 Long loads: `steady_events` (events without an end), `raw_feed` (into the raw topics), `own_system` (a broker and
 processes for one run), `memory` (what a process holds), `soak` and `overload`; and `drill/` (faults under load, and a
 verdict), which `goldenthread drill` calls.

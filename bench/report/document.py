@@ -34,6 +34,9 @@ def markdown(results: Results, pictures: Sequence[str]) -> str:
     told = {
         "Freshness": None if results.freshness is None else freshness_lines(results.freshness),
         "Lookup": None if results.lookup is None else lookup_lines(results.lookup),
+        "Lookup, 1,000,000 customers on disk": None
+        if results.lookup_large is None
+        else lookup_lines(results.lookup_large),
         "Restore": None if results.restore is None else restore_lines(results.restore),
     }
     for name, lines in told.items():

@@ -22,6 +22,7 @@ NAMES: Final = ("throughput", *parts.PARTS, "freshness", "lookup", "restore")
 QUICK_NAMES: Final = ("throughput", "freshness", "lookup")
 MARKDOWN_FILE: Final = "report.md"
 JSON_FILE: Final = "report.json"
+_LARGE_CUSTOMERS: Final = 1_000_000
 
 Tell = Callable[[str], None]
 
@@ -70,7 +71,7 @@ def measure(wish: Wish, tell: Tell) -> Results:
 
     def part(name: str, run: Callable[[Path], Any]) -> None:
         nonlocal results
-        tell(f"-- {name}")
+        tell(f"-- {name.replace('_', ' ')}")
         with tempfile.TemporaryDirectory(prefix=f"goldenthread-{name}-") as folder:
             results = msgspec.structs.replace(results, **{name: run(Path(folder))})
 
@@ -82,6 +83,9 @@ def measure(wish: Wish, tell: Tell) -> Results:
     if "lookup" in names:
         asked = lookup_load.LookupPlan.quick() if wish.is_quick else lookup_load.LookupPlan()
         part("lookup", lambda folder: lookup_load.measure(asked, folder, tell))
+        if not wish.is_quick:
+            large = msgspec.structs.replace(asked, customers=_LARGE_CUSTOMERS)
+            part("lookup_large", lambda folder: lookup_load.measure(large, folder, tell))
     if "restore" in names:
         read = restore.RestorePlan.quick() if wish.is_quick else restore.RestorePlan()
         part("restore", lambda folder: restore.measure(read, folder, tell))

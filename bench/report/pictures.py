@@ -57,7 +57,11 @@ def charts(results: Results) -> Iterator[Chart]:
             "bytes for each event in",
             tuple(Bar(each.engine, each.bytes_out_per_event_in, _is_ours(each)) for each in summaries),
         )
-    for name, result in (("freshness", results.freshness), ("lookup", results.lookup)):
+    for name, result in (
+        ("freshness", results.freshness),
+        ("lookup", results.lookup),
+        ("lookup-large", results.lookup_large),
+    ):
         bars = tuple(_percentiles(result)) if result is not None else ()
         if bars:
             yield Chart(name, f"{name.capitalize()}: p99 of each, and the median", "ms", bars)

@@ -16,4 +16,6 @@ class Results(msgspec.Struct, frozen=True):
     throughput: Throughput | None = None
     freshness: Freshness | None = None
     lookup: LookupLoad | None = None
+    #: The same with a million customers on disk.
+    lookup_large: LookupLoad | None = None
     restore: RestoreSpeed | None = None

@@ -17,7 +17,8 @@ from schemas.errors import RestartNeeded
 from streams.lifeline import lifeline
 
 READY: Final = "ready"
-READY_SECONDS_MAX: Final = 120.0
+# Kafka Streams warms itself up before.
+READY_SECONDS_MAX: Final = 240.0
 STOP_SECONDS_MAX: Final = 60.0
 _LOG_SHOWN_BYTES: Final = 4_000
 _POLL_SECONDS: Final = 0.1

@@ -29,7 +29,7 @@ def test_one_event_in_twenty_arrives_twice_and_none_far_before_its_place() -> No
     assert set(places) == set(range(PLAN.events))
     copies = len(places) - PLAN.events
     assert 0.04 < copies / PLAN.events < 0.06
-    first = {}
+    first: dict[int, int] = {}
     for place, number in enumerate(places):
         first.setdefault(number, place)
     # Copies of others push an event back; nothing brings it forward by more than the disorder.

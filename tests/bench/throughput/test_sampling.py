@@ -16,7 +16,9 @@ DEADLINE_SECONDS = 30.0
 
 def test_between_two_looks_processor_seconds_grow_evenly() -> None:
     looks = [(10.0, Usage(1.0, 100)), (11.0, Usage(3.0, 300)), (12.0, Usage(3.5, 200))]
-    assert used(looks, 10.5, 11.5) == (pytest.approx(3.25 - 2.0), 300)
+    between = used(looks, 10.5, 11.5)
+    assert between.processor_seconds == pytest.approx(3.25 - 2.0)
+    assert between.resident_bytes == 300
     assert used(looks, 9.0, 13.0).processor_seconds == pytest.approx(2.5)
     assert used([], 0.0, 1.0) == (0.0, 0)
 
