@@ -2,6 +2,8 @@
 
 The task applies batches to the engine and decides when a checkpoint is due: at most every `interval_ms` or `events_max`
 while records keep coming; once caught up, after draining what is queued, and not sooner than `pause_ms` after the last.
+Engines are drained, and checkpoints written, by threads: the event loop answers meanwhile. The partitions of a stage
+are drained one at a time, each while others wait for the broker; what that takes counts as part of the interval.
 A partition that has been idle for `idle_s` takes its position past what lies at the end of its input and is no record.
 """
 
@@ -9,6 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +36,8 @@ SLICE_SECONDS: Final = 0.02
 _FIRST_SLICE_RECORDS: Final = 64
 # A partition that got nothing for so long is looked at: far shorter than records are kept, far longer than the look.
 IDLE_SECONDS: Final = 600.0
+#: Drained whenever a checkpoint is due, whoever else is drained then.
+NO_TURNS: Final = nullcontext()
 _DEAD_CODES: Final = frozenset(code.value for code in DeadCode)
 
 #: Makes the engine of a partition over its committed rows: rows, partition, and the era of its positions.
@@ -93,6 +98,16 @@ class Step(NamedTuple):
     in_hand: bool
 
 
+class _Written(NamedTuple):
+    """A checkpoint that is committed."""
+
+    drained: Drained
+    size_bytes: int
+    due_s: float
+    #: From when it was due until the engine was drained, others' turns before it included.
+    drain_s: float
+
+
 def count_outcomes(metrics: Metrics, stage: str, counts: Counter[str]) -> None:
     """Export what became of events, and start counting anew."""
     for outcome, number in counts.items():
@@ -121,8 +136,11 @@ class PartitionRunner:
         metrics: Metrics,
         fatal: Fatal,
         fault: FaultHook = no_fault,
+        turn: AbstractContextManager[Any] = NO_TURNS,
     ) -> None:
         self._checkpoint = checkpoint
+        # Held while the engine is drained; shared by whoever is to be drained one at a time.
+        self._turn = turn
         self._make_engine = make_engine
         self._stage = stage
         self._committed_offset = committed_offset
@@ -220,9 +238,8 @@ class PartitionRunner:
 
     async def _commit_beginning(self, engine: Engine) -> None:
         """Write what an engine has to say before the first record, such as what makes unfinished work go on."""
-        while (drained := engine.drain()).outputs or drained.rows:
-            await self._write(engine, drained)
-        engine.settled()
+        while await self._commit(engine, nothing_too=False):
+            continue
 
     async def _next_unless_idle(self) -> Batch | None:
         try:
@@ -270,8 +287,8 @@ class PartitionRunner:
             self._apply_slice(engine, piece, offsets[done:end])
             done = end
             await asyncio.sleep(0)
-            # A fetched batch may be larger than what one transaction should hold.
-            if self._is_full():
+            # A fetched batch may be larger than what one transaction should hold, or have taken long to apply.
+            if self._is_full() or self._remaining_s() <= 0:
                 await self._commit(engine)
         if values:
             self._metrics.batch_seconds.labels(self._stage).observe(time.monotonic() - started)
@@ -296,13 +313,17 @@ class PartitionRunner:
     def _is_full(self) -> bool:
         return self._applied >= self._records_max or self._applied_bytes >= self._policy.size_bytes_max
 
+    def _remaining_s(self) -> float:
+        """For how long more records may be applied before the checkpoint is due."""
+        elapsed_s = time.monotonic() - self._first_applied_s
+        return self._policy.interval_ms / 1000 - elapsed_s - self._size.drain_seconds(self._applied)
+
     async def _next_before_due(self) -> Batch | None:
         """The next batch that still belongs into this checkpoint, or None when it is due."""
-        now = time.monotonic()
-        remaining_s = self._policy.interval_ms / 1000 - (now - self._first_applied_s)
+        remaining_s = self._remaining_s()
         if self._draining or self._is_full() or remaining_s <= 0:
             return None
-        pause_s = self._policy.pause_ms / 1000 - (now - self._last_commit_s)
+        pause_s = self._policy.pause_ms / 1000 - (time.monotonic() - self._last_commit_s)
         if not self._queue.empty():
             batch = self._queue.get_nowait()
         elif pause_s <= 0:
@@ -314,20 +335,29 @@ class PartitionRunner:
                 return None
         return batch if self._is_current(batch) else None
 
-    async def _commit(self, engine: Engine) -> None:
-        await self._write(engine, engine.drain())
-
-    async def _write(self, engine: Engine, drained: Drained) -> None:
-        started = time.monotonic()
-        size_bytes = await asyncio.to_thread(self._checkpoint.commit, drained, self._next_offset)
+    async def _commit(self, engine: Engine, *, nothing_too: bool = True) -> bool:
+        """Drain the engine and write a checkpoint; False where there was nothing to write and nothing is not wanted."""
+        written = await asyncio.to_thread(self._write, engine, nothing_too=nothing_too)
         engine.settled()
-        self._size.wrote(size_bytes, self._applied)
+        if written is None:
+            return False
+        self._size.wrote(written.size_bytes, self._applied, written.drain_s)
         self._taken += 1
         self._applied = self._applied_bytes = 0
         self._last_commit_s = self._first_applied_s = time.monotonic()
         self._tell(self._next_offset)
         self._fault(FaultPoint.AFTER_ACKNOWLEDGE)
-        self._account(engine, drained, self._last_commit_s - started)
+        self._account(engine, written.drained, self._last_commit_s - written.due_s)
+        return True
+
+    def _write(self, engine: Engine, *, nothing_too: bool) -> _Written | None:
+        due_s = time.monotonic()
+        with self._turn:
+            drained = engine.drain()
+        drain_s = time.monotonic() - due_s
+        if not (nothing_too or drained.outputs or drained.rows):
+            return None
+        return _Written(drained, self._checkpoint.commit(drained, self._next_offset), due_s, drain_s)
 
     def _tell(self, next_offset: int) -> None:
         """Acknowledge what is committed.

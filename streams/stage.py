@@ -1,6 +1,7 @@
 """A stage: what an agent does with the partitions that this worker has, between assignment and revocation."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -64,6 +65,8 @@ class StatefulStage:
         self._policy = policy
         self._fatal = fatal
         self._runners: dict[int, PartitionRunner] = {}
+        # Drains side by side would slow each other down; in turn, what one gives is written while the next goes on.
+        self._turn = threading.Lock()
 
     async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
         """Keep what stays, open what is new, close what went; fencing tells if keeping was wrong."""
@@ -114,6 +117,7 @@ class StatefulStage:
             metrics=options.metrics,
             fatal=self._fatal,
             fault=options.fault,
+            turn=self._turn,
         )
 
     def _committed_offset(self, partition: int) -> int | None:

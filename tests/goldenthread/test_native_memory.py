@@ -7,7 +7,8 @@ import pytest
 
 from goldenthread.processes.native_memory import bound_native_memory
 
-VARIABLES = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_")
+MIB = 1024 * 1024
+VARIABLES = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
 
 
 @pytest.fixture
@@ -21,15 +22,15 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     return options
 
 
-def test_few_heaps_and_mapped_buffers(told: dict[int, int]) -> None:
+def test_few_heaps_mapped_buffers_and_some_memory_that_stays(told: dict[int, int]) -> None:
     bound_native_memory()
-    assert told == {-8: 2, -3: 1024 * 1024}
+    assert told == {-8: 2, -3: 4 * MIB, -1: 64 * MIB, -2: 2 * MIB}
 
 
 def test_what_the_environment_says_is_respected(told: dict[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
     bound_native_memory()
-    assert told == {-3: 1024 * 1024}
+    assert told == {-3: 4 * MIB, -1: 64 * MIB, -2: 2 * MIB}
 
 
 def test_another_c_library_is_left_alone(told: dict[int, int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Goal: what a checkpoint writes stays near its bound. Method: checkpoints of made-up sizes, one after the other."""
 
+import pytest
+
 from streams.checkpoint_size import CheckpointSize
 
 MIB = 1024 * 1024
@@ -28,3 +30,20 @@ def test_one_record_is_always_applied_and_a_checkpoint_without_any_says_nothing(
     assert size.records_max == 1
     size.wrote(100, 0)
     assert size.records_max == 1
+
+
+def test_what_a_drain_takes_is_taken_from_those_before_the_newest_most() -> None:
+    size = CheckpointSize(64 * MIB)
+    assert size.drain_seconds(1_000) == 0
+    for _ in range(20):
+        size.wrote(1_000, 500, 0.01)
+    assert size.drain_seconds(1_000) == pytest.approx(0.02, rel=0.01)
+    # One slow drain counts, and is forgotten soon.
+    size.wrote(1_000, 500, 0.11)
+    assert size.drain_seconds(1_000) == pytest.approx(0.02 + 0.3 * 0.2, rel=0.01)
+    for _ in range(20):
+        size.wrote(1_000, 500, 0.01)
+    assert size.drain_seconds(1_000) == pytest.approx(0.02, rel=0.01)
+    # A checkpoint without records, such as one of markers, says nothing of them.
+    size.wrote(1_000, 0, 5.0)
+    assert size.drain_seconds(1_000) == pytest.approx(0.02, rel=0.01)

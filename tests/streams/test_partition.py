@@ -11,7 +11,7 @@ from schemas.errors import DeliveryFailed, Fenced, RestartNeeded, StateError
 from state.engine import Drained, Engine, MemoryRows, Rows
 from streams.faults import FaultPoint
 from streams.metrics import Metrics
-from streams.partition import QUEUE_BATCHES_MAX, Batch, CheckpointPolicy, PartitionRunner
+from streams.partition import NO_TURNS, QUEUE_BATCHES_MAX, Batch, CheckpointPolicy, PartitionRunner
 from tests.streams.counting import CountingEngine, batch_of
 from tests.waiting import until
 
@@ -72,7 +72,11 @@ class _Partition:
     """A runner with all that it touches."""
 
     def __init__(
-        self, checkpoint: _FakeCheckpoint | None = None, policy: CheckpointPolicy | None = None, fault: Any = None
+        self,
+        checkpoint: _FakeCheckpoint | None = None,
+        policy: CheckpointPolicy | None = None,
+        fault: Any = None,
+        turn: Any = NO_TURNS,
     ) -> None:
         self.checkpoint = checkpoint or _FakeCheckpoint()
         self.engine = CountingEngine(self.checkpoint.store)
@@ -89,6 +93,7 @@ class _Partition:
             metrics=self.metrics,
             fatal=self.errors.append,
             fault=fault or (lambda _point: None),
+            turn=turn,
         )
 
     def _make(self, _rows: Rows, _partition: int, _era: int) -> Engine:
@@ -182,6 +187,49 @@ async def test_a_checkpoint_is_due_before_it_writes_too_much_as_far_as_those_bef
     await until(lambda: len(partition.committed) == 4)
     assert partition.committed == [4, 4 + 16, 4 + 16 + 64, 4 + 16 + 64 + 256]
     await partition.runner.close()
+
+
+async def test_what_draining_takes_counts_as_part_of_the_interval() -> None:
+    partition = _Partition(policy=CheckpointPolicy(interval_ms=HOUR_MS, pause_ms=HOUR_MS))
+    # As after a drain that took 1,000 seconds for a record: each is taken to need 300.
+    partition.runner._size.wrote(0, 1, 1_000.0)
+    partition.runner.start(1)
+    await partition.offer(*range(11))
+    await until(lambda: len(partition.engine.offsets) == 11)
+    assert partition.committed == []
+    await partition.offer(11)
+    await until(lambda: partition.committed == [12])
+    await partition.runner.close()
+
+
+async def test_engines_are_drained_by_threads_one_at_a_time() -> None:
+    turn, loop_thread = threading.Lock(), threading.get_ident()
+    inside: list[int] = []
+    most: list[int] = []
+    elsewhere: list[bool] = []
+    met = threading.Event()
+
+    class Watched(CountingEngine):
+        def drain(self) -> Drained:
+            inside.append(1)
+            most.append(len(inside))
+            elsewhere.append(threading.get_ident() != loop_thread)
+            # Long enough for the other one to come in, where nothing keeps it out.
+            met.wait(0.05)
+            inside.pop()
+            return super().drain()
+
+    partitions = [_Partition(policy=CheckpointPolicy(pause_ms=1), turn=turn) for _ in range(2)]
+    for partition in partitions:
+        partition.engine = Watched(partition.checkpoint.store)
+        partition.runner.start(1)
+    for partition in partitions:
+        await partition.offer(0, 1, 2)
+    await until(lambda: all(partition.committed == [3] for partition in partitions))
+    assert set(most) == {1}
+    assert all(elsewhere)
+    for partition in partitions:
+        await partition.runner.close()
 
 
 async def test_an_idle_partition_goes_on_behind_what_is_no_record() -> None:
