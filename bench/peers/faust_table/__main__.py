@@ -1,6 +1,5 @@
 """The job on plain Faust, run as `python -m bench.peers.faust_table` with the arguments that every peer takes."""
 
-import sys
 import zlib
 from typing import Any, Final
 
@@ -81,7 +80,8 @@ def define(app: faust.App, prefix: str) -> None:
 
     @app.on_rebalance_complete.connect  # type: ignore[untyped-decorator, unused-ignore]
     async def say_ready(*_: Any, **__: Any) -> None:
-        print("ready", file=sys.__stdout__, flush=True)
+        # In a line of its own: the worker has written a terminal's codes before.
+        print("\nready", flush=True)
 
 
 def run(arguments: PeerArguments) -> None:
@@ -89,7 +89,7 @@ def run(arguments: PeerArguments) -> None:
     mode.loop.use("uvloop")
     app = application(arguments)
     define(app, arguments.prefix)
-    faust.Worker(app, loglevel="WARNING").execute_from_commandline()
+    faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
 
 
 if __name__ == "__main__":
