@@ -58,7 +58,8 @@ class EngineProcess:
             )
         if self._process.stdout is None:
             raise AssertionError("its output was asked for")
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        self._reading = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reading.start()
         return self
 
     def __exit__(
@@ -67,6 +68,8 @@ class EngineProcess:
         """End it, however it is; whoever wants it in good order calls `stop` before."""
         self._kill()
         self._process.wait()
+        # The last of its session has closed the other end.
+        self._reading.join()
 
     @property
     def pid(self) -> int:
@@ -120,10 +123,11 @@ class EngineProcess:
             time.sleep(_POLL_SECONDS)
 
     def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            # Whatever else it says is nobody's business, and there may be a lot of it.
-            if line.strip() == READY:
-                self._lines.put(line)
+        with stream:
+            for line in stream:
+                # Whatever else it says is nobody's business, and there may be a lot of it.
+                if line.strip() == READY:
+                    self._lines.put(line)
         self._lines.put(None)
 
     def _kill(self) -> None:
