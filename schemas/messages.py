@@ -203,7 +203,16 @@ class Repair(msgspec.Struct, frozen=True, array_like=True, tag_field="tag", tag=
 
 IdentityMessage = Evidence | Order | Undo | PolicyChange | Repair
 
+
+class _Addressed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How every message to a fragment begins."""
+
+    tag: str
+    target: str
+
+
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_ADDRESSED: msgspec.msgpack.Decoder[_Addressed] = msgspec.msgpack.Decoder(_Addressed)
 _ROUTED: msgspec.msgpack.Decoder[RoutedMessage] = msgspec.msgpack.Decoder(RoutedEvent | Own | Add | Drop | Snapshot)
 _IDENTITY: msgspec.msgpack.Decoder[IdentityMessage] = msgspec.msgpack.Decoder(
     Evidence | Order | Undo | PolicyChange | Repair
@@ -219,6 +228,11 @@ def encode(message: Any) -> bytes:
 def decode_routed(value: bytes) -> RoutedMessage:
     """The message in a record of `routed`; raises one of `strict_json.UNREADABLE`."""
     return _ROUTED.decode(value)
+
+
+def target_of(value: bytes) -> str:
+    """The fragment that a record of `routed` is for, without reading the rest; raises as `decode_routed` does."""
+    return _ADDRESSED.decode(value).target
 
 
 def decode_identity(value: bytes) -> IdentityMessage:

@@ -88,8 +88,27 @@ class RetryingEngine:
             self._offsets += offsets
 
     def drain(self) -> Drained:
-        """What changed since the last drain, and the letters of what was set aside."""
-        drained = self._engine.drain()
+        """What changed since the last drain, and the letters of what was set aside.
+
+        An engine may take in what it was given many of no sooner than here: where that raises, it is given them again,
+        one by one.
+
+        Raises:
+            RestartNeeded: too many were set aside.
+        """
+        try:
+            drained = self._engine.drain()
+        except _NOT_THE_RECORDS:
+            raise
+        except Exception as error:
+            if not self._offsets:
+                raise
+            log.warning("records are applied one by one", error=type(error).__name__, **self._place(self._offsets[0]))
+            values, offsets = self._values, self._offsets
+            self._values, self._offsets = [], []
+            self._begin_anew()
+            apply_each(self, values, offsets)
+            drained = self._engine.drain()
         return Drained([*drained.outputs, *self._letters], drained.rows) if self._letters else drained
 
     def settled(self) -> None:

@@ -2,12 +2,13 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from schemas.errors import DeadCode, EventError, SecretError
 from schemas.identity_policy import Policy
-from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed
+from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_routed, target_of
 from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_DAY, format_day
 from schemas.topics import RAW, Topic
@@ -24,6 +25,10 @@ from state.join import JoinRules
 
 #: Unsealed identifiers that stay in memory: deciphering one costs as much as folding an event.
 CACHED_IDENTIFIERS_MAX: Final = 20_000
+# Fragments whose rows are read at once: enough for one look-up to be worth its while, few enough for the cache.
+_FRAGMENTS_AT_ONCE: Final = 128
+
+_PLACE = itemgetter(0)
 
 
 class ContextEngine:
@@ -69,39 +74,58 @@ class ContextEngine:
         self._document_size_bytes_max = document_size_bytes_max
         self._entries = Entries(rows, cached_rows_max, cached_size_bytes_max)
         self._dedupe = dedupe or Dedupe(rows)
-        self._interactions: list[Output] = []
-        self._dead: list[Output] = []
+        # What came since the last drain, and the places in it of what each fragment is still to take in.
+        self._values: list[bytes] = []
+        self._offsets: list[int] = []
+        self._waiting: dict[str, list[int]] = {}
+        # Entries that took something in before the drain.
+        self._open: dict[str, Entry] = {}
+        # What was said of the records at those places.
+        self._interactions: list[tuple[int, Output]] = []
+        self._dead: list[tuple[int, Output]] = []
 
     def apply(self, value: bytes, offset: int) -> None:
-        """Take in one record of `routed`; what can't be read becomes a dead letter."""
-        try:
-            message = decode_routed(value)
-        except UNREADABLE as error:
-            self._refuse_record(value, None, str(error), offset)
-            return
-        entry = self._entries.get(message.target)
-        record = entry.record
-        if (self._era, offset) <= (record.era, record.offset):
-            self.counts["skipped"] += 1
-            return
-        try:
-            if isinstance(message, RoutedEvent):
-                self._fold(entry, message, offset)
-            elif isinstance(message, Own):
-                self._own(entry, message)
+        """Take in one record of `routed` now; what can't be read becomes a dead letter. Not before `settled`."""
+        self.apply_many((value,), (offset,))
+        waiting, self._waiting = self._waiting, {}
+        for fragment, places in waiting.items():
+            entry = self._open.get(fragment)
+            if entry is None:
+                entry = self._open[fragment] = self._entries.get(fragment)
+            self._take_in(entry, places)
+
+    def apply_many(self, values: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Queue records of `routed` by the fragments that they are for; `drain` takes them in.
+
+        A customer's records are taken in one after the other, and what follows from them is published and written at
+        once: each customer's objects are fetched into the processor's cache once in a checkpoint, and thousands of
+        customers' don't drive each other out of it. Records may be queued before what was drained is settled.
+        """
+        waiting, place = self._waiting, len(self._values)
+        self._values += values
+        self._offsets += offsets
+        for value in values:
+            try:
+                target = target_of(value)
+            except UNREADABLE:
+                # The empty fragment is nobody's: there it is found to be unreadable, in its turn.
+                target = ""
+            places = waiting.get(target)
+            if places is None:
+                waiting[target] = [place]
             else:
-                self._hear(entry, message)
-        except (SecretError, ValueError, *UNREADABLE) as error:
-            self._refuse_record(value, message.target.encode(), str(error), offset)
-        record.era, record.offset = self._era, offset
+                places.append(place)
+            place += 1
 
     def drain(self) -> Drained:
-        """What changed since the last drain: interactions, changes, contexts, snapshots, dead letters; and the rows."""
-        again, policy_row = self._regoverning.step()
-        for fragment in again:
-            entry = self._entries.get(fragment)
-            entry.told = True
-            self._entries.touched[fragment] = entry
+        """What changed since the last drain: interactions, changes, contexts, snapshots, dead letters; and the rows.
+
+        1. Take all fragments that something came for, or that are due to be published again, so many at a time.
+        2. Take in what came for each, in the order of the offsets.
+        3. Say what there is to say of it, and write it.
+        4. Bring what was said of single events into the order of their offsets.
+        """
+        again, rows = self._regoverning.step()
         publication = Publication(
             self._entries,
             self._unseal,
@@ -110,25 +134,68 @@ class ContextEngine:
             self._on_large,
             before=self._regoverning.before,
         )
-        for entry in self._entries.touched.values():
-            publication.publish(entry)
+        opened, self._open = self._open, {}
+        waiting, self._waiting = self._waiting, {}
+        due = frozenset(again)
+        # Step 1.
+        fragments = list(dict.fromkeys((*again, *opened, *waiting)))
+        for start in range(0, len(fragments), _FRAGMENTS_AT_ONCE):
+            piece = fragments[start : start + _FRAGMENTS_AT_ONCE]
+            for fragment, read in zip(piece, self._entries.get_many(piece), strict=True):
+                entry = opened.get(fragment, read)
+                # Step 2.
+                if fragment in waiting:
+                    self._take_in(entry, waiting[fragment])
+                if fragment in due:
+                    entry.told = entry.touched = True
+                # Step 3.
+                if entry.touched:
+                    publication.publish(entry)
+                    self._entries.store(entry, rows)
+        # Step 4.
+        self._dead.sort(key=_PLACE)
+        self._interactions.sort(key=_PLACE)
         outputs = [
-            *self._interactions,
+            *(output for _, output in self._interactions),
             *publication.changes,
             *publication.contexts,
             *publication.snapshots,
-            *self._dead,
+            *(output for _, output in self._dead),
         ]
-        self._interactions.clear()
-        self._dead.clear()
-        return Drained(outputs, self._entries.drain() | self._dedupe.drain() | policy_row)
+        for each in (self._interactions, self._dead, self._values, self._offsets):
+            each.clear()
+        return Drained(outputs, rows | self._dedupe.drain())
 
     def settled(self) -> None:
         """The drained rows are committed."""
         self._entries.settled()
         self._dedupe.settled()
 
-    def _fold(self, entry: Entry, event: RoutedEvent, offset: int) -> None:
+    def _take_in(self, entry: Entry, places: list[int]) -> None:
+        """Take in the records at these places, all for the entry's fragment."""
+        record, era = entry.record, self._era
+        for place in places:
+            value, offset = self._values[place], self._offsets[place]
+            try:
+                message = decode_routed(value)
+            except UNREADABLE as error:
+                self._refuse_record(place, None, str(error))
+                continue
+            if (era, offset) <= (record.era, record.offset):
+                self.counts["skipped"] += 1
+                continue
+            try:
+                if isinstance(message, RoutedEvent):
+                    self._fold(entry, message, place)
+                elif isinstance(message, Own):
+                    self._own(entry, message)
+                else:
+                    self._hear(entry, message)
+            except (SecretError, ValueError, *UNREADABLE) as error:
+                self._refuse_record(place, message.target.encode(), str(error))
+            record.era, record.offset = era, offset
+
+    def _fold(self, entry: Entry, event: RoutedEvent, place: int) -> None:
         """Apply one event: judge it, fold it, announce it.
 
         1. Refuse what lies before the fragment's horizon, where copies can't be told any more.
@@ -141,7 +208,7 @@ class ContextEngine:
         day = event.time // MICROSECONDS_PER_DAY
         if day < record.horizon_day:
             reason = f"the fragment's events before {format_day(record.horizon_day)} are no longer told apart"
-            self._refuse_event(event, DeadCode.HORIZON_PASSED, reason, offset)
+            self._refuse_event(event, DeadCode.HORIZON_PASSED, reason, place)
             return
         if not record.kind:
             self._name(entry, event.kind, event.sealed)
@@ -150,16 +217,15 @@ class ContextEngine:
         if verdict is not Verdict.NEW:
             if verdict is Verdict.CONFLICT:
                 reason = "an event of the same source and id but with other content came before, and stands"
-                self._refuse_event(event, DeadCode.CONTENT_CONFLICT, reason, offset)
+                self._refuse_event(event, DeadCode.CONTENT_CONFLICT, reason, place)
             else:
                 self.counts["duplicate"] += 1
             return
         # Step 3.
         if fold(record.content, event, self._limits):
             entry.told = True
-        entry.folded = entry.counted = True
-        self._entries.touched[entry.fragment] = entry
-        self._interactions.append(interaction(event, record.owner or entry.fragment))
+        entry.touched = entry.folded = entry.counted = True
+        self._interactions.append((place, interaction(event, record.owner or entry.fragment)))
         self.counts["applied"] += 1
         # Step 4.
         if self._horizon_days is not None and day - self._horizon_days > record.horizon_day:
@@ -179,7 +245,7 @@ class ContextEngine:
         if place != now:
             entry.told = True
         if entry.spoken or said != (*now, record.epoch, record.first, record.last):
-            self._entries.touched[entry.fragment] = entry
+            entry.touched = True
         self.counts["own"] += 1
 
     def _hear(self, entry: Entry, message: Add | Drop | Snapshot) -> None:
@@ -196,7 +262,7 @@ class ContextEngine:
             new = self._take(entry, message)
         if new:
             entry.changed_members.add(message.fragment)
-            self._entries.touched[entry.fragment] = entry
+            entry.touched = True
         self.counts[type(message).__name__.lower()] += 1
 
     def _take(self, entry: Entry, message: Snapshot) -> bool:
@@ -214,21 +280,21 @@ class ContextEngine:
         self._unseal(sealed, entry.fragment)
         entry.record.kind, entry.record.sealed = kind, sealed
 
-    def _refuse_event(self, event: RoutedEvent, code: DeadCode, message: str, offset: int) -> None:
-        origin = self._origin(offset)
+    def _refuse_event(self, event: RoutedEvent, code: DeadCode, message: str, place: int) -> None:
+        origin = self._origin(place)
         if event.origin is not None:
             # Intake routes a record twice when it dies in between: by its raw record the letter is known as the same.
             origin = Origin(self._raw_prefix + event.channel, *event.origin)
-        self._dead.append(dead_event(event, EventError(code, message), origin))
+        self._dead.append((place, dead_event(event, EventError(code, message), origin)))
         self.counts[code] += 1
 
-    def _refuse_record(self, value: bytes, key: bytes | None, message: str, offset: int) -> None:
+    def _refuse_record(self, place: int, key: bytes | None, message: str) -> None:
         error = EventError(DeadCode.UNREADABLE_MESSAGE, message)
-        self._dead.append(dead_record(value, key, error, self._origin(offset)))
+        self._dead.append((place, dead_record(self._values[place], key, error, self._origin(place))))
         self.counts[error.code] += 1
 
-    def _origin(self, offset: int) -> Origin:
-        return Origin(self._origin_topic, self._partition, offset)
+    def _origin(self, place: int) -> Origin:
+        return Origin(self._origin_topic, self._partition, self._offsets[place])
 
 
 def _said(content: Fragment) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from schemas.errors import DeadCode, GoldenthreadError, RestartNeeded, StoreFailed
 from schemas.topics import Catalogue, Topic
-from state.engine import Engine, MemoryRows, Output, Rows
+from state.engine import Drained, Engine, MemoryRows, Output, Rows
 from state.store_cache import shared_cache
 from streams.bulk import read_all
 from streams.checkpoint_options import CheckpointOptions
@@ -45,6 +45,30 @@ class _Once(CountingEngine):
         if offset == 3 and not _Once.raised:
             _Once.raised += 1
             raise KeyError(offset)
+
+
+class _Late(_Fragile):
+    """Takes in what it is given many of when it is drained, and raises there."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self._queued: list[tuple[bytes, int]] = []
+
+    def apply(self, value: bytes, offset: int) -> None:
+        self._take_in()
+        super().apply(value, offset)
+
+    def apply_many(self, values: Sequence[bytes], offsets: Sequence[int]) -> None:
+        self._queued += zip(values, offsets, strict=True)
+
+    def drain(self) -> Drained:
+        self._take_in()
+        return super().drain()
+
+    def _take_in(self) -> None:
+        queued, self._queued = self._queued, []
+        for value, offset in queued:
+            super().apply(value, offset)
 
 
 def _over(rows: Rows, make: Callable[[Rows], Engine] = _Fragile) -> RetryingEngine:
@@ -104,6 +128,34 @@ def test_a_record_that_raises_once_is_applied() -> None:
     assert _Once.raised == 1
     assert drained.rows == {ROW_PREFIX + b"key": b"6"}
     assert [output.value for output in drained.outputs] == [b"key|%d" % number for number in range(6)]
+
+
+def test_records_that_raise_no_sooner_than_they_are_drained_are_set_aside_too() -> None:
+    rows = MemoryRows({ROW_PREFIX + b"key-1": b"5"})
+    engine = _over(rows, _Late)
+    engine.apply_many([b"key-1|a", POISON], [0, 1])
+    engine.apply_many([b"key-0|b", b"key-1|c", POISON, b"key-1|d"], [2, 3, 4, 5])
+    drained = engine.drain()
+    assert drained.rows == {ROW_PREFIX + b"key-1": b"8", ROW_PREFIX + b"key-0": b"1"}
+    letters = _letters(drained.outputs)
+    assert [dict(letter.headers)["gt-offset"] for letter in letters] == [b"1", b"4"]
+    assert engine.counts == Counter({"applied": 4, DeadCode.UNREADABLE_MESSAGE.value: 2})
+    rows.write(drained.rows)
+    engine.settled()
+    engine.apply_many([b"key-1|e"], [6])
+    assert engine.drain() == Drained([Output(Topic.INTERACTIONS, b"key-1", b"key-1|e")], {ROW_PREFIX + b"key-1": b"9"})
+
+
+def test_a_drain_that_raises_without_a_record_ends_the_worker() -> None:
+    class _Broken(CountingEngine):
+        def drain(self) -> Drained:
+            raise ZeroDivisionError
+
+    for values in ([], [b"key|1"]):
+        engine = _over(MemoryRows(), _Broken)
+        engine.apply_many(values, range(len(values)))
+        with pytest.raises(ZeroDivisionError):
+            engine.drain()
 
 
 @pytest.mark.parametrize("error", [StoreFailed("the disk"), MemoryError(), OSError("disk full")])

@@ -443,7 +443,7 @@ def test_the_cache_is_bounded_and_what_left_it_is_read_back() -> None:
     people = [Identifier("email", f"{number}@example.com") for number in range(9)]
     for turn in range(3):
         bench.publish(*(routed(person, id=f"e-{turn}") for person in people))
-        assert len(bench.engine._entries._cache) <= 2
+        assert len(bench.engine._entries._records) <= 2
     (context,) = of(Topic.CONTEXT, bench.publish(routed(people[0], id="e-last")))
     assert context["interactions"]["count"] == 4
     assert context["version"] == 4
