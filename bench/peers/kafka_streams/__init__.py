@@ -5,5 +5,5 @@ classes. README.md says how it is tuned and by which pages of Kafka's documentat
 
 Read in this order: `command` (how the benchmark starts it), `building` (jars and classes), `pin` (which a maintainer
 runs for other versions), then `java/customers/`: `Main`, `Job`, `Settings`, `RocksSettings`, `CustomerProcessor`,
-`CustomerStore`, `Customer`, `CustomerCodec`, `EventReader`, `JsonWriter`, and `WarmUp`.
+`Customer`, `CustomerCodec`, `EventReader`, `JsonWriter`, and `WarmUp`.
 """

@@ -64,8 +64,6 @@ final class Customer {
         final int channel;
         final String direction;
         final String summary;
-        /** Its JSON among the newest interactions, once it was written; not part of the row. */
-        RawJson json;
 
         Contact(long timeUs, String source, String id, int type, int channel, String direction, String summary) {
             this.timeUs = timeUs;

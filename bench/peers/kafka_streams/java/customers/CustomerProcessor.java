@@ -1,6 +1,5 @@
 package customers;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import java.nio.charset.StandardCharsets;
 import net.jpountz.xxhash.XXHash64;
 import net.jpountz.xxhash.XXHashFactory;
@@ -26,30 +25,25 @@ final class CustomerProcessor implements Processor<Bytes, byte[], Bytes, byte[]>
     private static final XXHash64 HASH = XXHashFactory.fastestJavaInstance().hash64();
     private static final long HASH_SEED = 0;
 
-    private final JsonFactory json = Json.factory();
-    private final EventReader reader = new EventReader(json);
-    private final JsonWriter writer = new JsonWriter(json);
-    private final int decodedMax;
+    private final EventReader reader = new EventReader();
+    private final JsonWriter writer = new JsonWriter();
     private ProcessorContext<Bytes, byte[]> context;
-    private CustomerStore customers;
-
-    CustomerProcessor(int decodedMax) {
-        this.decodedMax = decodedMax;
-    }
+    private KeyValueStore<Bytes, Customer> customers;
 
     @Override
     public void init(ProcessorContext<Bytes, byte[]> given) {
         context = given;
-        KeyValueStore<Bytes, byte[]> rows = given.getStateStore(Job.STORE);
-        // A task that is revived after an error starts here anew, with the rows that were committed.
-        customers = new CustomerStore(rows, decodedMax);
-        forwardFlushedRows(rows);
+        customers = given.getStateStore(Job.STORE);
+        forwardFlushed();
     }
 
     @Override
     public void process(Record<Bytes, byte[]> record) {
         Event event = reader.read(record.value());
         Customer customer = customers.get(record.key());
+        if (customer == null) {
+            customer = new Customer();
+        }
         if (!customer.fold(event, hash(event))) {
             return;
         }
@@ -59,10 +53,10 @@ final class CustomerProcessor implements Processor<Bytes, byte[], Bytes, byte[]>
     }
 
     @SuppressWarnings("unchecked")
-    private void forwardFlushedRows(KeyValueStore<Bytes, byte[]> rows) {
+    private void forwardFlushed() {
         InternalProcessorContext<Bytes, byte[]> internal = (InternalProcessorContext<Bytes, byte[]>) context;
         ProcessorNode<?, ?, ?, ?> ours = internal.currentNode();
-        boolean caching = ((CachedStateStore<Bytes, byte[]>) rows).setFlushListener(flushed -> {
+        boolean caching = ((CachedStateStore<Bytes, Customer>) customers).setFlushListener(flushed -> {
             ProcessorNode<?, ?, ?, ?> before = internal.currentNode();
             internal.setCurrentNode(ours);
             try {
@@ -76,13 +70,12 @@ final class CustomerProcessor implements Processor<Bytes, byte[], Bytes, byte[]>
         }
     }
 
-    private byte[] document(Record<Bytes, Change<byte[]>> flushed) {
-        Bytes key = flushed.key();
-        return writer.document(text(key), customers.of(key, flushed.value().newValue));
+    private byte[] document(Record<Bytes, Change<Customer>> flushed) {
+        return writer.document(text(flushed.key()), flushed.value().newValue);
     }
 
     /** Eight bytes that stand for source and id; the zero byte between them is in neither. */
-    private static long hash(Event event) {
+    static long hash(Event event) {
         byte[] named = (event.source + '\0' + event.id).getBytes(StandardCharsets.UTF_8);
         return HASH.hash(named, 0, named.length, HASH_SEED);
     }

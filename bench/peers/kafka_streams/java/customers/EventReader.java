@@ -3,17 +3,16 @@ package customers;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.util.JsonRecyclerPools;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
 
 /** Reads events by Jackson's streaming API; JSON that is only handed on stays the bytes that it is. */
 final class EventReader {
-    private final JsonFactory json;
-
-    EventReader(JsonFactory json) {
-        this.json = json;
-    }
+    /** Its buffers are used again by the thread. */
+    private final JsonFactory json =
+        JsonFactory.builder().recyclerPool(JsonRecyclerPools.threadLocalPool()).build();
 
     Event read(byte[] bytes) {
         Event event = new Event();

@@ -23,22 +23,20 @@ final class Job {
     static final String CONTEXT_SINK = "context";
     private static final String SOURCE = "events";
     private static final String PROCESSOR = "fold";
-    /** Over all partitions; each of them is some 3 KB. */
-    private static final int DECODED_MAX = 100_000;
 
     private Job() {
     }
 
     static Topology topology(String prefix) {
-        StoreBuilder<KeyValueStore<Bytes, byte[]>> store = Stores
-            .keyValueStoreBuilder(Stores.persistentKeyValueStore(STORE), Serdes.Bytes(), Serdes.ByteArray())
+        StoreBuilder<KeyValueStore<Bytes, Customer>> store = Stores
+            .keyValueStoreBuilder(Stores.persistentKeyValueStore(STORE), Serdes.Bytes(), CustomerCodec.serde())
             .withCachingEnabled()
             .withLoggingEnabled(Map.of());
         StreamPartitioner<Bytes, byte[]> partitioner =
             (topic, key, value, partitions) -> Optional.of(Set.of(partition(key.get(), partitions)));
         return new Topology()
             .addSource(SOURCE, new BytesDeserializer(), new ByteArrayDeserializer(), prefix + "events")
-            .addProcessor(PROCESSOR, () -> new CustomerProcessor(DECODED_MAX), SOURCE)
+            .addProcessor(PROCESSOR, CustomerProcessor::new, SOURCE)
             .addStateStore(store, PROCESSOR)
             .addSink(
                 INTERACTIONS_SINK, prefix + "interactions", new BytesSerializer(), new ByteArraySerializer(),

@@ -1,205 +1,154 @@
 package customers;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.io.SerializedString;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.List;
 
-/** Writes interactions and documents by Jackson's streaming API. One writer belongs to one thread. */
+/** Writes interactions and documents. One writer belongs to one thread. */
 final class JsonWriter {
-    private static final SerializedString ID = new SerializedString("id");
-    private static final SerializedString SOURCE = new SerializedString("source");
-    private static final SerializedString TYPE = new SerializedString("type");
-    private static final SerializedString TIME = new SerializedString("time");
-    private static final SerializedString CHANNEL = new SerializedString("channel");
-    private static final SerializedString CUSTOMER = new SerializedString("customer");
-    private static final SerializedString SUMMARY = new SerializedString("summary");
-    private static final SerializedString DIRECTION = new SerializedString("direction");
-    private static final SerializedString DATA = new SerializedString("data");
-    private static final SerializedString TRAITS = new SerializedString("traits");
-    private static final SerializedString VALUE = new SerializedString("value");
-    private static final SerializedString EVENT = new SerializedString("event");
-    private static final SerializedString CHANNELS = new SerializedString("channels");
-    private static final SerializedString TYPES = new SerializedString("types");
-    private static final SerializedString DAYS = new SerializedString("days");
-    private static final SerializedString LAST = new SerializedString("last");
-    private static final SerializedString IN = new SerializedString("in");
-    private static final SerializedString OUT = new SerializedString("out");
-    private static final SerializedString INTERACTIONS = new SerializedString("interactions");
-    private static final SerializedString COUNT = new SerializedString("count");
-    private static final SerializedString FIRST = new SerializedString("first");
-    private static final SerializedString RECENT = new SerializedString("recent");
+    private static final byte[] ID = JsonBytes.constant("{\"id\":");
+    private static final byte[] SOURCE = JsonBytes.constant(",\"source\":");
+    private static final byte[] TYPE = JsonBytes.constant(",\"type\":");
+    private static final byte[] TIME = JsonBytes.constant(",\"time\":");
+    private static final byte[] CHANNEL = JsonBytes.constant(",\"channel\":");
+    private static final byte[] OF_CUSTOMER = JsonBytes.constant(",\"customer\":");
+    private static final byte[] SUMMARY = JsonBytes.constant(",\"summary\":");
+    private static final byte[] DIRECTION = JsonBytes.constant(",\"direction\":");
+    private static final byte[] DATA = JsonBytes.constant(",\"data\":");
+    private static final byte[] CUSTOMER = JsonBytes.constant("{\"customer\":");
+    private static final byte[] TRAITS = JsonBytes.constant(",\"traits\":{");
+    private static final byte[] VALUE = JsonBytes.constant(":{\"value\":");
+    private static final byte[] EVENT = JsonBytes.constant(",\"event\":");
+    private static final byte[] CHANNELS = JsonBytes.constant("},\"channels\":{");
+    private static final byte[] TYPES = JsonBytes.constant("},\"types\":{");
+    private static final byte[] TALLY = JsonBytes.constant(":{\"interactions\":");
+    private static final byte[] FIRST = JsonBytes.constant(",\"first\":");
+    private static final byte[] LAST = JsonBytes.constant(",\"last\":");
+    private static final byte[] NEXT = JsonBytes.constant("},");
+    private static final byte[] DAYS = JsonBytes.constant("},\"days\":{");
+    private static final byte[] OPEN = JsonBytes.constant(":{");
+    private static final byte[] IN = JsonBytes.constant("},\"last\":{\"in\":");
+    private static final byte[] OUT = JsonBytes.constant(",\"out\":");
+    private static final byte[] NULL = JsonBytes.constant("null");
+    private static final byte[] TOUCH_TIME = JsonBytes.constant("{\"time\":");
+    private static final byte[] COUNT = JsonBytes.constant("},\"interactions\":{\"count\":");
+    private static final byte[] RECENT = JsonBytes.constant(",\"recent\":[");
+    private static final byte[] END = JsonBytes.constant("]}}");
 
-    private final JsonFactory json;
-    private final ByteArrayOutputStream out = new ByteArrayOutputStream(8192);
-    private final byte[] time = new byte[Times.LENGTH_MAX];
-
-    JsonWriter(JsonFactory json) {
-        this.json = json;
-    }
+    private final JsonBytes to = new JsonBytes();
 
     /** What one event was, as it goes to the topic of interactions. */
     byte[] interaction(String customer, Event event) {
-        out.reset();
-        try (JsonGenerator to = json.createGenerator(out)) {
-            to.writeStartObject();
-            text(to, ID, event.id);
-            text(to, SOURCE, event.source);
-            text(to, TYPE, event.type);
-            time(to, TIME, event.timeUs);
-            text(to, CHANNEL, event.channel);
-            text(to, CUSTOMER, customer);
-            optional(to, SUMMARY, event.summary);
-            optional(to, DIRECTION, event.direction);
-            to.writeFieldName(DATA);
-            to.writeRawValue(new RawJson(event.dataJson));
-            to.writeEndObject();
-        } catch (IOException error) {
-            throw new UncheckedIOException(error);
-        }
-        return out.toByteArray();
+        to.clear();
+        contact(event.id, event.source, event.type, event.timeUs, event.channel, event.summary, event.direction);
+        field(OF_CUSTOMER, customer);
+        to.raw(DATA);
+        to.raw(event.dataJson);
+        to.raw('}');
+        return to.toBytes();
     }
 
     /** The whole document of a customer. */
     byte[] document(String key, Customer customer) {
+        to.clear();
+        field(CUSTOMER, key);
+        to.raw(TRAITS);
+        for (Customer.Trait trait : customer.traits) {
+            to.text(trait.name);
+            to.raw(VALUE);
+            to.raw(trait.valueJson);
+            field(TIME, trait.from.timeUs);
+            field(SOURCE, trait.from.source);
+            field(EVENT, trait.from.id);
+            to.raw(NEXT);
+        }
+        to.dropComma();
+        tallies(CHANNELS, customer.channels);
+        tallies(TYPES, customer.types);
+        days(customer);
+        to.raw(IN);
+        touch(customer.lastIn, customer);
+        to.raw(OUT);
+        touch(customer.lastOut, customer);
+        to.raw(COUNT);
+        to.number(customer.all.count);
+        field(FIRST, customer.all.firstUs);
+        field(LAST, customer.all.lastUs);
+        to.raw(RECENT);
         for (Customer.Contact contact : customer.recent) {
-            if (contact.json == null) {
-                // Most of the newest interactions were written before, and are copied from then on.
-                contact.json = recent(contact, customer);
-            }
+            contact(
+                contact.id, contact.source, customer.types.get(contact.type).name, contact.timeUs,
+                customer.channels.get(contact.channel).name, contact.summary, contact.direction);
+            to.raw(NEXT);
         }
-        out.reset();
-        try (JsonGenerator to = json.createGenerator(out)) {
-            to.writeStartObject();
-            text(to, CUSTOMER, key);
-            traits(to, customer.traits);
-            tallies(to, CHANNELS, customer.channels);
-            tallies(to, TYPES, customer.types);
-            days(to, customer);
-            to.writeFieldName(LAST);
-            to.writeStartObject();
-            touch(to, IN, customer.lastIn, customer);
-            touch(to, OUT, customer.lastOut, customer);
-            to.writeEndObject();
-            to.writeFieldName(INTERACTIONS);
-            to.writeStartObject();
-            number(to, COUNT, customer.all.count);
-            time(to, FIRST, customer.all.firstUs);
-            time(to, LAST, customer.all.lastUs);
-            to.writeFieldName(RECENT);
-            to.writeStartArray();
-            for (Customer.Contact contact : customer.recent) {
-                to.writeRawValue(contact.json);
-            }
-            to.writeEndArray();
-            to.writeEndObject();
-            to.writeEndObject();
-        } catch (IOException error) {
-            throw new UncheckedIOException(error);
-        }
-        return out.toByteArray();
+        to.dropComma();
+        to.raw(END);
+        return to.toBytes();
     }
 
-    private RawJson recent(Customer.Contact contact, Customer customer) {
-        out.reset();
-        try (JsonGenerator to = json.createGenerator(out)) {
-            to.writeStartObject();
-            text(to, ID, contact.id);
-            text(to, SOURCE, contact.source);
-            text(to, TYPE, customer.types.get(contact.type).name);
-            time(to, TIME, contact.timeUs);
-            text(to, CHANNEL, customer.channels.get(contact.channel).name);
-            optional(to, SUMMARY, contact.summary);
-            optional(to, DIRECTION, contact.direction);
-            to.writeEndObject();
-        } catch (IOException error) {
-            throw new UncheckedIOException(error);
+    private void contact(
+        String id, String source, String type, long timeUs, String channel, String summary, String direction) {
+        field(ID, id);
+        field(SOURCE, source);
+        field(TYPE, type);
+        field(TIME, timeUs);
+        field(CHANNEL, channel);
+        if (summary != null) {
+            field(SUMMARY, summary);
         }
-        return new RawJson(out.toByteArray());
+        if (direction != null) {
+            field(DIRECTION, direction);
+        }
     }
 
-    private void traits(JsonGenerator to, List<Customer.Trait> traits) throws IOException {
-        to.writeFieldName(TRAITS);
-        to.writeStartObject();
-        for (Customer.Trait trait : traits) {
-            to.writeFieldName(trait.name);
-            to.writeStartObject();
-            to.writeFieldName(VALUE);
-            to.writeRawValue(new RawJson(trait.valueJson));
-            time(to, TIME, trait.from.timeUs);
-            text(to, SOURCE, trait.from.source);
-            text(to, EVENT, trait.from.id);
-            to.writeEndObject();
-        }
-        to.writeEndObject();
-    }
-
-    private void tallies(JsonGenerator to, SerializedString name, List<Customer.Tally> tallies) throws IOException {
-        to.writeFieldName(name);
-        to.writeStartObject();
+    private void tallies(byte[] name, List<Customer.Tally> tallies) {
+        to.raw(name);
         for (Customer.Tally tally : tallies) {
-            to.writeFieldName(tally.name);
-            to.writeStartObject();
-            number(to, INTERACTIONS, tally.count);
-            time(to, FIRST, tally.firstUs);
-            time(to, LAST, tally.lastUs);
-            to.writeEndObject();
+            to.text(tally.name);
+            to.raw(TALLY);
+            to.number(tally.count);
+            field(FIRST, tally.firstUs);
+            field(LAST, tally.lastUs);
+            to.raw(NEXT);
         }
-        to.writeEndObject();
+        to.dropComma();
     }
 
-    private void days(JsonGenerator to, Customer customer) throws IOException {
-        to.writeFieldName(DAYS);
-        to.writeStartObject();
+    private void days(Customer customer) {
+        to.raw(DAYS);
         for (Customer.Day day : customer.days) {
-            to.writeFieldName(Times.dayText(day.day));
-            to.writeStartObject();
+            to.day(day.day);
+            to.raw(OPEN);
             for (int channel = 0; channel < day.counts.length; channel++) {
                 if (day.counts[channel] > 0) {
-                    to.writeFieldName(customer.channels.get(channel).name);
-                    to.writeNumber(day.counts[channel]);
+                    to.text(customer.channels.get(channel).name);
+                    to.raw(':');
+                    to.number(day.counts[channel]);
+                    to.raw(',');
                 }
             }
-            to.writeEndObject();
+            to.dropComma();
+            to.raw(NEXT);
         }
-        to.writeEndObject();
+        to.dropComma();
     }
 
-    private void touch(JsonGenerator to, SerializedString name, Customer.Contact contact, Customer customer)
-        throws IOException {
-        to.writeFieldName(name);
+    private void touch(Customer.Contact contact, Customer customer) {
         if (contact == null) {
-            to.writeNull();
+            to.raw(NULL);
             return;
         }
-        to.writeStartObject();
-        time(to, TIME, contact.timeUs);
-        text(to, CHANNEL, customer.channels.get(contact.channel).name);
-        text(to, SUMMARY, contact.summary == null ? "" : contact.summary);
-        to.writeEndObject();
+        field(TOUCH_TIME, contact.timeUs);
+        field(CHANNEL, customer.channels.get(contact.channel).name);
+        field(SUMMARY, contact.summary == null ? "" : contact.summary);
+        to.raw('}');
     }
 
-    private void time(JsonGenerator to, SerializedString name, long timeUs) throws IOException {
-        to.writeFieldName(name);
-        to.writeRawUTF8String(time, 0, Times.write(timeUs, time));
+    private void field(byte[] name, String text) {
+        to.raw(name);
+        to.text(text);
     }
 
-    private static void text(JsonGenerator to, SerializedString name, String text) throws IOException {
-        to.writeFieldName(name);
-        to.writeString(text);
-    }
-
-    private static void optional(JsonGenerator to, SerializedString name, String text) throws IOException {
-        if (text != null) {
-            text(to, name, text);
-        }
-    }
-
-    private static void number(JsonGenerator to, SerializedString name, long number) throws IOException {
-        to.writeFieldName(name);
-        to.writeNumber(number);
+    private void field(byte[] name, long timeUs) {
+        to.raw(name);
+        to.time(timeUs);
     }
 }

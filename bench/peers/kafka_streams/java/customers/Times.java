@@ -1,7 +1,5 @@
 package customers;
 
-import java.nio.charset.StandardCharsets;
-
 /** Times as microseconds since 1970 (UTC), and their RFC 3339 text; the civil calendar by whole-number arithmetic. */
 final class Times {
     private static final long MICROS_PER_SECOND = 1_000_000L;
@@ -34,31 +32,37 @@ final class Times {
         return (int) Math.floorDiv(timeUs, SECONDS_PER_DAY * MICROS_PER_SECOND);
     }
 
-    /** Write the time with as many digits of the second as it needs (none, three or six); returns the length. */
-    static int write(long timeUs, byte[] to) {
+    /** Write the time with as many digits of the second as it needs (none, three or six); returns where it ends. */
+    static int write(long timeUs, byte[] to, int at) {
         int day = day(timeUs);
         long within = timeUs - day * (SECONDS_PER_DAY * MICROS_PER_SECOND);
         int second = (int) (within / MICROS_PER_SECOND);
         int micros = (int) (within % MICROS_PER_SECOND);
-        writeDay(day, to);
-        to[10] = 'T';
-        put(to, 11, second / 3600, 2);
-        to[13] = ':';
-        put(to, 14, second / 60 % 60, 2);
-        to[16] = ':';
-        put(to, 17, second % 60, 2);
-        int end = WHOLE_LENGTH;
+        writeDay(day, to, at);
+        to[at + 10] = 'T';
+        putTwo(to, at + 11, second / 3600);
+        to[at + 13] = ':';
+        putTwo(to, at + 14, second / 60 % 60);
+        to[at + 16] = ':';
+        putTwo(to, at + 17, second % 60);
+        int end = at + WHOLE_LENGTH;
         if (micros != 0) {
-            to[end++] = '.';
-            int count = micros % 1000 == 0 ? 3 : 6;
-            put(to, end, count == 3 ? micros / 1000 : micros, count);
-            end += count;
+            to[end] = '.';
+            putTwo(to, end + 1, micros / 10_000);
+            to[end + 3] = (byte) ('0' + micros / 1000 % 10);
+            end += 4;
+            if (micros % 1000 != 0) {
+                to[end] = (byte) ('0' + micros / 100 % 10);
+                putTwo(to, end + 1, micros % 100);
+                end += 3;
+            }
         }
         to[end] = 'Z';
         return end + 1;
     }
 
-    private static void writeDay(int day, byte[] to) {
+    /** Write the day as {@code 2026-11-22}; returns where it ends. */
+    static int writeDay(int day, byte[] to, int at) {
         // Years that begin in March have their leap day at the end; eras of 400 years are alike.
         int shifted = day + 719_468;
         int era = Math.floorDiv(shifted, 146_097);
@@ -67,18 +71,14 @@ final class Times {
         int ofYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
         int shiftedMonth = (5 * ofYear + 2) / 153;
         int month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-        put(to, 0, yearOfEra + era * 400 + (month <= 2 ? 1 : 0), 4);
-        to[4] = '-';
-        put(to, 5, month, 2);
-        to[7] = '-';
-        put(to, 8, ofYear - (153 * shiftedMonth + 2) / 5 + 1, 2);
-    }
-
-    /** The day as {@code 2026-11-22}. */
-    static String dayText(int day) {
-        byte[] text = new byte[10];
-        writeDay(day, text);
-        return new String(text, StandardCharsets.US_ASCII);
+        int year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+        putTwo(to, at, year / 100);
+        putTwo(to, at + 2, year % 100);
+        to[at + 4] = '-';
+        putTwo(to, at + 5, month);
+        to[at + 7] = '-';
+        putTwo(to, at + 8, ofYear - (153 * shiftedMonth + 2) / 5 + 1);
+        return at + 10;
     }
 
     private static long dayOf(int year, int month, int day) {
@@ -97,10 +97,8 @@ final class Times {
         return value;
     }
 
-    private static void put(byte[] to, int at, int value, int count) {
-        for (int place = at + count - 1; place >= at; place--) {
-            to[place] = (byte) ('0' + value % 10);
-            value /= 10;
-        }
+    private static void putTwo(byte[] to, int at, int value) {
+        to[at] = (byte) ('0' + value / 10);
+        to[at + 1] = (byte) ('0' + value % 10);
     }
 }
