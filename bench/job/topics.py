@@ -23,6 +23,7 @@ CONTEXT: Final = "context"
 _REQUEST_SECONDS_MAX: Final = 60.0
 _TIMESTAMPS: Final = "message.timestamp.type"
 _APPENDED: Final = "LogAppendTime"
+_PRODUCED: Final = "CreateTime"
 
 
 def make_job_topics(bootstrap_servers: str, prefix: str) -> None:
@@ -39,9 +40,10 @@ def make_job_topics(bootstrap_servers: str, prefix: str) -> None:
     _admin_call(bootstrap_servers, lambda admin: admin.create_topics(topics, request_timeout=_REQUEST_SECONDS_MAX))
 
 
-def stamp_appends(bootstrap_servers: str, topic: str) -> None:
-    """From now on the broker stamps a topic's records at their append, whatever their producers say."""
-    entry = ConfigEntry(_TIMESTAMPS, _APPENDED, incremental_operation=AlterConfigOpType.SET)
+def stamp_appends(bootstrap_servers: str, topic: str, *, by_broker: bool = True) -> None:
+    """From now on the broker stamps a topic's records at their append, or, as it was, their producers do."""
+    kind = _APPENDED if by_broker else _PRODUCED
+    entry = ConfigEntry(_TIMESTAMPS, kind, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     _admin_call(bootstrap_servers, lambda admin: admin.incremental_alter_configs([resource]))
 

@@ -13,7 +13,7 @@ from bench.job.feed import lay
 from bench.job.outputs import Ends, read_documents
 from bench.job.persons import Happening, Households, happening, shown_fields
 from bench.job.reference import Expectation, expect
-from bench.job.topics import INTERACTIONS, PARTITIONS
+from bench.job.topics import INTERACTIONS, PARTITIONS, stamp_appends
 from bench.throughput.engines import PipelineEngine
 from bench.throughput.loads import Load
 from bench.throughput.passage import FROM_THE_START, make_place, pass_through
@@ -54,6 +54,8 @@ class ColdInstallation:
         starts, before = self._committed(), written(engine, place)
         laid = lay(bootstrap_servers, engine.backlog(load, place), PARTITIONS)
         expectation = self._expect(plan)
+        # A worker refuses to start with any other stamps than its own.
+        stamp_appends(bootstrap_servers, place.prefix + INTERACTIONS, by_broker=False)
         passage = pass_through(engine, place, events, starts=starts, kept=frozenset(expectation.documents))
         read_documents(bootstrap_servers, place.prefix, passage.outputs)
         verdict = judge(expectation, passage.outputs, exactly_once=True, is_pipeline=True)
