@@ -48,6 +48,10 @@ from state.winners import (
 )
 
 _IDENTIFIER = attrgetter("identifier")
+# Members of an enumeration are looked up at some cost, and these are once for each part of each customer.
+_IDENTIFYING: Final = Strength.IDENTIFYING
+_MEDIUM: Final = int(Strength.MEDIUM)
+_LOGIN: Final = int(Grade.LOGIN)
 
 TRUSTED_TRAITS: Final = with_derived(("email", "phone"))
 
@@ -144,13 +148,50 @@ def join(home: Part, members: Iterable[Part], rules: JoinRules, bundles: Sequenc
         bundles: further attached members, in the order of their identifiers; then none of `members` is attached. It
             makes no difference to what is said.
     """
+    return together(home, members, rules, bundles) if members or bundles else alone(home, rules)
+
+
+def alone(home: Part, rules: JoinRules) -> Joined:
+    """A customer of one fragment, as most are: what `together` says of it, with nothing to compare or to add up."""
+    identifier, content, limits = home.identifier, home.content, rules.limits
+    kind = rules.policy.kind(identifier.kind)
+    joined = Joined(
+        settling=False,
+        realm=identifier.realm,
+        level=SHARED if home.role == SHARED else _level([home], rules.policy),
+        strongest=OTHER_KIND if kind.hidden else identifier.kind,
+        trusted=rules.trusted_traits,
+    )
+    _count(joined, [content], limits)
+    if home.role == SHARED:
+        return joined
+    sources: list[Source] = [(content, None)]
+    if limits.identifiers and not kind.hidden:
+        joined.identifiers = [home]
+    if content.trusted or home.former:
+        joined.traits = _traits(sources, [], rules, [identifier] if home.former else [], ())
+    else:
+        joined.traits = _newest_facts(newest_traits(sources), limits.traits)
+    if content.permissions:
+        joined.permissions = _newest_facts(newest_permissions(sources), limits.permissions)
+    if content.refs:
+        joined.refs = sorted(newest_refs(sources).values(), key=mention_key, reverse=True)[: limits.refs]
+    if content.groups:
+        joined.groups = _newest_groups(united_groups(sources), limits.groups)
+    joined.recent = recent_contacts(sources, limits.recent)
+    joined.last_in = last_contact(sources, "in")
+    joined.last_out = last_contact(sources, "out")
+    return joined
+
+
+def together(home: Part, members: Iterable[Part], rules: JoinRules, bundles: Sequence[Bundle]) -> Joined:
+    """A customer of any number of fragments."""
     resting: list[Part] = [home]
     attached: list[Part] = []
     settling = False
-    if members:
-        for part in sorted(members, key=_IDENTIFIER):
-            (attached if part.role == ATTACHED else resting).append(part)
-            settling |= part.settling
+    for part in sorted(members, key=_IDENTIFIER):
+        (attached if part.role == ATTACHED else resting).append(part)
+        settling |= part.settling
     for bundle in bundles:
         settling |= bundle.settling
     shared = home.role == SHARED
@@ -206,9 +247,9 @@ def _level(resting: list[Part], policy: Policy) -> str:
     level = ANONYMOUS
     for part in resting:
         strength = policy.kind(part.identifier.kind).strength
-        if strength is Strength.IDENTIFYING and (part.role == JOINED or part.grade >= Grade.LOGIN):
+        if strength is _IDENTIFYING and (part.grade >= _LOGIN or part.role == JOINED):
             return IDENTIFIED
-        if strength >= Strength.MEDIUM:
+        if strength >= _MEDIUM:
             level = RECOGNISED
     return level
 
@@ -279,7 +320,7 @@ def _traits(
     if attached:
         facts = newest_traits(attached) | facts
     facts = _newest_facts(facts, rules.limits.traits)
-    trusted = any(content.trusted for content, _ in (*resting, *attached))
+    trusted = [content for content, _ in (*resting, *attached) if content.trusted]
     if outdated is not None or trusted or any(bundle.holds_trusted for bundle in bundles):
         if bundles:
             attached = [
@@ -297,17 +338,21 @@ def _trusted(name: str, sources: list[Source], outdated: Outdated | None) -> Fac
 
     Values that are outdated count only where there are no others.
     """
-    said = [
-        Fact(register, via)
-        for content, via in sources
-        for register in (content.traits.get(name), content.trusted_register(name))
-        if register is not None
-    ]
+    said: list[Fact] = []
+    for content, via in sources:
+        newest_register = content.traits.get(name)
+        if newest_register is not None:
+            said.append(Fact(newest_register, via))
+        best_register = content.trusted_register(name)
+        if best_register is not None and best_register is not newest_register:
+            said.append(Fact(best_register, via))
     if not said:
         return None
     if outdated is not None:
         contents = [content for content, _ in sources]
         said = [fact for fact in said if not outdated.says(name, fact.register, contents)] or said
+    if len(said) == 1:
+        return said[0]
     newest = max(said, key=lambda fact: fact.register.age_key)
     best = max(said, key=lambda fact: fact.register.trust_key)
     return best if newest.register.value == best.register.value else Fact(best.register, best.via, newest)
@@ -335,12 +380,13 @@ def _newest_groups(groups: dict[str, Group], limit: int) -> dict[str, Group]:
 
 def _count(joined: Joined, contents: list[Fragment], limits: Limits) -> None:
     """Counts add up, since an event is folded into one fragment only."""
-    totals = [content.total for content in contents if content.total is not None]
-    joined.total = functools.reduce(add_count, totals) if totals else None
     if len(contents) == 1:
         (content,) = contents
+        joined.total = content.total
         joined.channels, joined.types, joined.days = content.channels, content.types, content.days
     else:
+        totals = [content.total for content in contents if content.total is not None]
+        joined.total = functools.reduce(add_count, totals) if totals else None
         joined.channels = add_counts([content.channels for content in contents])
         joined.types = add_counts([content.types for content in contents])
         joined.days = add_days([content.days for content in contents])

@@ -13,6 +13,7 @@ import msgspec
 from state.fragment import Count, Fragment, RefRegister, Register, Touch
 
 _JSON = msgspec.json.Encoder()
+_RAW = msgspec.Raw
 # Kinds whose members' lines are marked: those of a policy, and some more.
 _KINDS_MAX: Final = 256
 
@@ -111,7 +112,7 @@ def recent_contacts(sources: list[Source], limit: int) -> list[msgspec.Raw]:
     """The newest interactions as JSON, at most `limit` of them."""
     if len(sources) == 1:
         content, _ = sources[0]
-        return [msgspec.Raw(touch.shown) for touch in content.recent[:limit]]
+        return [_RAW(touch.shown) for touch in content.recent[:limit]]
     # Times nearly always tell, and as the first of a tuple they are compared without a call for each line.
     lines = [(touch.time, touch.shown, via) for content, via in sources for touch in content.recent]
     if len({line[0] for line in lines}) < len(lines):
@@ -131,7 +132,7 @@ def newest_contacts(sources: list[Source], limit: int) -> list[Contact]:
 
 
 def _shown(line: bytes, via: str | None) -> msgspec.Raw:
-    return msgspec.Raw(line if via is None else b"%b,%b" % (line[:-1], _via(via)))
+    return _RAW(line if via is None else b"%b,%b" % (line[:-1], _via(via)))
 
 
 @functools.lru_cache(maxsize=_KINDS_MAX)
@@ -149,6 +150,10 @@ def _contact_key(contact: Contact) -> tuple[int, str, str]:
 
 def last_contact(sources: list[Source], direction: str) -> Contact | None:
     """The newest interaction in the direction."""
+    if len(sources) == 1:
+        ((content, via),) = sources
+        touch = content.last_touch(direction)
+        return None if touch is None else Contact(touch, via)
     last: Contact | None = None
     for content, via in sources:
         touch = content.last_touch(direction)
@@ -164,8 +169,14 @@ def add_days(tallies: Iterable[dict[str, dict[str, int]]]) -> dict[str, dict[str
     """Counts by day and channel, added up."""
     added: dict[str, dict[str, int]] = {}
     for days in tallies:
+        if not added:
+            added = {day: channels.copy() for day, channels in days.items()}
+            continue
         for day, channels in days.items():
-            held = added.setdefault(day, {})
+            held = added.get(day)
+            if held is None:
+                added[day] = channels.copy()
+                continue
             for channel, count in channels.items():
                 held[channel] = held.get(channel, 0) + count
     return added

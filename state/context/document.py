@@ -21,12 +21,13 @@ from schemas.identity_policy import Grade
 from schemas.times import format_time
 from state.fragment import WITHDRAWN, Count
 from state.join import Joined, Part
-from state.winners import Contact, Fact
+from state.winners import Contact, Fact, Mention
 
 #: Kafka's default bound is 1 MiB a record; the rest is for keys, headers and the batch.
 DOCUMENT_SIZE_BYTES_MAX: Final = 900_000
 
 GRADE_LABELS: Final = {int(grade): grade.label for grade in Grade}
+_CLAIMED: Final = Grade.CLAIMED.label
 #: Said of an identifier, and of one that another has replaced.
 CURRENT: Final = "current"
 FORMER: Final = "former"
@@ -48,47 +49,45 @@ def show(customer: str, joined: Joined, version: int = 0) -> ContextDocument | N
     total = joined.total
     if total is None:
         return None
+    first, last = format_time(total.first), format_time(total.last)
     return ContextDocument(
-        customer=customer,
-        version=version,
-        settling=joined.settling,
-        realm=joined.realm,
-        identity=Identity(joined.level, joined.strongest),
-        identifiers=[_identifier(part) for part in joined.identifiers],
-        traits=_traits(joined),
-        permissions=_permissions(joined),
-        channels=_tallies(joined.channels),
-        types=_tallies(joined.types),
-        days=joined.days,
-        refs=[
-            ShownRef(
-                mention.kind,
-                mention.id,
-                mention.register.type,
-                format_time(mention.register.time),
-                mention.register.status or None,
-                mention.via,
-            )
-            for mention in joined.refs
-        ],
-        groups={kind: sorted(group.values) for kind, group in joined.groups.items()},
-        groups_via=(
-            {kind: group.via for kind, group in joined.groups.items() if group.via is not None} or msgspec.UNSET
-        ),
-        last=LastTouches(_last(joined.last_in), _last(joined.last_out)),
-        interactions=Interactions(
-            total.count,
-            format_time(total.first),
-            format_time(total.last),
-            joined.recent,
-        ),
+        customer,
+        version,
+        joined.settling,
+        joined.realm,
+        Identity(joined.level, joined.strongest),
+        [_identifier(part) for part in joined.identifiers],
+        _traits(joined) if joined.traits else {},
+        _permissions(joined) if joined.permissions else {},
+        _tallies(joined.channels, total, first, last),
+        _tallies(joined.types, total, first, last),
+        joined.days,
+        [_ref(mention) for mention in joined.refs],
+        {kind: sorted(group.values) for kind, group in joined.groups.items()},
+        LastTouches(_last(joined.last_in), _last(joined.last_out)),
+        Interactions(total.count, first, last, joined.recent),
+        {kind: group.via for kind, group in joined.groups.items() if group.via is not None} or msgspec.UNSET,
     )
 
 
-def _tallies(counts: dict[str, Count]) -> dict[str, Tally]:
+def _tallies(counts: dict[str, Count], total: Count, first: str, last: str) -> dict[str, Tally]:
+    """Counts with their times; the `first` and `last` of the total, which are those of some of them, are written."""
+    total_first, total_last = total.first, total.last
     return {
-        name: Tally(count.count, format_time(count.first), format_time(count.last)) for name, count in counts.items()
+        name: Tally(
+            count.count,
+            first if count.first == total_first else format_time(count.first),
+            last if count.last == total_last else format_time(count.last),
+        )
+        for name, count in counts.items()
     }
+
+
+def _ref(mention: Mention) -> ShownRef:
+    register = mention.register
+    return ShownRef(
+        mention.kind, mention.id, register.type, format_time(register.time), register.status or None, mention.via
+    )
 
 
 def sight(first: int | None, last: int | None, total: Count | None) -> tuple[int | None, int | None]:
@@ -114,7 +113,7 @@ def _identifier(part: Part) -> ShownIdentifier:
     return ShownIdentifier(
         kind,
         value,
-        grade_label(part.grade),
+        GRADE_LABELS.get(part.grade, _CLAIMED),
         part.role,
         None if first is None else format_time(first),
         None if last is None else format_time(last),
@@ -125,7 +124,7 @@ def _identifier(part: Part) -> ShownIdentifier:
 
 def grade_label(grade: int) -> str:
     """The word for a grade; what nothing graded is claimed."""
-    return GRADE_LABELS.get(grade, GRADE_LABELS[int(Grade.CLAIMED)])
+    return GRADE_LABELS.get(grade, _CLAIMED)
 
 
 def _traits(joined: Joined) -> dict[str, Trait]:
