@@ -227,20 +227,20 @@ def _tell(
     formers = [part.identifier for part in (*resting, *attached) if part.former]
     formers += [former for bundle in bundles for former in bundle.formers]
     joined.traits = _traits(sources, sources_attached, rules, formers, bundles)
-    joined.permissions = newest_permissions(sources)
-    refs = newest_refs(sources)
-    joined.groups = united_groups(sources)
-    if sources_attached:
-        joined.permissions = newest_permissions(sources_attached) | joined.permissions
+    every = sources + sources_attached
+    # Most customers have told none of these.
+    if [content for content, _ in every if content.permissions]:
+        permissions = newest_permissions(sources_attached) | newest_permissions(sources)
+        joined.permissions = _newest_facts(permissions, limits.permissions)
+    if bundles or [content for content, _ in every if content.refs]:
+        refs = newest_refs(sources)
         refs = newest_refs(sources_attached) | _bundled_refs(bundles, refs, rules) | refs
-        joined.groups = united_groups(sources_attached) | joined.groups
-        sources += sources_attached
-    joined.permissions = _newest_facts(joined.permissions, limits.permissions)
-    joined.refs = sorted(refs.values(), key=mention_key, reverse=True)[: limits.refs]
-    joined.groups = _newest_groups(joined.groups, limits.groups)
-    joined.recent = recent_contacts(sources, limits.recent)
-    joined.last_in = last_contact(sources, "in")
-    joined.last_out = last_contact(sources, "out")
+        joined.refs = sorted(refs.values(), key=mention_key, reverse=True)[: limits.refs]
+    if [content for content, _ in every if content.groups]:
+        joined.groups = _newest_groups(united_groups(sources_attached) | united_groups(sources), limits.groups)
+    joined.recent = recent_contacts(every, limits.recent)
+    joined.last_in = last_contact(every, "in")
+    joined.last_out = last_contact(every, "out")
 
 
 def _level(resting: list[Part], policy: Policy) -> str:
