@@ -12,7 +12,7 @@ from bench.peers.kafka_streams.building import build, program_jars
 HEAP_MB: Final = 2048
 MAIN_CLASS: Final = "customers.Main"
 #: By then the compiler of the virtual machine has nothing left to do, and no measurement has its share of it.
-WARM_UP_EVENTS: Final = 150_000
+WARM_UP_EVENTS: Final = 200_000
 _SHOWN: Final = ("kafka-streams", "rocksdbjni", "jackson-core")
 
 
