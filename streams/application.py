@@ -12,11 +12,11 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
 from schemas.errors import StateError
+from streams.batch import Batch
 from streams.group_coordinator import heed_group_errors
 from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
-from streams.partition import Batch
 from streams.read_ahead import READ_AHEAD_SIZE_BYTES_MAX, ReadAhead
 from streams.stage import Stage
 from streams.transport import BatchConsumer, BatchSchema, BatchTransport

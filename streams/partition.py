@@ -10,13 +10,14 @@ A partition that has been idle for `idle_s` takes its position past what lies at
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from schemas.errors import DeadCode, RestartNeeded, StateError
 from state.engine import Drained, Engine, Rows
+from streams.batch import Batch
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_size import CheckpointSize
 from streams.faults import FaultHook, FaultPoint, no_fault
@@ -58,35 +59,6 @@ class CheckpointPolicy:
     #: What it gives should be no more than this, as far as the checkpoints before can tell; a producer's queue.
     drained_size_bytes_max: int = 64 * 1024 * 1024
     idle_s: float = IDLE_SECONDS
-
-
-class Batch(NamedTuple):
-    """Records of one partition, in the order of their offsets, as fetched under a group generation."""
-
-    topic: str
-    partition: int
-    generation: int
-    records: Sequence[Any]
-    #: The offset that was fetched just before; None at a partition's first fetch.
-    previous: int | None = None
-
-    def columns(self, start: int) -> tuple[list[bytes], list[int]]:
-        """Values, and offsets, of the records from the offset `start` on."""
-        records = self.records
-        if records[0].offset < start:
-            records = [record for record in records if record.offset >= start]
-        return [record.value or b"" for record in records], [record.offset for record in records]
-
-    def follow(self, next_offset: int | None) -> None:
-        """Hold the batch against the offset that is expected next (None: nothing was taken in yet).
-
-        Raises:
-            RestartNeeded: a batch before this one was lost on the way; a restart fetches it again.
-        """
-        if self.previous is not None and (next_offset is None or self.previous >= next_offset):
-            taken = "nothing" if next_offset is None else f"only what is below {next_offset}"
-            where = f"{self.topic}/{self.partition}@{self.records[0].offset}"
-            raise RestartNeeded(f"{where}: offset {self.previous} was fetched before it, but {taken} was taken in")
 
 
 class Step(NamedTuple):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from schemas.topics import Partition
+from streams.batch import Batch
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
-from streams.partition import Batch, CheckpointPolicy, EngineFactory, Fatal, PartitionRunner, Step
+from streams.partition import CheckpointPolicy, EngineFactory, Fatal, PartitionRunner, Step
 from streams.retrying_engine import retrying
 from streams.topics import group_offsets
 

@@ -19,9 +19,10 @@ from typing import Any, Final, Protocol
 from schemas.errors import RestartNeeded
 from schemas.topics import Catalogue, Partition, Topic
 from state.engine import Output
+from streams.batch import Batch
 from streams.faults import FaultHook, FaultPoint, no_fault
 from streams.metrics import Metrics
-from streams.partition import IDLE_SECONDS, QUEUE_BATCHES_MAX, SLICE_RECORDS, Batch, Fatal, Step, count_outcomes
+from streams.partition import IDLE_SECONDS, QUEUE_BATCHES_MAX, SLICE_RECORDS, Fatal, Step, count_outcomes
 from streams.producer import Record, RecordProducer
 from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
 
@@ -123,7 +124,7 @@ class StatelessStage:
         """Queue a batch; batches of another generation are fetched again: dropped."""
         if batch.generation == self._generation:
             self._offered_s[batch.topic, batch.partition] = time.monotonic()
-            await self._queue.put(batch)
+            await self._queue.put(batch.placed())
 
     async def drain(self) -> None:
         """Drop what is queued and wait until what is handled is acknowledged."""

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import aiokafka
 import faust
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import OffsetAndMetadata
@@ -50,15 +51,28 @@ class Fetched(NamedTuple):
     records: list[Any]
 
 
+class PlainRecords(fetcher.PartitionRecords):
+    """The fetcher's walk over what it fetched, which gives each record as the parser made it.
+
+    aiokafka copies each into an object of its own with the topic and the partition, which takes as long as parsing it;
+    here these are the batch's.
+    """
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:  # noqa: ARG002 - aiokafka's signature.
+        return record
+
+
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the aiokafka consumer with what Faust has no setting for."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """The consumer as Faust makes it, but for committed records only, balanced by topic, with short fetches.
 
-        It reads any record that the broker took, whatever the names of its headers.
+        It reads any record that the broker took, whatever the names of its headers. How fetchers read and what they
+        give is set for the whole process, see `streams.tolerant_records`.
         """
         read_tolerantly()
+        fetcher.PartitionRecords = PlainRecords
         consumer = super()._create_worker_consumer(transport)
         # aiokafka reads these when it starts, which is after this call.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust has no setting for it.
@@ -83,39 +97,39 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """
         if not self.consumer.flow_active:
             return {}
-        fetcher = consumer._fetcher  # noqa: SLF001 - as Faust itself does.
-        if consumer._closed or fetcher._closed:  # noqa: SLF001 - as above.
+        fetching = consumer._fetcher  # noqa: SLF001 - as Faust itself does.
+        if consumer._closed or fetching._closed:  # noqa: SLF001 - as above.
             raise ConsumerStoppedError
         taking = Taking(self.transport.read_ahead)
         # Step 1.
         roomy = {tp for tp in active_partitions if taking.room_records(tp, ()) > 0}
         is_held_back = len(roomy) < len(active_partitions)
         # What is held back on purpose must hold up nobody else.
-        fetcher._prefetch_backoff = 0.0 if is_held_back else _PREFETCH_BACKOFF_SECONDS  # noqa: SLF001 - as above.
+        fetching._prefetch_backoff = 0.0 if is_held_back else _PREFETCH_BACKOFF_SECONDS  # noqa: SLF001 - as above.
         wait_seconds = min(timeout or 0.0, HELD_BACK_POLL_SECONDS) if is_held_back else timeout
         if not roomy:
             await asyncio.sleep(HELD_BACK_POLL_SECONDS)
             return {}
-        with fetcher._subscriptions.fetch_context():  # noqa: SLF001 - as above.
-            taken: dict[TP, list[Any]] = await fetcher.fetched_records(roomy, timeout=wait_seconds, max_records=1)
+        with fetching._subscriptions.fetch_context():  # noqa: SLF001 - as above.
+            taken: dict[TP, list[Any]] = await fetching.fetched_records(roomy, timeout=wait_seconds, max_records=1)
             # Step 2.
             left = max_records or UNBOUNDED
-            for tp in list(fetcher._records) if taken else ():  # noqa: SLF001 - as above.
+            for tp in list(fetching._records) if taken else ():  # noqa: SLF001 - as above.
                 if tp in roomy:
                     records = taken.setdefault(tp, [])
-                    await self._take_more(fetcher, tp, records, taking, left)
+                    await self._take_more(fetching, tp, records, taking, left)
                     left -= len(records)
         return {tp: records for tp, records in taken.items() if records}
 
-    async def _take_more(self, fetcher: Any, tp: TP, records: list[Any], taking: Taking, left: int) -> None:
+    async def _take_more(self, fetching: Any, tp: TP, records: list[Any], taking: Taking, left: int) -> None:
         piece, largest = _PIECE_RECORDS
         while (room := min(piece, left - len(records), taking.room_records(tp, records))) > 0:
             # An error is told by the next call, which has nothing in hand yet.
-            if not isinstance(fetcher._records.get(tp), FetchResult):  # noqa: SLF001 - as above.
+            if not isinstance(fetching._records.get(tp), FetchResult):  # noqa: SLF001 - as above.
                 return
-            if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001 - as above.
+            if fetching._subscriptions.reassignment_in_progress:  # noqa: SLF001 - as above.
                 return
-            more = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
+            more = (await fetching.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
             if not more:
                 return
             records += more
@@ -160,7 +174,7 @@ class BatchConsumer(driver.Consumer):
         follows = before == generation and 0 <= previous < batch[0].offset
         self._fetched_last[tp] = (generation, batch[-1].offset)
         self.transport.read_ahead.took(tp, batch)
-        message = self._to_message(tp, batch[-1])
+        message = self._to_message(tp, _placed(tp, batch[-1]))
         message.value = Fetched(previous if follows else None, batch)
         return message
 
@@ -199,6 +213,15 @@ class BatchTransport(driver.Transport):
         super().__init__(*args, **kwargs)
         #: What may be fetched before it is done with; agents are added to it.
         self.read_ahead = ReadAhead()
+
+
+def _placed(tp: TP, record: Any) -> aiokafka.ConsumerRecord[bytes, bytes]:
+    """A record as Faust expects one; it is asked of the last one of a batch only."""
+    key, value = record.key, record.value
+    sizes = (-1 if key is None else len(key), -1 if value is None else len(value))
+    return aiokafka.ConsumerRecord(
+        tp.topic, tp.partition, record.offset, record.timestamp, record.timestamp_type, key, value, None, *sizes, ()
+    )
 
 
 def _naming_topics(commit: Commit, topic_ids: Mapping[str, str]) -> Commit:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from schemas.topics import Catalogue, Topic
 from state.store_cache import shared_cache
+from streams.batch import Batch
 from streams.bulk import BulkReader
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import fault_hook
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch, CheckpointPolicy, PartitionRunner
+from streams.partition import CheckpointPolicy, PartitionRunner
 from tests.streams.counting import InputRecord, make_counting
 
 BATCH_RECORDS = 10

@@ -25,10 +25,11 @@ from schemas.errors import EXIT_RESTART
 from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import POSITION_KEY, Catalogue, Topic, partition_of
 from streams.application import Application
+from streams.batch import Batch
 from streams.bulk import read_all
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch, Step
+from streams.partition import Step
 from streams.read_ahead import ReadAhead
 from streams.topics import group_offsets, record_new_partitions
 from tests.streams.counting import counted

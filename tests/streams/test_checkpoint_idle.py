@@ -16,12 +16,13 @@ from schemas.errors import StateError
 from schemas.topics import Catalogue, Topic
 from state.engine import Drained
 from state.store_cache import shared_cache
+from streams.batch import Batch
 from streams.bulk import BulkReader, partition_range
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch, CheckpointPolicy, PartitionRunner
+from streams.partition import CheckpointPolicy, PartitionRunner
 from tests.streams.counting import InputRecord, make_counting
 from tests.streams.feeding import open_transaction, send, send_aborted, send_committed
 from tests.waiting import until

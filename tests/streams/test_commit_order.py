@@ -10,13 +10,14 @@ from schemas.errors import EXIT_RESTART, DeliveryFailed
 from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import POSITION_KEY, Catalogue, Topic
 from state.store_cache import shared_cache
+from streams.batch import Batch
 from streams.bulk import read_all
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultHook, FaultPoint, no_fault
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch, CheckpointPolicy, PartitionRunner
+from streams.partition import CheckpointPolicy, PartitionRunner
 from tests.streams.counting import InputRecord, counted, make_counting
 from tests.streams.feeding import send
 from tests.streams.hurt_broker import HurtBroker

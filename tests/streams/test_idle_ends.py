@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.topics import Catalogue, Partition
 from state.engine import Output
+from streams.batch import Batch
 from streams.bulk import BulkReader, partition_range
 from streams.gap_search import find_gaps
 from streams.gaps import Cause
@@ -23,7 +24,6 @@ from streams.group import GroupOffset, commit_offsets
 from streams.idle_ends import group_idle_ends, idle_ends
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch
 from streams.recording_producer import RecordingProducer
 from streams.stateless import IdleEnds, StatelessStage
 from streams.topics import record_new_partitions, topic_ids

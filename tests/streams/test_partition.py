@@ -9,9 +9,10 @@ import pytest
 
 from schemas.errors import DeliveryFailed, Fenced, RestartNeeded, StateError
 from state.engine import Drained, Engine, MemoryRows, Rows
+from streams.batch import Batch
 from streams.faults import FaultPoint
 from streams.metrics import Metrics
-from streams.partition import NO_TURNS, QUEUE_BATCHES_MAX, Batch, CheckpointPolicy, PartitionRunner
+from streams.partition import NO_TURNS, QUEUE_BATCHES_MAX, CheckpointPolicy, PartitionRunner
 from tests.streams.counting import CountingEngine, batch_of
 from tests.waiting import until
 

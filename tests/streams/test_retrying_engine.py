@@ -12,11 +12,12 @@ from schemas.errors import DeadCode, GoldenthreadError, RestartNeeded, StoreFail
 from schemas.topics import Catalogue, Topic
 from state.engine import Drained, Engine, MemoryRows, Output, Rows
 from state.store_cache import shared_cache
+from streams.batch import Batch
 from streams.bulk import read_all
 from streams.checkpoint_options import CheckpointOptions
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
-from streams.partition import Batch, CheckpointPolicy
+from streams.partition import CheckpointPolicy
 from streams.retrying_engine import SET_ASIDE_MAX, RetryingEngine
 from streams.stage import StatefulStage
 from tests.streams.counting import ROW_PREFIX, CountingEngine, batch_of, counted

@@ -10,9 +10,10 @@ from typing import Any
 from schemas.errors import DeadCode, DeliveryFailed, RestartNeeded
 from schemas.topics import Catalogue, Partition, Topic
 from state.engine import Output
+from streams.batch import Batch
 from streams.faults import FaultPoint
 from streams.metrics import Metrics
-from streams.partition import QUEUE_BATCHES_MAX, Batch
+from streams.partition import QUEUE_BATCHES_MAX
 from streams.recording_producer import RecordingProducer
 from streams.stateless import OUTSTANDING_SIZE_BYTES_MAX, RECORDS_PER_FLUSH_MAX, IdleEnds, Prepare, StatelessStage
 from tests.streams.counting import InputRecord

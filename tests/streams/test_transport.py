@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +12,14 @@ import aiokafka
 import faust
 import pytest
 from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.application import ApplicationOptions, make_app
+from streams.batch import Batch
 from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.tolerant_records import TolerantRecords
 from streams.transport import (
@@ -25,8 +29,12 @@ from streams.transport import (
     BatchConsumerThread,
     BatchSchema,
     BatchTransport,
+    PlainRecords,
+    _placed,
 )
 
+# What it is before any consumer of ours was made: its own parent afterwards.
+(AIOKAFKA_RECORDS,) = PlainRecords.__bases__
 ZERO, ONE = TP("gt.routed", 0), TP("gt.routed", 1)
 
 
@@ -120,6 +128,7 @@ async def test_the_consumer_is_made_with_what_correctness_needs(app: faust.App, 
     assert made._fetch_max_bytes == FETCH_ANSWER_SIZE_BYTES_MAX
     assert made._session_timeout_ms == 10_000
     assert fetcher.MemoryRecords is TolerantRecords
+    assert fetcher.PartitionRecords is PlainRecords
     await made.stop()
 
 
@@ -148,8 +157,29 @@ async def test_an_acknowledgement_by_faust_commits_nothing(consumer: BatchConsum
     assert consumer._filter_tps_with_pending_acks() == []
 
 
+def test_records_come_as_the_parser_made_them() -> None:
+    assert "PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assert "self._consumer_record(tp, record)" in inspect.getsource(PlainRecords._unpack_records)
+    builder = DefaultRecordBatchBuilder(2, 3, 0, -1, -1, -1, 1 << 20)
+    for offset, value in enumerate((b"one", None, b"three")):
+        builder.append(offset, 1_000 + offset, b"k%d" % offset, value, [("name", b"content"), ("none", None)])
+    data = bytes(builder.build())
+
+    def walk(records: type) -> Any:
+        return records(ONE, MemoryRecords(data), [], 1, None, None, True, fetcher.READ_COMMITTED)
+
+    plain, copied = walk(PlainRecords), walk(AIOKAFKA_RECORDS)
+    theirs = list(copied)
+    batch = Batch(ONE.topic, ONE.partition, 1, list(plain)).placed()
+    assert plain.next_fetch_offset == copied.next_fetch_offset == 3
+    for name in ("topic", "partition", "offset", "timestamp", "key", "value", "headers"):
+        assert [getattr(record, name) for record in batch.records] == [getattr(record, name) for record in theirs]
+    # What Faust makes of the last record of a batch is what it would have made of aiokafka's.
+    assert _placed(ONE, next(walk(PlainRecords))) == replace(theirs[0], headers=())
+
+
 def _record(tp: TP, offset: int) -> Any:
-    return aiokafka.ConsumerRecord(tp.topic, tp.partition, offset, 7, 0, b"k", b"v", None, 1, 1, ())
+    return SimpleNamespace(offset=offset, timestamp=7, timestamp_type=0, key=b"k", value=b"v", headers=[], of=tp)
 
 
 async def _fetched(consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch, active: set[TP]) -> list[Any]:
