@@ -1,5 +1,6 @@
 """What an engine wrote, read as a consumer of its outputs reads it: committed records only, the last value of a key."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -25,8 +26,8 @@ class Outputs:
 
     def __init__(self, kept: frozenset[str] | None = None) -> None:
         self._kept = kept
-        #: When the broker appended each interaction, copies among them.
-        self.append_times_ms: list[int] = []
+        #: By partition: when the broker appended each interaction, copies among them.
+        self.append_times_ms: defaultdict[int, list[int]] = defaultdict(list)
         #: By event: digest and customer of its first interaction.
         self.interactions: dict[EventName, tuple[bytes, str]] = {}
         #: Events that have another interaction besides.
@@ -42,7 +43,7 @@ class Outputs:
     def take_interactions(self, records: list[Record]) -> None:
         """Take in records of `interactions`."""
         for record in records:
-            self.append_times_ms.append(record.timestamp_ms)
+            self.append_times_ms[record.partition].append(record.timestamp_ms)
             fields = self._object(record)
             if fields is None:
                 continue

@@ -118,7 +118,7 @@ def figures(
     warm_up_share: float,
 ) -> Run:
     """All figures of a run that has ended."""
-    span = measured_span(passage.outputs.append_times_ms, warm_up_share)
+    span = measured_span(passage.outputs.append_times_ms.values(), warm_up_share)
     seconds = span.ended_s - span.began_s
     engine_used = passage.sampler.engine(span.began_s, span.ended_s)
     broker_used = passage.sampler.broker(span.began_s, span.ended_s)
