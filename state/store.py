@@ -21,6 +21,7 @@ from rocksdict import (
     Checkpoint,
     DbClosedError,
     DBCompressionType,
+    MemtableFactory,
     Options,
     Rdict,
     RdictIter,
@@ -42,6 +43,10 @@ _META_KEY: Final = b"\xff\x00meta"
 _RESERVED: Final = b"\xff"
 # One store's share at the most; `state.store_cache` bounds those of all stores together.
 WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
+# Of a store that is being filled: so many files come together before they are merged, which saves merging the same rows
+# time and again. Writers are slowed down from 20 files on, which the next one to open it should not find.
+_FILLING_FILES_MAX: Final = 12
+_FILLING_BUFFERS_MAX: Final = 4
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES_MAX: Final = 256
@@ -64,6 +69,20 @@ class StoreMeta(msgspec.Struct, frozen=True, array_like=True):
 
     format_version: int
     secret_fingerprint: str
+
+
+def _filling_options(cache: StoreCache) -> Options:
+    """For many rows that nobody reads meanwhile: they are sorted once, by the thread that puts them on disk.
+
+    Sorted one by one as they come they cost the writing thread three times as much, which holds Python's lock.
+    """
+    options = _options(cache)
+    options.set_memtable_factory(MemtableFactory.vector())
+    options.set_allow_concurrent_memtable_write(False)
+    # While one is sorted and written the next ones fill.
+    options.set_max_write_buffer_number(_FILLING_BUFFERS_MAX)
+    options.set_level_zero_file_num_compaction_trigger(_FILLING_FILES_MAX)
+    return options
 
 
 def _options(cache: StoreCache) -> Options:
@@ -100,8 +119,16 @@ class Store:
         self._write_options.disable_wal = True
 
     @classmethod
-    def open(cls, path: Path, *, secret_fingerprint: str, cache: StoreCache | None = None) -> "Store":
+    def open(
+        cls, path: Path, *, secret_fingerprint: str, cache: StoreCache | None = None, filling: bool = False
+    ) -> "Store":
         """Open the folder, or make it.
+
+        Args:
+            path: The folder.
+            secret_fingerprint: Of the secret that wrote it.
+            cache: Shared with other stores.
+            filling: For very many writes and hardly a read; to be closed and opened anew after them.
 
         Raises:
             StoreUnusable: it is damaged, or an older version wrote it: to be set aside and made anew.
@@ -113,7 +140,7 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"the store {path} can't be made ({error}): let this user write there") from error
-        return cls._opened(path, secret_fingerprint, cache, read_only=False)
+        return cls._opened(path, secret_fingerprint, cache, read_only=False, filling=filling)
 
     @classmethod
     def open_to_read(cls, path: Path, *, secret_fingerprint: str, cache: StoreCache | None = None) -> "Store":
@@ -125,10 +152,12 @@ class Store:
         return cls._opened(path, secret_fingerprint, cache, read_only=True)
 
     @classmethod
-    def _opened(cls, path: Path, secret_fingerprint: str, cache: StoreCache | None, *, read_only: bool) -> "Store":
+    def _opened(
+        cls, path: Path, secret_fingerprint: str, cache: StoreCache | None, *, read_only: bool, filling: bool = False
+    ) -> "Store":
         require_whole(path)
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
-        options = _options(cache or shared_cache())
+        options = (_filling_options if filling else _options)(cache or shared_cache())
         try:
             # Of a folder that is there already, rows are in a column family that is opened with options of its own:
             # without ours with no filter, and with a cache too small for its index, which each look-up then reads anew.

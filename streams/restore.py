@@ -15,7 +15,7 @@ from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import POSITION_KEY, Partition
 from state.store import Store, StoredPosition
 from state.store_folder import RebuildReason, holds_tables
-from streams.bulk import Record, partition_range, read_to_end
+from streams.bulk import Rows, partition_range, rows_to_end
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
 from streams.gap_search import read_changelog
@@ -24,6 +24,10 @@ from streams.restore_progress import RestoreProgress
 from streams.store_state import make_way, rebuild_reason
 
 log = logger(__name__)
+
+# From so many records on a store is opened to be filled, and then once more to be used: two openings take as long as
+# some ten thousand records do.
+FILLING_RECORDS_MIN: Final = 100_000
 
 _POSITIONS: Final = RowDecoder(PositionRow)
 
@@ -70,7 +74,7 @@ class Restore:
         else:
             store = self._usable(store)
         # Step 2.
-        return store, self._read(store)
+        return self._read(store)
 
     def rebuild(self, *, discard: bool = False) -> tuple[Store, int]:
         """Make the store anew because an operator says so; `discard` also where the changelog has less than it.
@@ -88,19 +92,20 @@ class Restore:
             self._release(store)
         if not discard and (stored is not None or not readable):
             self._refuse_loss(None if stored is None else stored.next_offset)
-        store = self._anew(RebuildReason.ASKED, "an operator asked for it", keep=discard or not readable)
-        return store, self._read(store)
+        return self._read(self._anew(RebuildReason.ASKED, "an operator asked for it", keep=discard or not readable))
 
     def position(self, next_offset: int) -> dict[Partition, StoredPosition]:
         """What a store that holds the changelog below an offset says of itself."""
         stored = StoredPosition(self._changelog_id, next_offset, int(time.time() * 1000))
         return {(self._changelog, self._partition): stored}
 
-    def _open(self) -> Store:
+    def _open(self, *, filling: bool = False) -> Store:
         options = self._options
         for reason in RebuildReason:
             options.metrics.store_rebuilds.labels(self._path.name, reason)
-        store = Store.open(self._path, secret_fingerprint=options.secret_fingerprint, cache=options.cache)
+        store = Store.open(
+            self._path, secret_fingerprint=options.secret_fingerprint, cache=options.cache, filling=filling
+        )
         options.metrics.stores.watch(self._path.name, store)
         return store
 
@@ -146,44 +151,53 @@ class Restore:
         make_way(self._path, reason, detail, self._options.metrics, self._path.name, keep=keep)
         return self._open()
 
-    def _read(self, store: Store) -> int:
+    def _read(self, store: Store) -> tuple[Store, int]:
+        """Bring it to the end of the changelog; gives the store to go on with, and how many records were read."""
+        reading = _Reading(store)
         try:
-            stored = store.position(self._changelog, self._partition)
-            return self._read_from(store, 0 if stored is None else stored.next_offset)
+            self._read_into(reading)
         except BaseException:
-            self._release(store)
+            self._release(reading.store)
             raise
+        return reading.store, reading.records
 
-    def _read_from(self, store: Store, start: int) -> int:
-        restored = 0
+    def _read_into(self, reading: "_Reading") -> None:
         metrics, stage = self._options.metrics, self._options.stage
         counted = metrics.restore_records.labels(stage)
         remaining = metrics.restore_remaining.labels(stage, str(self._partition))
         progress = RestoreProgress(self._path.name)
+        stored = reading.store.position(self._changelog, self._partition)
 
         def tell(left: int) -> None:
             remaining.set(left)
-            progress.tell(left, restored)
+            progress.tell(left, reading.records)
             if self._on_progress is not None:
                 self._on_progress(left)
+            if left >= FILLING_RECORDS_MIN and not reading.filling:
+                self._reopen(reading, filling=True)
 
-        def apply(records: list[Record]) -> None:
-            nonlocal restored
+        def apply(read: Rows) -> None:
             if self._closing.is_set():
                 remaining.set(0)
                 raise RestartNeeded(f"{self._changelog}/{self._partition} was closed while it was restored")
-            restored += len(records)
-            counted.inc(len(records))
-            rows = {record.key: record.value for record in records if record.key is not None}
-            store.write(rows, self.position(records[-1].offset + 1))
+            reading.records += read.records
+            counted.inc(read.records)
+            reading.store.write(read.rows, self.position(read.next_offset))
             self._options.fault(FaultPoint.OPEN_DURING_RESTORE)
 
+        start = 0 if stored is None else stored.next_offset
         try:
-            end = read_to_end(self._options.kafka, self._changelog, self._partition, start, apply, on_progress=tell)
+            end = rows_to_end(self._options.kafka, self._changelog, self._partition, start, apply, on_progress=tell)
         except StateError as error:
             raise StateError(f"{error}. {self._what_to_do()}") from error
-        store.write({}, self.position(end))
-        return restored
+        if reading.filling:
+            self._reopen(reading, filling=False)
+        reading.store.write({}, self.position(end))
+
+    def _reopen(self, reading: "_Reading", *, filling: bool) -> None:
+        self._release(reading.store)
+        reading.store = self._open(filling=filling)
+        reading.filling = filling
 
     def _refuse_loss(self, next_offset: int | None) -> None:
         """Keep what is here where the broker has less: it may be the last copy there is.
@@ -211,3 +225,12 @@ class Restore:
             f"Bring the topic's data back; or, to go on with what it has, stop the worker and let `goldenthread state "
             f"rebuild {self._path.name} --discard` make the store anew (docs/state.md)"
         )
+
+
+class _Reading:
+    """A store while it is brought to the end: which may be opened anew on the way."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.filling = False
+        self.records = 0

@@ -19,6 +19,7 @@ from state import store as store_module
 from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
 from state.store_cache import shared_cache
 from state.store_folder import RebuildReason
+from streams import restore as restore_module
 from streams import restore_progress as progress_module
 from streams import store_state as store_state_module
 from streams.checkpoint_options import CheckpointOptions
@@ -39,13 +40,15 @@ from schemas.errors import GoldenthreadError
 from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
 from state.store import Store
 from state.store_cache import shared_cache
-from streams import bulk
+from streams import bulk, restore
 from streams.checkpoint_options import CheckpointOptions
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.restore import Restore
 brokers, prefix, folder, changelog_id, kill_at, when = sys.argv[1:]
 bulk.RECORDS_PER_READ_MAX = 100
+if os.environ.get("FILLING"):
+    restore.FILLING_RECORDS_MIN = 1
 passes = 0
 def fault(point):
     global passes
@@ -148,6 +151,25 @@ def test_an_empty_disk_gets_all_of_the_changelog_and_a_stale_one_the_rest(disk: 
     expected = _rows(1) | {b"row/9999": b"new"}
     assert disk.restored() == (expected, 2)
     assert disk.restored() == (expected, 0)
+
+
+def test_a_store_that_is_filled_at_once_is_the_same_and_is_gone_on_with(
+    disk: _Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bool] = []
+    open_store = Store.open
+
+    def opening(path: Path, **named: Any) -> Store:
+        opened.append(named["filling"])
+        return open_store(path, **named)
+
+    monkeypatch.setattr(Store, "open", opening)
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", ROWS)
+    assert disk.restored() == (_rows(), ROWS)
+    assert opened == [False, True, False]
+    disk.feed({b"row/0000": None, b"row/9999": b"new"})
+    assert disk.restored() == (_rows(1) | {b"row/9999": b"new"}, 2)
+    assert opened == [False, True, False, False]
 
 
 def _flip_in_block(path: Path) -> None:
@@ -337,8 +359,13 @@ def _in_a_process(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("filling", [False, True])
 @pytest.mark.parametrize("when", ["in memory", "flushed", "while flushing"])
-def test_a_kill_in_the_middle_of_a_restore_leaves_what_the_next_goes_on_from(disk: _Disk, when: str) -> None:
+def test_a_kill_in_the_middle_of_a_restore_leaves_what_the_next_goes_on_from(
+    disk: _Disk, when: str, filling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if filling:
+        monkeypatch.setenv("FILLING", "1")
     assert _in_a_process(disk, 2, when).returncode == -9
     rows, records = disk.restored()
     assert rows == _rows()
