@@ -5,6 +5,7 @@ What only one process needs is imported when that one is asked for: every other 
 
 import asyncio
 import os
+import sys
 import threading
 from importlib.metadata import version
 from typing import Final
@@ -24,6 +25,8 @@ from streams.topics import create_topics, is_empty, record_new_partitions, verif
 log = logger(__name__)
 
 INIT_WAIT_SECONDS: Final = 60.0
+# Of one of the lookup's threads, while another waits.
+LOOKUP_TURN_SECONDS: Final = 0.0005
 
 
 def _parts(client: str, settings: Settings | None = None) -> Parts:
@@ -146,6 +149,10 @@ def lookup() -> None:
         wire=WireReader(registry_of(settings)),
         page=settings.page,
     )
+
+    # The copy is written by a thread beside the one that answers. By default either waits five milliseconds for its turn
+    # while the other is busy, several times in one request.
+    sys.setswitchinterval(LOOKUP_TURN_SECONDS)
 
     async def main(_stopping: asyncio.Event) -> None:
         await run_lookup(options, parts.keyring, Metrics("lookup", version("goldenthread")))
