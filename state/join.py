@@ -232,7 +232,7 @@ def _tell(
     if [content for content, _ in every if content.permissions]:
         permissions = newest_permissions(sources_attached) | newest_permissions(sources)
         joined.permissions = _newest_facts(permissions, limits.permissions)
-    if bundles or [content for content, _ in every if content.refs]:
+    if [content.refs for content, _ in every if content.refs] or bundles:
         refs = newest_refs(sources)
         refs = newest_refs(sources_attached) | _bundled_refs(bundles, refs, rules) | refs
         joined.refs = sorted(refs.values(), key=mention_key, reverse=True)[: limits.refs]

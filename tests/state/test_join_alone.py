@@ -45,7 +45,7 @@ def homes(draw: st.DrawFn, rules: JoinRules) -> Part:
 
 def written(joined: Joined) -> bytes | None:
     document = show("c", joined)
-    return document and encode_document(document)
+    return None if document is None else encode_document(document)
 
 
 @settings(max_examples=150, deadline=None)
