@@ -35,6 +35,9 @@ SLICE_RECORDS: Final = 500
 # as many where it took less than half of it.
 SLICE_SECONDS: Final = 0.02
 _FIRST_SLICE_RECORDS: Final = 64
+# Others' turns count as part of a drain up to so many times the drain itself. A partition that waits for much larger
+# ones would write ever smaller checkpoints otherwise, and get ever less done.
+_OTHERS_TURNS_MAX: Final = 7
 # A partition that got nothing for so long is looked at: far shorter than records are kept, far longer than the look.
 IDLE_SECONDS: Final = 600.0
 #: Drained whenever a checkpoint is due, whoever else is drained then.
@@ -76,7 +79,7 @@ class _Written(NamedTuple):
     drained: Drained
     size_bytes: int
     due_s: float
-    #: From when it was due until the engine was drained, others' turns before it included.
+    #: What the drain took, others' turns before it included as far as they count.
     drain_s: float
 
 
@@ -325,8 +328,10 @@ class PartitionRunner:
     def _write(self, engine: Engine, *, nothing_too: bool) -> _Written | None:
         due_s = time.monotonic()
         with self._turn:
+            begun_s = time.monotonic()
             drained = engine.drain()
-        drain_s = time.monotonic() - due_s
+        drain_s = time.monotonic() - begun_s
+        drain_s += min(begun_s - due_s, _OTHERS_TURNS_MAX * drain_s)
         if not (nothing_too or drained.outputs or drained.rows):
             return None
         return _Written(drained, self._checkpoint.commit(drained, self._next_offset), due_s, drain_s)

@@ -234,6 +234,21 @@ async def test_engines_are_drained_by_threads_one_at_a_time() -> None:
         await partition.runner.close()
 
 
+async def test_waiting_for_others_that_take_long_makes_no_checkpoint_small() -> None:
+    turn = threading.Lock()
+    partition = _Partition(policy=CheckpointPolicy(interval_ms=50, pause_ms=1), turn=turn)
+    partition.runner.start(1)
+    await until(lambda: partition.runner.step is not None)
+    with turn:
+        await partition.offer(*range(10))
+        await until(lambda: len(partition.engine.offsets) == 10)
+        # Far more than the drain of ten records.
+        await asyncio.sleep(0.5)
+    await until(lambda: partition.committed == [10])
+    assert partition.runner._size.drain_seconds(10) < 0.1
+    await partition.runner.close()
+
+
 async def test_an_idle_partition_goes_on_behind_what_is_no_record() -> None:
     partition = _Partition(policy=CheckpointPolicy(idle_s=0.05))
     partition.runner.start(1)
