@@ -20,6 +20,12 @@ _HOW: Final = (
     "the median, and the least and most of all rounds."
 )
 
+#: Packages of peers that are shown; the JSON has all of them.
+_NOTABLE: Final = (
+    *("java", "kafka-streams", "rocksdbjni", "jackson-core"),
+    *("quixstreams", "faust-streaming", "aiokafka", "confluent-kafka", "rocksdict", "msgspec"),
+)
+
 
 def markdown(results: Results, pictures: Sequence[str]) -> str:
     """The whole report; `pictures` are files beside it."""
@@ -95,6 +101,8 @@ def _throughput(throughput: Throughput) -> Iterator[str]:
         "right",
     )
     yield table(head, map(_summary, throughput.summaries))
+    for name, failure in throughput.failures.items():
+        yield f"**{name}** could not be measured: {failure.splitlines()[0]}"
     ratios = (
         (each.of, each.against, _measured(Figure(each.median, each.least, each.most), "times"))
         for each in throughput.ratios
@@ -124,7 +132,7 @@ def _machine(machine: Machine, throughput: Throughput | None) -> Iterator[str]:
     )
     rows = [("ours", name, version) for name, version in machine.versions.items()]
     for peer, versions in ({} if throughput is None else throughput.versions).items():
-        rows += [(peer, name, version) for name, version in sorted(versions.items())]
+        rows += [(peer, name, version) for name, version in sorted(versions.items()) if name in _NOTABLE]
     yield table(("environment", "package", "version"), rows)
 
 

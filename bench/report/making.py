@@ -111,9 +111,12 @@ def last_line(results: Results) -> str:
 
 
 def wrong(results: Results) -> Iterable[str]:
-    """Runs whose outputs were not what they had to be, in words."""
-    runs = () if results.throughput is None else results.throughput.runs.values()
-    for run in (each for of_engine in runs for each in of_engine):
+    """Engines that failed, and runs whose outputs were not what they had to be, in words."""
+    if results.throughput is None:
+        return
+    for name, failure in results.throughput.failures.items():
+        yield f"{name} could not be measured: {failure}"
+    for run in (each for of_engine in results.throughput.runs.values() for each in of_engine):
         if not run.verdict.agrees:
             yield f"{run.engine}: {run.verdict.differences} differences, the first: {run.verdict.shown[0]}"
         if any(run.exit_codes):

@@ -44,7 +44,7 @@ def charts(results: Results) -> Iterator[Chart]:
     """What there is to see."""
     summaries = () if results.throughput is None else results.throughput.summaries
     if summaries:
-        yield Chart("throughput", "Events a second, one process", "events/s", tuple(map(_rate, summaries)))
+        yield Chart("throughput", "Events a second", "events/s", tuple(map(_rate, summaries)))
         yield Chart(
             "processor-seconds",
             "Events for each second of the engine's processors",

@@ -27,7 +27,7 @@ _SEED: Final = 7
 
 
 class ColdInstallation:
-    """The installation, once it is filled.
+    """The installation; it is filled when it is first measured.
 
     Args:
         site: Where it is.
@@ -44,10 +44,15 @@ class ColdInstallation:
         self._tell = tell
         #: Events of the customers that are judged, of all rounds.
         self._judged: list[Happening] = []
-        self._fill()
 
     def measure(self, events: int, number: int) -> Run:
-        """Lay so many events more, and run a worker over them."""
+        """Lay so many events more, and run a worker over them.
+
+        Raises:
+            RestartNeeded: the worker did not start, ended by itself, or did not write all interactions in time.
+        """
+        if not self._judged:
+            self._fill()
         plan = Plan(events=events, customers=self._customers, seed=_SEED + number, part=f"c{number}-")
         load, place, engine = Load(plan), self._place, self._engine
         bootstrap_servers = place.site.bootstrap_servers

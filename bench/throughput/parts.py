@@ -103,6 +103,8 @@ class Throughput(msgspec.Struct, frozen=True):
     runs: dict[str, tuple[Run, ...]]
     #: What each peer ran on, by package.
     versions: dict[str, dict[str, str]]
+    #: Engines that could not be measured, and why.
+    failures: dict[str, str] = {}
 
     def ratio(self, of: str, against: str) -> Ratio | None:
         """One of the ratios; None where it was not measured."""
@@ -123,7 +125,7 @@ def measure(plan: ThroughputPlan, folder: Path, tell: Callable[[str], None]) -> 
     for peer in peers.values():
         peer.prepare()
     with open_site(folder) as site:
-        runs = take_turns(_contenders(plan, site, tell), plan.rounds)
+        runs, failures = take_turns(_contenders(plan, site, tell), plan.rounds, tell)
     found = [ratio(runs, of, against) for of, against in RATIOS if of in runs and against in runs]
     return Throughput(
         plan,
@@ -131,6 +133,7 @@ def measure(plan: ThroughputPlan, folder: Path, tell: Callable[[str], None]) -> 
         tuple(found),
         runs,
         {peer.name: peer.versions() for peer in peers.values()},
+        failures,
     )
 
 
@@ -162,8 +165,7 @@ def _contenders(plan: ThroughputPlan, site: Site, tell: Callable[[str], None]) -
     contenders: dict[str, Contender] = {}
     for name in plan.names:
         if name == COLD:
-            installation = ColdInstallation(site, plan.cold_customers, tell)
-            contenders[name] = partial(installation.measure, plan.cold_events)
+            contenders[name] = partial(ColdInstallation(site, plan.cold_customers, tell).measure, plan.cold_events)
         else:
             engine, its_load = engines[name]
             contenders[name] = partial(measure_run, engine, its_load, site, tell=tell)

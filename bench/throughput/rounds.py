@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
 from bench.throughput.run import Run
+from schemas.errors import GoldenthreadError
 
 #: One engine over its load, given the number of the turn.
 Contender = Callable[[int], Run]
@@ -40,15 +42,31 @@ class Summary(msgspec.Struct, frozen=True):
     right: int
 
 
-def take_turns(contenders: Mapping[str, Contender], rounds: int) -> dict[str, tuple[Run, ...]]:
-    """Run all contenders in their order, and again; the runs of each, round by round."""
+class Turns(NamedTuple):
+    """What came of all rounds."""
+
+    #: By contender, round by round.
+    runs: dict[str, tuple[Run, ...]]
+    #: Contenders that could not be measured, and why: none of their runs count.
+    failures: dict[str, str]
+
+
+def take_turns(contenders: Mapping[str, Contender], rounds: int, tell: Callable[[str], None]) -> Turns:
+    """Run all contenders in their order, and again; one that fails is left out from then on."""
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    failures: dict[str, str] = {}
     number = 0
     for _ in range(rounds):
         for name, contender in contenders.items():
             number += 1
-            runs[name].append(contender(number))
-    return {name: tuple(each) for name, each in runs.items()}
+            if name in failures:
+                continue
+            try:
+                runs[name].append(contender(number))
+            except GoldenthreadError as error:
+                failures[name] = f"{type(error).__name__}: {error}"
+                tell(f"{name} failed: {failures[name]}")
+    return Turns({name: tuple(each) for name, each in runs.items() if name not in failures}, failures)
 
 
 def ratio(runs: Mapping[str, Sequence[Run]], of: str, against: str) -> Ratio:

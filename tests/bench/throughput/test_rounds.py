@@ -7,7 +7,7 @@ from bench.job.check import Verdict
 from bench.throughput.parts import PARTS, RATIOS, ThroughputPlan
 from bench.throughput.rounds import Ratio, ratio, summarise, take_turns
 from bench.throughput.run import Run, shown
-from schemas.errors import UsageError
+from schemas.errors import RestartNeeded, UsageError
 from tests.bench.throughput.runs import run
 
 WRONG = Verdict(100, 10, 0, 1, ("interaction shop/1 of customer a is missing",))
@@ -21,9 +21,25 @@ def test_engines_take_turns() -> None:
         return run(name, 100.0)
 
     contenders = {name: lambda number, name=name: contender(name, number) for name in "AB"}
-    runs = take_turns(contenders, 2)
+    turns = take_turns(contenders, 2, order.append)
     assert order == ["A1", "B2", "A3", "B4"]
-    assert {name: len(each) for name, each in runs.items()} == {"A": 2, "B": 2}
+    assert {name: len(each) for name, each in turns.runs.items()} == {"A": 2, "B": 2}
+    assert turns.failures == {}
+
+
+def test_an_engine_that_fails_is_left_out_and_told_of() -> None:
+    told: list[str] = []
+
+    def fail(number: int) -> Run:
+        if number > 1:
+            raise RestartNeeded("it ended with code 3")
+        return run("A", 100.0)
+
+    turns = take_turns({"A": fail, "B": lambda _number: run("B", 100.0)}, 3, told.append)
+    assert turns.runs.keys() == {"B"}
+    assert len(turns.runs["B"]) == 3
+    assert turns.failures == {"A": "RestartNeeded: it ended with code 3"}
+    assert told == ["A failed: RestartNeeded: it ended with code 3"]
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
