@@ -12,7 +12,7 @@ may write raw topics in transactions, whose markers retention would overtake oth
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -31,6 +31,8 @@ RECORDS_PER_FLUSH_MAX: Final = 5_000
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
 # Well below what the producer's queue holds: waiting for room there would hold up the event loop.
 OUTSTANDING_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
+# Outputs are handed to the producer together, once they have so many bytes or a slice of records is handled.
+HANDED_OVER_SIZE_BYTES: Final = 512 * 1024
 
 
 #: Fetches what handling the records needs, as long as they are wanted; False where they no longer are.
@@ -97,6 +99,8 @@ class StatelessStage:
         self._offered_s: dict[Partition, float] = {}
         self._in_hand: frozenset[Partition] = frozenset()
         self._taken = 0
+        # Keys and values that are handled and not produced yet, by topic.
+        self._waiting: defaultdict[str, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
         self._is_preparing = False
 
     async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
@@ -220,13 +224,34 @@ class StatelessStage:
                 self._done[topic, partition] = next_offset
                 self._acknowledge(topic, partition, next_offset)
 
-    def _produce(self, record: Record) -> None:
-        if record.topic != self._dead:
-            self._producer.produce(record)
-            return
-        self._fault(FaultPoint.INTAKE_BEFORE_DEAD)
-        self._producer.produce(record)
-        self._fault(FaultPoint.INTAKE_AFTER_DEAD)
+    def _collect(self, output: Output) -> int:
+        """Produce an output, or keep it for the next `_hand_over`; returns its bytes.
+
+        Records of one topic without headers are produced together, which takes a fraction of the time; nearly all are.
+        """
+        topic, key, value, headers = output
+        if topic == Topic.DEAD:
+            self._fault(FaultPoint.INTAKE_BEFORE_DEAD)
+            self._producer.produce(Record(self._dead, key, value, headers))
+            self._fault(FaultPoint.INTAKE_AFTER_DEAD)
+        elif headers:
+            # Nothing of the topic may overtake what came before it.
+            self._produce_waiting()
+            self._producer.produce(Record(self._catalogue.name(topic), key, value, headers))
+        else:
+            self._waiting[topic].append((key, value))
+        return len(key or b"") + len(value or b"")
+
+    def _produce_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, defaultdict(list)
+        for topic, records in waiting.items():
+            self._producer.produce_batch(self._catalogue.name(topic), None, records)
+
+    async def _hand_over(self) -> None:
+        """Produce what was collected, and see to it that not too much is outstanding."""
+        self._produce_waiting()
+        if self._producer.outstanding_bytes > OUTSTANDING_SIZE_BYTES_MAX:
+            await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
 
     async def _is_prepared(self, batch: Batch) -> bool:
         """Whether the batch can be handled now; one that is not wanted any more is fetched again, by whoever has it."""
@@ -243,14 +268,16 @@ class StatelessStage:
         self._in_hand |= {(batch.topic, batch.partition)}
         batch.follow(self._expected.get((batch.topic, batch.partition)))
         self._expected[batch.topic, batch.partition] = records[-1].offset + 1
-        name_of = self._catalogue.name
         for start in range(0, len(records), SLICE_RECORDS):
+            waiting_bytes = 0
             for record in records[start : start + SLICE_RECORDS]:
                 for output in self._handler.handle(record):
-                    self._produce(Record(name_of(output.topic), output.key, output.value, output.headers))
-                if self._producer.outstanding_bytes > OUTSTANDING_SIZE_BYTES_MAX:
-                    await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
+                    waiting_bytes += self._collect(output)
+                if waiting_bytes > HANDED_OVER_SIZE_BYTES:
+                    waiting_bytes = 0
+                    await self._hand_over()
                 self._taken += 1
+            await self._hand_over()
             await asyncio.sleep(0)
         channel = self._catalogue.channel_of(batch.topic)
         self._metrics.events_received.labels(self.name, channel).inc(len(records))

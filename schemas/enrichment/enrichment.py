@@ -58,6 +58,17 @@ class _Told(msgspec.Struct, frozen=True, gc=False):
     summary: msgspec.Raw = _ABSENT
 
 
+class _Place(NamedTuple):
+    """Where in an event's data an enricher looks."""
+
+    #: The number of the field of `_Told`, and the member of the object in it.
+    field: int
+    member: str | None
+    #: As findings call it, and as a JSON pointer.
+    name: str
+    pointer: str
+
+
 _TOLD: Final = msgspec.json.Decoder(_Told)
 _TEXT: Final = msgspec.json.Decoder(str)
 
@@ -75,7 +86,7 @@ class Enrichment:
         self._by_trait = {
             trait: (enricher, place) for enricher in enrichers for place, trait in enumerate(enricher.traits)
         }
-        self._of_data = [enricher for enricher in enrichers if enricher.paths]
+        self._of_data = [(enricher, tuple(map(_place_of, enricher.paths))) for enricher in enrichers if enricher.paths]
         self._of_times = next((enricher for enricher in enrichers if enricher.name is EnricherName.TIME), None)
         self._reader_of = lru_cache(maxsize=_CACHED_NAMES_MAX)(self._find_reader)
 
@@ -147,20 +158,24 @@ class Enrichment:
 
     def _read_data(self, data: bytes, findings: Findings) -> None:
         try:
-            told = _TOLD.decode(data)
+            told = msgspec.structs.astuple(_TOLD.decode(data))
         except UNREADABLE:
             return
-        for enricher in self._of_data:
-            for path in enricher.paths:
-                text = _text_at(told, path)
+        for enricher, places in self._of_data:
+            for place in places:
+                value = told[place.field]
+                # Nearly all are: a loop over them is all that most events cost here.
+                if value is _ABSENT:
+                    continue
+                text = _text_of(value if place.member is None else _member_of(value, place.member))
                 if not text:
                     continue
                 reading = self._read(enricher, text, "")
                 self._count(enricher, _outcome(reading))
                 if reading.failed is not None:
-                    findings.fail("/data/" + "/".join(path), reading.failed)
+                    findings.fail(place.pointer, reading.failed)
                 if reading.found is not None:
-                    findings.tell(enricher.name, {**reading.found, "field": ".".join(path)})
+                    findings.tell(enricher.name, {**reading.found, "field": place.name})
                     break
 
     def _read(self, enricher: Enricher, text: str, region: str) -> Reading:
@@ -203,13 +218,13 @@ def _text_of(value: bytes | msgspec.Raw) -> str | None:
         return None
 
 
-def _text_at(told: _Told, path: tuple[str, ...]) -> str | None:
-    value: msgspec.Raw = getattr(told, path[0])
-    if not bytes(value):
-        return None
-    if len(path) > 1:
-        try:
-            value = msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get(path[1], _ABSENT)
-        except UNREADABLE:
-            return None
-    return _text_of(value)
+def _member_of(value: msgspec.Raw, name: str) -> msgspec.Raw:
+    try:
+        return msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get(name, _ABSENT)
+    except UNREADABLE:
+        return _ABSENT
+
+
+def _place_of(path: tuple[str, ...]) -> _Place:
+    member = path[1] if len(path) > 1 else None
+    return _Place(_Told.__struct_fields__.index(path[0]), member, ".".join(path), "/data/" + "/".join(path))

@@ -18,6 +18,8 @@ _DISPENSABLE: Final = ("original", "failed")
 class Findings:
     """The traits as they are to be, and what was found out."""
 
+    __slots__ = ("_failed", "_given", "_of_traits", "_original", "_told", "traits")
+
     def __init__(self, traits: dict[str, bytes]) -> None:
         self._given = traits
         self.traits = traits

@@ -15,7 +15,14 @@ from streams.faults import FaultPoint
 from streams.metrics import Metrics
 from streams.partition import QUEUE_BATCHES_MAX
 from streams.recording_producer import RecordingProducer
-from streams.stateless import OUTSTANDING_SIZE_BYTES_MAX, RECORDS_PER_FLUSH_MAX, IdleEnds, Prepare, StatelessStage
+from streams.stateless import (
+    HANDED_OVER_SIZE_BYTES,
+    OUTSTANDING_SIZE_BYTES_MAX,
+    RECORDS_PER_FLUSH_MAX,
+    IdleEnds,
+    Prepare,
+    StatelessStage,
+)
 from tests.streams.counting import InputRecord
 from tests.waiting import until
 
@@ -137,6 +144,35 @@ async def test_a_batch_that_does_not_follow_what_was_handled_is_fatal() -> None:
     await again.stage.close()
 
 
+async def test_outputs_of_a_topic_stay_in_order_with_headers_and_without_them_and_letters_among_them() -> None:
+    intake = _Intake()
+
+    def handle(record: Any) -> list[Output]:
+        name = b"%d" % record.offset
+        if record.offset % 5 == 4:
+            return [Output(Topic.DEAD, None, name, (("gt-code", b"not_json"),))]
+        headers = (("h", b"1"),) if record.offset % 3 == 1 else ()
+        return [Output(Topic.ROUTED, b"key", name, headers), Output(Topic.EVIDENCE, None, name)]
+
+    intake.handler.handle = handle  # type: ignore[method-assign]
+    await intake.start()
+    await intake.offer(*range(1200))
+    await until(lambda: intake.of("ack"))
+    by_topic: dict[str, list[int]] = {}
+    for record in intake.producer.records:
+        by_topic.setdefault(record.topic, []).append(int(record.value or b""))
+    said = [offset for offset in range(1200) if offset % 5 != 4]
+    assert by_topic == {
+        "gt.routed": said,
+        "gt.identity.evidence": said,
+        "gt.dead": [offset for offset in range(1200) if offset % 5 == 4],
+    }
+    routed = [record for record in intake.producer.records if record.topic == "gt.routed"]
+    assert all(bool(record.headers) == (int(record.value or b"") % 3 == 1) for record in routed)
+    assert intake.of(FaultPoint.INTAKE_BEFORE_DEAD) == intake.of(FaultPoint.INTAKE_AFTER_DEAD) == [0] * 240
+    await intake.stage.close()
+
+
 async def test_a_failed_flush_is_fatal_and_acknowledges_nothing() -> None:
     intake = _Intake()
     intake.producer.failure = "broker said no"
@@ -196,10 +232,14 @@ async def test_what_waits_for_its_acknowledgement_is_bounded_and_a_flush_makes_r
     intake = _Intake()
     await intake.start()
     intake.producer.outstanding_bytes = OUTSTANDING_SIZE_BYTES_MAX + 1
-    await intake.offer(0, 1, 2)
-    await until(lambda: intake.of("ack"))
-    assert intake.of("ack") == [(WEB, 0, 3)]
-    assert intake.producer.flushes == 4
+    # Those of the first are enough to be handed over; those of the second wait for the end of the slice.
+    await intake.offer(0, value=b"v" * (HANDED_OVER_SIZE_BYTES + 1))
+    await until(lambda: len(intake.of("ack")) == 1)
+    assert intake.producer.flushes == 3
+    await intake.offer(1, 2)
+    await until(lambda: len(intake.of("ack")) == 2)
+    assert intake.of("ack") == [(WEB, 0, 1), (WEB, 0, 3)]
+    assert intake.producer.flushes == 5
     await intake.stage.close()
 
 
