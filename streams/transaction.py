@@ -126,10 +126,11 @@ class TransactionalProducer:
                 break
             with self._translating("flush"):
                 self._producer.flush(left_s)
+        if self._fenced:
+            # There is nothing left to abort, and asking for it could disturb a successor that has just begun.
+            raise self._outdone("flush")
         if waiting or self._failure is not None:
             self._abort()
-            if self._fenced:
-                raise self._outdone("flush")
             reason = self._failure or f"{waiting} records have no answer in {FLUSH_TIMEOUT_SECONDS:.0f} s"
             raise DeliveryFailed(f"{self._id}: {reason}")
 
@@ -149,6 +150,8 @@ class TransactionalProducer:
             except KafkaException as error:
                 # librdkafka says itself whether the very same call may be made again.
                 if not error.args[0].retriable() or time.monotonic() > deadline:
+                    if error.args[0].txn_requires_abort() and error.args[0].code() not in _FENCED:
+                        self._abort()
                     raise self._translated(error, "commit_transaction") from error
 
     def close(self) -> None:

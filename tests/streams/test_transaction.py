@@ -9,7 +9,7 @@ from schemas.errors import DeliveryFailed, Fenced
 from schemas.topics import Catalogue, Topic
 from streams import transaction as transaction_module
 from streams.bulk import read_all
-from streams.kafka import MESSAGE_SIZE_BYTES_MAX, KafkaOptions
+from streams.kafka import MESSAGE_SIZE_BYTES_MAX, TRANSACTION_TIMEOUT_MS, KafkaOptions
 from streams.transaction import TransactionalProducer
 
 pytestmark = pytest.mark.kafka
@@ -127,6 +127,28 @@ def test_a_record_that_the_broker_refuses_fails_the_commit(
     owner.close()
     _owner(kafka, transactional_id).close()
     assert _values(kafka, catalogue, Topic.STATE) == []
+
+
+def test_a_commit_that_failed_holds_no_reader_back(
+    kafka: KafkaOptions, catalogue: Catalogue, transactional_id: str
+) -> None:
+    state = catalogue.name(Topic.STATE)
+    owner = _owner(kafka, transactional_id)
+    owner.begin()
+    owner.produce_batch(state, [(b"a", b"1", 0), (None, b"1", 0)])
+    owner.produce_batch(state, [(b"a", b"1", 1)])
+    with pytest.raises(DeliveryFailed):
+        owner.commit()
+    other = _owner(kafka, uuid.uuid4().hex)
+    other.begin()
+    other.produce_batch(state, [(b"b", b"other", 0), (b"b", b"other", 1)])
+    other.commit()
+    # Well below the time after which the broker aborts by itself.
+    deadline = time.monotonic() + TRANSACTION_TIMEOUT_MS / 2000
+    while _values(kafka, catalogue, Topic.STATE) != [b"other", b"other"]:
+        assert time.monotonic() < deadline
+    owner.close()
+    other.close()
 
 
 def test_a_record_whose_offset_is_wanted_and_that_the_broker_refuses_fails_the_flush(
