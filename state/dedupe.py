@@ -9,7 +9,7 @@ moved entries are written in one transaction like all rows, so no crash comes be
 
 import hashlib
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from schemas.limits import ASSIGNED_TIME_HORIZON_DAYS, DEDUPE_ROW_SIZE_BYTES_MAX
 from schemas.messages import RoutedEvent
@@ -29,6 +29,8 @@ _CACHED_ROW_BYTES: Final = 180
 _ROW_OVERHEAD_BYTES: Final = 4
 # The value of a row that was split.
 _SPLIT: Final = None
+# In place of a row that is not at hand.
+_UNREAD: Final[Any] = object()
 
 
 class Verdict(Enum):
@@ -61,23 +63,38 @@ class Dedupe:
         self._changed: dict[bytes, None] = {}
         self._horizons: dict[str, int] = {}
 
-    def judge(self, event: RoutedEvent) -> Verdict:
-        """Whether the event is new to its fragment; a new one is entered."""
+    def judge(self, event: RoutedEvent, *, is_first_of_day: bool = False) -> Verdict:
+        """Whether the event is new to its fragment; a new one is entered.
+
+        Args:
+            event: The event.
+            is_first_of_day: The fragment was never given an event of that day, so no row is looked for.
+        """
         name = name_of(event.source, event.id)
         content = event.content[:CONTENT_SIZE_BYTES].ljust(CONTENT_SIZE_BYTES, b"\0")
         day = event.time // MICROSECONDS_PER_DAY
-        prefix = day_prefix(event.target, day)
-        key, entries = self._leaf(prefix, name)
-        place = _place(entries, name)
-        held = entries[place : place + ENTRY_SIZE_BYTES]
-        if held[:NAME_SIZE_BYTES] == name:
-            return _compare(held, content)
-        if event.assigned:
-            held = self._find_near(event.target, day, name)
-            if held:
-                return _compare(held, content)
-        entries = entries[:place] + name + content + entries[place:]
-        self._keep(key, entries)
+        prefix = key = day_prefix(event.target, day)
+        cache = self._cache
+        held = cache.get(key, _UNREAD)
+        if held is _UNREAD:
+            entries: bytes = b""
+            if not is_first_of_day:
+                key, entries = self._leaf(prefix, name)
+        elif held is _SPLIT:
+            key, entries = self._leaf(prefix, name)
+        else:
+            entries = held
+        known = _find(entries, name)
+        if not known and event.assigned:
+            known = self._find_near(event.target, day, name)
+        if known:
+            return Verdict.DUPLICATE if known[NAME_SIZE_BYTES:] == content else Verdict.CONFLICT
+        # An entry is put at the end: a row is sorted once, when it is written, and not at each entry.
+        if key in cache:
+            self._cached_size_bytes += ENTRY_SIZE_BYTES
+        else:
+            self._cached_size_bytes += _cached_bytes(key, entries) + ENTRY_SIZE_BYTES
+        cache[key] = entries = entries + name + content
         self._changed[key] = None
         if len(entries) > self._size_bytes_max:
             self._split(key, len(key) - len(prefix), entries)
@@ -89,9 +106,8 @@ class Dedupe:
             for near in (day - distance, day + distance):
                 if near >= 0:
                     _, entries = self._leaf(day_prefix(fragment, near), name)
-                    place = _place(entries, name)
-                    held = entries[place : place + ENTRY_SIZE_BYTES]
-                    if held[:NAME_SIZE_BYTES] == name:
+                    held = _find(entries, name)
+                    if held:
                         return held
         return b""
 
@@ -148,7 +164,7 @@ class Dedupe:
     def drain(self) -> dict[bytes, bytes | None]:
         """The changed rows since the last drain; None deletes."""
         if not self._horizons:
-            return {key: encode_row(self._cache[key]) for key in self._changed}
+            return {key: self._encoded(key) for key in self._changed}
         drained: dict[bytes, bytes | None] = {}
         for fragment, horizon_day in self._horizons.items():
             for key, _ in self._rows.scan(days_prefix(fragment)):
@@ -158,10 +174,14 @@ class Dedupe:
                 self._drop(key)
         for key in self._changed:
             if day_of_key(key) >= self._horizons.get(fragment_of(key), 0):
-                drained[key] = encode_row(self._cache[key])
+                drained[key] = self._encoded(key)
             else:
                 self._drop(key)
         return drained
+
+    def _encoded(self, key: bytes) -> bytes:
+        entries = self._cache[key]
+        return encode_row(entries if entries is _SPLIT else _sorted(entries))
 
     def settled(self) -> None:
         """The drained rows are committed: shrink to the bound, by what was changed longest ago."""
@@ -191,18 +211,19 @@ def name_of(source: str, event: str) -> bytes:
     return hashlib.blake2b(f"{len(source)}:{source}{event}".encode(), digest_size=NAME_SIZE_BYTES).digest()
 
 
-def _place(entries: bytes, name: bytes) -> int:
-    """Where in sorted entries the name is or would be, in bytes."""
-    low, high = 0, len(entries) // ENTRY_SIZE_BYTES
-    while low < high:
-        middle = (low + high) >> 1
-        start = middle * ENTRY_SIZE_BYTES
-        if entries[start : start + NAME_SIZE_BYTES] < name:
-            low = middle + 1
-        else:
-            high = middle
-    return low * ENTRY_SIZE_BYTES
+def _find(entries: bytes, name: bytes) -> bytes:
+    """The entry of the name; empty where there is none. Most are new, and one search over the bytes says so."""
+    place = entries.find(name)
+    while place >= 0:
+        if place % ENTRY_SIZE_BYTES == 0:
+            return entries[place : place + ENTRY_SIZE_BYTES]
+        # The bytes lie across two entries.
+        place = entries.find(name, place + 1)
+    return b""
 
 
-def _compare(held: bytes, content: bytes) -> Verdict:
-    return Verdict.DUPLICATE if held[NAME_SIZE_BYTES:] == content else Verdict.CONFLICT
+def _sorted(entries: bytes) -> bytes:
+    if len(entries) <= ENTRY_SIZE_BYTES:
+        return entries
+    starts = range(0, len(entries), ENTRY_SIZE_BYTES)
+    return b"".join(sorted([entries[start : start + ENTRY_SIZE_BYTES] for start in starts]))

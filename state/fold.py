@@ -34,8 +34,9 @@ def fold(fragment: Fragment, event: RoutedEvent, limits: Limits = LIMITS) -> boo
         fragment.grade = event.grade
     _count(fragment, event, limits)
     _touch(fragment, event, limits)
-    for name, value in event.traits.items():
-        said |= _trait(fragment, name, value, event, limits)
+    if event.traits:
+        for name, value in event.traits.items():
+            said |= _trait(fragment, name, value, event, limits)
     if event.permissions:
         said |= _permissions(fragment, event, limits)
     if event.refs:
@@ -47,10 +48,11 @@ def fold(fragment: Fragment, event: RoutedEvent, limits: Limits = LIMITS) -> boo
 
 def _count(fragment: Fragment, event: RoutedEvent, limits: Limits) -> None:
     time, channel = event.time, event.channel
-    if fragment.total is None:
+    count = fragment.total
+    if count is None:
         fragment.total = Count(1, time, time)
     else:
-        _increase(fragment.total, time)
+        _increase(count, time)
     # Channels are those of the catalogue, so they bound themselves.
     count = fragment.channels.get(channel)
     if count is None:
@@ -76,6 +78,15 @@ def _count(fragment: Fragment, event: RoutedEvent, limits: Limits) -> None:
             del days[min(days)]
 
 
+def is_first_of_day(fragment: Fragment, day: int) -> bool:
+    """Whether the fragment was surely never given an event of the day: of its days, only the oldest are let go."""
+    days = fragment.days
+    if not days:
+        return fragment.total is None
+    text = format_day(day)
+    return text not in days and text > max(days)
+
+
 def _increase(count: Count, time: int) -> None:
     count.count += 1
     if time > count.last:
@@ -96,10 +107,18 @@ def _touch(fragment: Fragment, event: RoutedEvent, limits: Limits) -> None:
         fragment.last.pop(direction, None)
     if len(recent) > limits.recent:
         left = recent.pop()
-        if left.direction and all(other.direction != left.direction for other in recent):
+        if left.direction and not _has_direction(recent, left.direction):
             held = fragment.last.get(left.direction)
             if held is None or left.age_key > held.age_key:
                 fragment.last[left.direction] = left
+
+
+def _has_direction(recent: list[Touch], direction: str) -> bool:
+    # A loop costs a third of `any` over a generator, and ends at the first or second.
+    for touch in recent:  # noqa: SIM110 - see above.
+        if touch.direction == direction:
+            return True
+    return False
 
 
 def _place(recent: list[Touch], age_key: tuple[int, str, str]) -> int:
@@ -126,9 +145,12 @@ def _shown(event: RoutedEvent) -> bytes:
 
 def _trait(fragment: Fragment, name: str, value: bytes, event: RoutedEvent, limits: Limits) -> bool:
     traits, trusted = fragment.traits, fragment.trusted
-    newest = traits.get(name)
-    wins = newest is None or (event.time, event.rank, event.source, event.id) > newest.age_key
-    best = fragment.trusted_register(name)
+    time, newest = event.time, traits.get(name)
+    if newest is None or time != newest.time:
+        wins = newest is None or time > newest.time
+    else:
+        wins = (time, event.rank, event.source, event.id) > newest.age_key
+    best = fragment.trusted_register(name) if trusted else None
     better = event.grade > _CLAIMED and (
         best is None or (event.grade, event.time, event.rank, event.source, event.id) > best.trust_key
     )

@@ -19,7 +19,7 @@ from state.context.publication import Publication, Unseal
 from state.context.regoverning import Regoverning
 from state.dedupe import Dedupe, Verdict
 from state.engine import Drained, Output, Rows
-from state.fold import fold
+from state.fold import fold, is_first_of_day
 from state.fragment import Fragment, Limits, decode_fragment
 from state.join import JoinRules
 
@@ -173,9 +173,10 @@ class ContextEngine:
 
     def _take_in(self, entry: Entry, places: list[int]) -> None:
         """Take in the records at these places, all for the entry's fragment."""
-        record, era = entry.record, self._era
+        record, era, values, offsets = entry.record, self._era, self._values, self._offsets
+        applied = -len(self._interactions)
         for place in places:
-            value, offset = self._values[place], self._offsets[place]
+            value, offset = values[place], offsets[place]
             try:
                 message = decode_routed(value)
             except UNREADABLE as error:
@@ -194,6 +195,9 @@ class ContextEngine:
             except (SecretError, ValueError, *UNREADABLE) as error:
                 self._refuse_record(place, message.target.encode(), str(error))
             record.era, record.offset = era, offset
+        applied += len(self._interactions)
+        if applied:
+            self.counts["applied"] += applied
 
     def _fold(self, entry: Entry, event: RoutedEvent, place: int) -> None:
         """Apply one event: judge it, fold it, announce it.
@@ -213,7 +217,7 @@ class ContextEngine:
         if not record.kind:
             self._name(entry, event.kind, event.sealed)
         # Step 2.
-        verdict = self._dedupe.judge(event)
+        verdict = self._dedupe.judge(event, is_first_of_day=is_first_of_day(record.content, day))
         if verdict is not Verdict.NEW:
             if verdict is Verdict.CONFLICT:
                 reason = "an event of the same source and id but with other content came before, and stands"
@@ -226,7 +230,6 @@ class ContextEngine:
             entry.told = True
         entry.touched = entry.folded = entry.counted = True
         self._interactions.append((place, interaction(event, record.owner or entry.fragment)))
-        self.counts["applied"] += 1
         # Step 4.
         if self._horizon_days is not None and day - self._horizon_days > record.horizon_day:
             record.horizon_day = day - self._horizon_days
