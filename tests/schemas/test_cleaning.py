@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -303,3 +304,61 @@ def test_no_event_crashes_the_cleaner(identifiers: dict[str, Any], others: dict[
     assert routing(cleaned).kind in identifiers
     assert len(cleaned.identifiers) != 1
     assert len({each.fragment for each in cleaned.identifiers}) == len(cleaned.identifiers)
+
+
+_SOURCES = SourceRegistry(
+    {
+        "crm-north": Source(channel="crm", rank=9, grades={"*": "record"}, realm="brand", namespace="north"),
+        "crm-south": Source(channel="crm", rank=9, grades={"*": "record"}, namespace="south"),
+        "app": Source(channel="app", grades={"login.done": "login", "*": "claimed"}),
+        "shop": Source(),
+    }
+)
+_MENTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "crm": st.sampled_from(["1", " 1", "2"]),
+        "email": st.sampled_from(["a@example.com", "A@Example.com ", "info@example.com", ["b@example.com", None]]),
+        "phone": st.sampled_from(["+31201234567", "020 1234567"]),
+        "cookie": st.sampled_from(["c-1", "C-1", 1, "1"]),
+        "ip": st.just("10.0.0.1"),
+        "company": st.sampled_from(["ACME", "ACME "]),
+    },
+)
+
+
+@settings(max_examples=60)
+@given(
+    events=st.lists(
+        st.tuples(st.sampled_from(sorted(_SOURCES.sources)), st.sampled_from(["login.done", "other"]), _MENTIONS),
+        min_size=1,
+        max_size=20,
+    ),
+    cached_identifiers_max=st.sampled_from([1, 2, 3]),
+    phone_region=st.sampled_from(["NL", "DE"]),
+)
+def test_what_was_resolved_before_and_what_was_forgotten_changes_no_event(
+    events: list[tuple[str, str, dict[str, Any]]], cached_identifiers_max: int, phone_region: str
+) -> None:
+    """Neither from another source, with its realm and namespace, nor by another policy, nor once it was forgotten."""
+    policy = msgspec.structs.replace(
+        DEFAULT_POLICY, phone_region=phone_region, unlinkable=("info@example.com",) if phone_region == "DE" else ()
+    )
+
+    def of(**options: Any) -> Cleaner:
+        return Cleaner(policy=policy, registry=_SOURCES, keyring=KEYRING, channels=DEFAULT_CHANNELS, **options)
+
+    def outcome(of: Cleaner, event: tuple[str, str, dict[str, Any]]) -> Cleaned | tuple[DeadCode, str]:
+        source, event_type, identifiers = event
+        channel = _SOURCES.source(source).channel or "web"
+        try:
+            return clean({"identifiers": identifiers}, of=of, topic_channel=channel, source=source, type=event_type)
+        except EventError as error:
+            return error.code, error.pointer
+
+    lasting, forgetful = of(), of(cached_identifiers_max=cached_identifiers_max)
+    for event in events:
+        fresh = outcome(of(), event)
+        assert outcome(lasting, event) == outcome(forgetful, event) == fresh
+        if isinstance(fresh, Cleaned):
+            assert fresh.grade is fresh.source.grade(event[1])

@@ -4,6 +4,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from schemas.enrichment.email_address import FREE_MAIL_FILE, load_free_mail_domains
 from schemas.enrichment.names import EnricherName
@@ -71,3 +74,39 @@ def test_the_list_of_free_mail_is_lower_case_ascii_each_domain_once() -> None:
 def test_a_list_may_have_comments_and_empty_lines(tmp_path: Path) -> None:
     (tmp_path / "domains.txt").write_text("# ours\n\nmail.example\n")
     assert load_free_mail_domains(tmp_path / "domains.txt") == {"mail.example"}
+
+
+_LOCAL = st.one_of(
+    st.text("aZ0.+-_!' @\"<>()é[]x", min_size=1, max_size=8),
+    st.sampled_from(["ann", "a" * 64, "a" * 65, "postmaster", "Postmaster", ".a", "a.", "a..b"]),
+)
+_DOMAIN = st.one_of(
+    st.text("aZ0.-1cxn", min_size=1, max_size=9),
+    st.sampled_from(
+        ["example.com", "EXAMPLE.com", "a.local", "test", "xn--bcher-kva.example", "XN--bcher-kva.example"]
+    ),
+    st.sampled_from(["ab--c.com", "a.1", "[1.2.3.4]", "a.com.", "x" * 64 + ".com", ".".join(["x" * 60] * 4) + ".com"]),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(local=_LOCAL, domain=_DOMAIN)
+@example(local="Ann", domain="Example.COM")
+@example(local="WebMaster", domain="example.com")
+@example(local="a" * 64, domain=".".join(["x" * 60] * 3) + ".com")
+def test_every_address_is_read_as_the_library_reads_it(
+    local: str, domain: str, enrichers: dict[EnricherName, Enricher]
+) -> None:
+    text = f"{local}@{domain}".strip()
+    reading = read(enrichers, text)
+    try:
+        address = validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        assert reading.found is None
+        assert reading.failed is not None
+        return
+    assert reading.failed is None or len(text) > 254
+    if reading.failed is None:
+        assert (reading.value or text) == f"{address.local_part}@{address.ascii_domain.lower()}"
+        assert reading.found is not None
+        assert reading.found["domain"] == address.ascii_domain.lower()

