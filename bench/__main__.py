@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from bench.avro import measure_avro
@@ -369,23 +370,29 @@ def report_command(
 
 @program.command("freshness")
 def freshness_command(
-    *, quick: Annotated[bool, typer.Option(help="Some 25 seconds instead of minutes.")] = False
+    *,
+    quick: Annotated[bool, typer.Option(help="Some 25 seconds instead of minutes.")] = False,
+    capacity: Annotated[float, typer.Option(min=0, help="Events a second; 70 % of it is measured too.")] = 0,
 ) -> None:
     """Say how long an event takes from its sender to the lookup's answers."""
     from bench import freshness
 
     plan = freshness.FreshnessPlan.quick() if quick else freshness.FreshnessPlan()
+    plan = msgspec.structs.replace(plan, capacity_per_second=capacity)
     _print_of(lambda folder: freshness.lines(freshness.measure(plan, folder, _tell)))
 
 
 @program.command("lookup-load")
 def lookup_load_command(
-    *, quick: Annotated[bool, typer.Option(help="Some 20 seconds instead of minutes.")] = False
+    *,
+    quick: Annotated[bool, typer.Option(help="Some 20 seconds instead of minutes.")] = False,
+    customers: Annotated[int, typer.Option(min=0, help="So many published at once, instead of those of events.")] = 0,
 ) -> None:
     """Say how long the lookup takes to answer while events come in."""
     from bench import lookup_load
 
     plan = lookup_load.LookupPlan.quick() if quick else lookup_load.LookupPlan()
+    plan = msgspec.structs.replace(plan, customers=customers)
     _print_of(lambda folder: lookup_load.lines(lookup_load.measure(plan, folder, _tell)))
 
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -30,10 +30,9 @@ _MICROSECONDS: Final = 1_000_000
 _CLIENT: Final = "bench.freshness.client"
 _ACCEPTED: Final = 202
 _WARM_SECONDS_MAX: Final = 300.0
-
-
 # More would be asked for than is a sample.
 _SAMPLES_PER_SECOND_MAX: Final = 50
+_LOADED_SHARE: Final = 0.7
 _NO_EVENT: Final = Passed()
 
 
@@ -46,6 +45,8 @@ class FreshnessPlan(msgspec.Struct, frozen=True, kw_only=True):
         settle_seconds: At the pace, before anything counts.
         join_seconds: How long the pace is kept while a second worker joins; 0 leaves that out.
         events_per_request: 1 is an event by itself, as channels send them; more are batches.
+        capacity_per_second: Events a second that the system can carry; 70 % of it is measured too. 0 leaves that out.
+        capacity_events_per_request: As `events_per_request`, at that pace: at it senders send batches.
         warm_events: Sent before, as fast as they are taken: every tenth is a new customer.
         samples_per_second: Events that the lookup is asked for.
         connections: That the sender holds.
@@ -59,6 +60,8 @@ class FreshnessPlan(msgspec.Struct, frozen=True, kw_only=True):
     settle_seconds: float = 3.0
     join_seconds: float = 30.0
     events_per_request: int = 1
+    capacity_per_second: float = 0.0
+    capacity_events_per_request: int = 20
     warm_events: int = 200_000
     samples_per_second: int = 25
     poll_seconds: float = 0.01
@@ -107,6 +110,8 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: FreshnessPlan
     steady: Pace
+    #: At 70 % of the capacity that was given.
+    loaded: Pace | None
     joining: Pace | None
     #: How long the second worker took until it was ready.
     joined_seconds: float | None
@@ -147,12 +152,27 @@ def measure(
         run.fill()
         # 2. At the pace.
         steady = run.pace("steady", plan.seconds)
+        loaded = None
+        if plan.capacity_per_second:
+            loaded = run.pace("loaded", plan.seconds, at=_Rate.loaded(plan))
         # 3. While a second worker joins.
         joining = joined = None
         if plan.join_seconds:
             joining = run.pace("joining", plan.join_seconds, beside=run.join)
             joined = run.joined_seconds
-        return Freshness(plan=plan, steady=steady, joining=joining, joined_seconds=joined)
+        return Freshness(plan=plan, steady=steady, loaded=loaded, joining=joining, joined_seconds=joined)
+
+
+class _Rate(NamedTuple):
+    """A pace, and how its events are sent."""
+
+    events_per_second: float
+    events_per_request: int
+
+    @classmethod
+    def loaded(cls, plan: FreshnessPlan) -> "_Rate":
+        """That at which the system is well used."""
+        return cls(_LOADED_SHARE * plan.capacity_per_second, plan.capacity_events_per_request)
 
 
 class _Run:
@@ -186,13 +206,16 @@ class _Run:
         self.joined_seconds = round(time.monotonic() - began, 1)
         self._tell(f"the second worker was ready after {self.joined_seconds} s")
 
-    def pace(self, name: str, seconds: float, beside: Callable[[], None] | None = None) -> Pace:
-        """One stretch."""
+    def pace(
+        self, name: str, seconds: float, *, at: "_Rate | None" = None, beside: Callable[[], None] | None = None
+    ) -> Pace:
+        """One stretch, at the plan's pace or another."""
         plan = self._plan
-        requests_per_second = plan.events_per_second / plan.events_per_request
+        rate = at or _Rate(plan.events_per_second, plan.events_per_request)
+        requests_per_second = rate.events_per_second / rate.events_per_request
         settling = round(plan.settle_seconds * requests_per_second)
         count = settling + round(seconds * requests_per_second)
-        shots = list(itertools.islice(self._shots(requests_per_second), count))
+        shots = list(itertools.islice(self._shots(requests_per_second, rate.events_per_request), count))
         starts = ends(self._kafka, self._catalogue)
         used = self._processor_seconds()
         began = time.monotonic()
@@ -225,12 +248,12 @@ class _Run:
     def _processor_seconds(self) -> dict[str, float]:
         return {name: processor_seconds_of(pid) for name, pid in self._pids.items()}
 
-    def _shots(self, requests_per_second: float) -> Iterator[Shot]:
-        plan = self._plan
-        every = max(1, round(requests_per_second / min(plan.samples_per_second, _SAMPLES_PER_SECOND_MAX)))
+    def _shots(self, requests_per_second: float, events_per_request: int) -> Iterator[Shot]:
+        samples_per_second = min(self._plan.samples_per_second, _SAMPLES_PER_SECOND_MAX)
+        every = max(1, round(requests_per_second / samples_per_second))
         for number in itertools.count():
-            events = list(itertools.islice(self._events, plan.events_per_request))
-            if plan.events_per_request == 1:
+            events = list(itertools.islice(self._events, events_per_request))
+            if events_per_request == 1:
                 media_type, body = STRUCTURED_CONTENT_TYPE, events[0].value
             else:
                 media_type, body = BATCH_CONTENT_TYPE, b"[" + b",".join(event.value for event in events) + b"]"
@@ -299,6 +322,10 @@ def lines(freshness: Freshness) -> Iterator[str]:
     how = "each by itself" if plan.events_per_request == 1 else f"{plan.events_per_request} in a request"
     yield f"freshness at {plan.events_per_second:,.0f} events/s, {how}, open loop, from when an event was due"
     yield from _pace_lines("steady", freshness.steady)
+    if freshness.loaded is not None:
+        rate = _Rate.loaded(plan)
+        name = f"at {rate.events_per_second:,.0f} events/s, {rate.events_per_request} in a request"
+        yield from _pace_lines(name, freshness.loaded)
     if freshness.joining is not None:
         yield from _pace_lines(
             f"while a second worker joins, ready after {freshness.joined_seconds} s", freshness.joining

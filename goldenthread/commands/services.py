@@ -150,8 +150,8 @@ def lookup() -> None:
         page=settings.page,
     )
 
-    # The copy is written by a thread beside the one that answers. By default either waits five milliseconds for its turn
-    # while the other is busy, several times in one request.
+    # A thread writes the copy beside the one that answers. By default either waits five milliseconds for its turn while
+    # the other is busy, several times in one request.
     sys.setswitchinterval(LOOKUP_TURN_SECONDS)
 
     async def main(_stopping: asyncio.Event) -> None:
