@@ -7,7 +7,7 @@ from schemas.keys import Keyring
 from schemas.topics import RAW, Catalogue, Topic
 from state.context.engine import ContextEngine
 from state.context.entries import CACHED_SIZE_BYTES_MAX
-from state.engine import Engine, Rows
+from state.engine import Engine, StoredRows
 from state.join import JoinRules
 from streams.metrics import Metrics
 from streams.partition import EngineFactory
@@ -34,7 +34,7 @@ def context_engines(
     """What makes the engine of each partition of `routed`; `first_policy` is the installation's first one."""
     rules = JoinRules(policy, trusted_traits)
 
-    def make(rows: Rows, partition: int, era: int) -> Engine:
+    def make(rows: StoredRows, partition: int, era: int) -> Engine:
         return ContextEngine(
             rows,
             keyring.unseal,

@@ -16,11 +16,15 @@ class Rows(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The row, or None."""
 
-    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        """The rows in the order of the keys, None where there is none."""
-
     def scan(self, prefix: bytes, start: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key starts with the prefix, in the order of their keys, from `start` on."""
+
+
+class StoredRows(Rows, Protocol):
+    """Rows of a store, which are cheaper to get many at once."""
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The rows in the order of the keys, None where there is none."""
 
 
 class Output(NamedTuple):

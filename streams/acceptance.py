@@ -206,11 +206,11 @@ def _write_positions(
         row = AcceptedGap(now_ms, accepted_by, reason, gap.topic, gap.partition, gap.gone, era, gap.goes_on)
         if gap.changelog is None:
             key = accepted_raw_gap_key(gap.topic, gap.partition)
-            producer.produce_batch(options.identity.changelog, 0, [(key, encode_row(row))])
+            producer.produce(options.identity.changelog, 0, key, encode_row(row))
             continue
         position = PositionRow(gap.log.topic_id, gap.log.partitions, era, gap.goes_on)
-        rows = [(accepted_gap_key(era), encode_row(row)), (POSITION_KEY, encode_row(position))]
-        producer.produce_batch(gap.changelog.topic, gap.partition, rows)
+        producer.produce(gap.changelog.topic, gap.partition, accepted_gap_key(era), encode_row(row))
+        producer.produce(gap.changelog.topic, gap.partition, POSITION_KEY, encode_row(position))
     producer.commit()
 
 

@@ -158,8 +158,8 @@ class _Announcer:
         self._producer.begin()
         routed = self._options.catalogue.name(Topic.ROUTED)
         for number, batch in self._messages.items():
-            self._producer.produce_batch(routed, number, batch)
-        self._producer.produce_batch(self._options.identity.changelog, 0, self._rows)
+            self._producer.produce_batch(routed, [(key, value, number) for key, value in batch])
+        self._producer.produce_batch(self._options.identity.changelog, [(key, row, 0) for key, row in self._rows])
         self._producer.commit()
         self._said += self._waiting
         self._waiting = 0

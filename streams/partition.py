@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from schemas.errors import DeadCode, RestartNeeded, StateError
-from state.engine import Drained, Engine, Rows
+from state.engine import Drained, Engine, StoredRows
 from streams.batch import Batch
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_size import CheckpointSize
@@ -45,7 +45,7 @@ NO_TURNS: Final = nullcontext()
 _DEAD_CODES: Final = frozenset(code.value for code in DeadCode)
 
 #: Makes the engine of a partition over its committed rows: rows, partition, and the era of its positions.
-EngineFactory = Callable[[Rows, int, int], Engine]
+EngineFactory = Callable[[StoredRows, int, int], Engine]
 #: Called with whatever ends the process.
 Fatal = Callable[[BaseException], None]
 

@@ -19,7 +19,7 @@ from typing import Final
 from schemas.dead_letters import dead_letter
 from schemas.errors import DeadCode, EventError, GoldenthreadError, RestartNeeded
 from schemas.topics import Topic
-from state.engine import Drained, Engine, Output, Rows, apply_each
+from state.engine import Drained, Engine, Output, StoredRows, apply_each
 from streams.logs import logger
 
 log = logger(__name__)
@@ -177,11 +177,11 @@ class RetryingEngine:
 
 
 def retrying(
-    make_engine: Callable[[Rows, int, int], Engine], *, stage: str, topic: str
-) -> Callable[[Rows, int, int], Engine]:
+    make_engine: Callable[[StoredRows, int, int], Engine], *, stage: str, topic: str
+) -> Callable[[StoredRows, int, int], Engine]:
     """The factory of engines that survive a record which they can't bear."""
 
-    def make(rows: Rows, partition: int, era: int) -> Engine:
+    def make(rows: StoredRows, partition: int, era: int) -> Engine:
         return RetryingEngine(lambda: make_engine(rows, partition, era), stage=stage, topic=topic, partition=partition)
 
     return make

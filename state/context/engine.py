@@ -18,7 +18,7 @@ from state.context.letters import Origin, dead_event, dead_record, interaction
 from state.context.publication import Publication, Unseal
 from state.context.regoverning import Regoverning
 from state.dedupe import Dedupe, Verdict
-from state.engine import Drained, Output, Rows
+from state.engine import Drained, Output, StoredRows
 from state.fold import fold, is_first_of_day
 from state.fragment import Fragment, Limits, decode_fragment
 from state.join import JoinRules
@@ -42,7 +42,7 @@ class ContextEngine:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: StoredRows,
         unseal: Unseal,
         rules: JoinRules,
         *,

@@ -13,7 +13,7 @@ from typing import Final
 from schemas.rows import encode_row, member_key, member_prefix, record_key
 from state.context.rows import MEMBERS, RECORDS, MemberRow, Record
 from state.context.standing import Standing
-from state.engine import Rows
+from state.engine import StoredRows
 
 #: Records and members that stay in memory between checkpoints.
 CACHED_ROWS_MAX: Final = 20_000
@@ -82,7 +82,7 @@ class Entries:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: StoredRows,
         cached_rows_max: int = CACHED_ROWS_MAX,
         cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
     ) -> None:

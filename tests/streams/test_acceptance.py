@@ -56,7 +56,7 @@ def hurt(options: AcceptanceOptions) -> None:
         rows = [(POSITION_KEY, encode_row(position))]
         if stage is options.identity:
             rows.insert(0, (link_row_key(FRAGMENT), encode_row(link)))
-        producer.produce_batch(stage.changelog, number, rows)
+        producer.produce_batch(stage.changelog, [(key, row, number) for key, row in rows])
         producer.commit()
         producer.close()
     commit_offsets(kafka, options.application, {(routed, 0): GroupOffset(500)})
