@@ -23,7 +23,7 @@ QUICK_NAMES: Final = ("throughput", "freshness", "lookup")
 MARKDOWN_FILE: Final = "report.md"
 JSON_FILE: Final = "report.json"
 _LARGE_CUSTOMERS: Final = 1_000_000
-# Of what a worker takes from a backlog, a system on the same cores carries this: sender, collect and lookup need theirs.
+# Of what a worker takes from a backlog a system on the same cores carries this: sender, collect and lookup need theirs.
 _SYSTEM_SHARE: Final = 0.5
 
 Tell = Callable[[str], None]
