@@ -28,7 +28,7 @@ from schemas.levels import ANONYMOUS, IDENTIFIED, RECOGNISED
 from schemas.normalise import Patterns, unlinkable_patterns
 from schemas.roles import ATTACHED, JOINED, SHARED
 from state.former import Outdated
-from state.fragment import WITHDRAWN, Count, Fragment, Limits, RefRegister
+from state.fragment import Count, Fragment, Limits, RefRegister
 from state.winners import (
     Contact,
     Fact,
@@ -394,8 +394,3 @@ def _count(joined: Joined, contents: list[Fragment], limits: Limits) -> None:
         joined.types = {name: joined.types[name] for name in sorted(joined.types)[: limits.types]}
     if len(joined.days) > limits.days:
         joined.days = {day: joined.days[day] for day in sorted(joined.days, reverse=True)[: limits.days]}
-
-
-def is_withdrawn(fact: Fact) -> bool:
-    """Whether a trait was taken back, so that it hides instead of showing."""
-    return fact.register.value == WITHDRAWN

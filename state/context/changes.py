@@ -12,7 +12,8 @@ import msgspec
 from schemas.document import FieldChange
 from schemas.identifiers import DEFAULT_NAMESPACE
 from state.context.document import FORMER, grade_label
-from state.join import Joined, is_withdrawn
+from state.fragment import WITHDRAWN
+from state.join import Joined
 
 _JSON = msgspec.json.Encoder(order="sorted")
 _FIELD = attrgetter("field")
@@ -66,7 +67,7 @@ def _statements(joined: Joined) -> _Statements:
         statements["identifiers", *names] = _Statement(shown)
     for name, fact in joined.traits.items():
         register = fact.register
-        said = None if is_withdrawn(fact) else register.value
+        said = None if register.value == WITHDRAWN else register.value
         statements["traits", name] = _Statement(said, register.source, register.event)
     for (channel, purpose), fact in joined.permissions.items():
         register = fact.register
