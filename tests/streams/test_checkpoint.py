@@ -16,7 +16,7 @@ from state.engine import Drained, Output
 from state.store import Store, StoredPosition
 from state.store_cache import shared_cache
 from streams import restore as restore_module
-from streams.bulk import Record, read_all
+from streams.bulk import Rows, read_all
 from streams.checkpoint import Checkpoint
 from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
@@ -379,15 +379,15 @@ def test_closing_ends_a_fence_that_is_under_way(stage: _Stage) -> None:
 def test_closing_ends_a_restore_that_is_under_way(stage: _Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     restoring = threading.Event()
 
-    def endless(_kafka: Any, topic: str, partition: int, start: int, apply: Any, **_more: Any) -> int:
+    def endless(_kafka: Any, _topic: str, _partition: int, start: int, apply: Any, **_more: Any) -> int:
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
-            apply([Record(topic, partition, start, 0, b"a", b"1")])
             start += 1
+            apply(Rows({b"a": b"1"}, 1, start))
             restoring.set()
         return start
 
-    monkeypatch.setattr(restore_module, "read_to_end", endless)
+    monkeypatch.setattr(restore_module, "rows_to_end", endless)
     checkpoint = stage.checkpoint()
     errors: list[BaseException] = []
 
