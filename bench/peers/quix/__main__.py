@@ -31,22 +31,24 @@ class ChangedDocuments(BaseSink):  # type: ignore[misc, unused-ignore]  # the li
 
     The engine flushes its sinks as the first step of a checkpoint, then its producer, and then it commits: what is
     given to that producer here is delivered before the offsets are, and belongs to its transaction where there is one.
+    It holds states as they are stored: tens of thousands of decoded ones would keep Python's garbage collector busy.
     """
 
     def __init__(self, topic: str, produce: Produce) -> None:
         super().__init__()
         self._topic = topic
         self._produce = produce
-        self._changed: dict[bytes, Customer] = {}
+        self._changed: dict[bytes, bytes] = {}
 
-    def add(self, value: tuple[bytes, Customer], key: bytes, **_: Any) -> None:
+    def add(self, value: tuple[bytes, bytes], key: bytes, **_: Any) -> None:
         """Note that a customer changed, and to what."""
         self._changed[key] = value[1]
 
     def flush(self) -> None:
         """Send the documents."""
-        for key, customer in self._changed.items():
-            self._produce(topic=self._topic, key=key, value=customer.document(key.decode()))
+        for key, state in self._changed.items():
+            document = decode_customer(state).document(key.decode())
+            self._produce(topic=self._topic, key=key, value=document)
         self._changed.clear()
 
     def on_paused(self) -> None:
@@ -54,15 +56,16 @@ class ChangedDocuments(BaseSink):  # type: ignore[misc, unused-ignore]  # the li
         self._changed.clear()
 
 
-def fold(event: Event, key: bytes, _timestamp: int, _headers: Any, state: State) -> tuple[bytes, Customer] | None:
-    """The event's interaction and the customer after it; None for a copy of an event that was folded before."""
+def fold(event: Event, key: bytes, _timestamp: int, _headers: Any, state: State) -> tuple[bytes, bytes] | None:
+    """The event's interaction and the customer's state after it; None for a copy of an event that was folded before."""
     held = state.get_bytes(_STATE_KEY)
     customer = Customer() if held is None else decode_customer(held)
     interaction = customer.fold(event, key.decode())
     if interaction is None:
         return None
-    state.set_bytes(_STATE_KEY, encode_customer(customer))
-    return interaction, customer
+    changed = encode_customer(customer)
+    state.set_bytes(_STATE_KEY, changed)
+    return interaction, changed
 
 
 def application(arguments: PeerArguments) -> Application:
