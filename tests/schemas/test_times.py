@@ -97,6 +97,7 @@ _REST = st.sampled_from(
     rest=_REST,
 )
 @example(year="2026", parts=("11", "22", "10", "00", "00"), signs="--T::", rest="Z")
+@example(year="2026", parts=("11", "22", "10", "00", "00"), signs="--T::", rest=".٣Z")
 @example(year="2024", parts=("02", "29", "23", "59", "59"), signs="--T::", rest=".123456789Z")
 def test_a_time_is_what_the_rule_says_however_it_is_read(
     year: str, parts: tuple[str, ...], signs: str, rest: str
