@@ -130,7 +130,8 @@ class Attaching:
             apart: the group is too large to go as a whole.
         """
         pointings = {member: self.point(member, places) for member in group}
-        if not apart:
+        # Most groups are one identifier, which goes by itself where it would go as a whole.
+        if not apart and len(pointings) > 1:
             customer = self._destination(pointings, places)
             if customer is not None and not any(self._rivals(member, customer, places, set(group)) for member in group):
                 return self._place_whole(pointings, customer, places)

@@ -15,10 +15,11 @@ from schemas.rows import EvidenceRow, LinkRow
 from schemas.times import format_time, sight_bucket
 from schemas.topics import Topic
 from state.engine import Drained, Output, Rows, apply_each
+from state.identity.cache_bounds import CacheBounds
 from state.identity.deciding import Deciding
 from state.identity.eras import FORMED_ERA_BITS
 from state.identity.guard import Watch
-from state.identity.link_rows import CacheBounds, LinkRows, Unseal
+from state.identity.link_rows import LinkRows, Unseal
 from state.identity.ordering import SPLIT_NEIGHBOURS_MAX, Ordering
 from state.identity.policy_in_force import PolicyInForce
 from state.identity.reading import Reading

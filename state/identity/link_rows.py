@@ -8,11 +8,10 @@ pays nothing for them, and where there is no order nobody looks for one.
 import heapq
 from bisect import insort
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -37,32 +36,18 @@ from schemas.rows import (
 )
 from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
+from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import Link
 from state.identity.neighbourhood import Neighbourhood
 from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
 from state.identity.shown_evidence import shown_link
 
+# A look into a dictionary takes a tenth of what making a member of an enumeration takes.
+_STAGES: Final = {stage.value: stage for stage in Stage}
+
 #: Reads a sealed identifier of a fragment: `schemas.keys.Keyring.unseal`.
 Unseal: TypeAlias = Callable[[bytes, str], Identifier]
-
-
-@dataclass(frozen=True)
-class CacheBounds:
-    """How much of the rows stays decoded. The defaults take about 100 MB when full."""
-
-    #: About 500 bytes each.
-    placements_max: int = 50_000
-    #: About 600 bytes each.
-    identifiers_max: int = 30_000
-    #: Identifiers whose neighbours are kept, and their neighbours, counted together: about 300 bytes each.
-    neighbourhoods_max: int = 120_000
-    #: Identifiers known to have very many neighbours; what few of their own kind they have is kept, and counts too.
-    crowds_max: int = 20_000
-    #: Of an identifier with more neighbours than this, rows are read each time, as few as a decision needs.
-    neighbours_max: int = 64
-    #: Orders of pairs that are kept decoded: about 400 bytes each.
-    orders_max: int = 20_000
 
 
 class LinkRows:
@@ -81,6 +66,9 @@ class LinkRows:
         self._link_decoder = RowDecoder(LinkRow)
         self._evidence_decoder = RowDecoder(EvidenceRow)
         self._fresh_links: dict[str, LinkRow] = {}
+        # Fragments of which the store said that it has nothing, until the next commit: it is not asked again, neither
+        # for them nor for what was shown with them.
+        self._uncommitted: set[str] = set()
         self._fresh_evidence: dict[bytes, EvidenceRow] = {}
         # Keys of fresh evidence of each fragment, sorted, to be merged with committed ones.
         self._fresh_keys: dict[str, list[bytes]] = {}
@@ -105,10 +93,14 @@ class LinkRows:
 
     def row(self, fragment: str) -> LinkRow | None:
         """The fragment's row, or None when identity has not met it."""
-        row = self._fresh_links.get(fragment) or self._links.get(fragment)
-        if row is None:
+        row = self._fresh_links.get(fragment)
+        if row is not None:
+            return row
+        row = self._links.get(fragment)
+        if row is None and fragment not in self._uncommitted:
             value = self._rows.get(link_row_key(fragment))
             if value is None:
+                self._uncommitted.add(fragment)
                 return None
             row = self._link_decoder.decode(value)
             self._links.put(fragment, row)
@@ -132,6 +124,8 @@ class LinkRows:
         fresh = self._fresh_evidence.get(key)
         if fresh is not None:
             return fresh
+        if not self._uncommitted.isdisjoint((fragment, neighbour)):
+            return None
         value = self._rows.get(key)
         return None if value is None else self._evidence_decoder.decode(value)
 
@@ -174,6 +168,7 @@ class LinkRows:
         self._fresh_links.clear()
         self._fresh_evidence.clear()
         self._fresh_keys.clear()
+        self._uncommitted.clear()
         self.orders.settled()
 
     # Placements
@@ -183,7 +178,7 @@ class LinkRows:
         row = self.row(fragment)
         if row is None or not row.state:
             return None
-        return Placement(row.state, row.owner, row.grade, Stage(row.stage), row.candidates)
+        return Placement(row.state, row.owner, row.grade, _STAGES[row.stage], row.candidates)
 
     # The graph
 
@@ -205,7 +200,9 @@ class LinkRows:
         Raises:
             StateError: there is none: the rows are not those of one log.
         """
-        row = self._fresh_links.get(fragment) or self.row(fragment)
+        row = self._fresh_links.get(fragment)
+        if row is None:
+            row = self.row(fragment)
         if row is None:
             raise StateError(
                 f"evidence names fragment {fragment}, which has no row: restore identity.links from its log"

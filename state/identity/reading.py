@@ -19,6 +19,7 @@ from schemas.strict_json import UNREADABLE
 from schemas.times import TIME_MAX_US
 from state.identity.link_rows import LinkRows
 
+_GRADES: Final = frozenset(Grade)
 _ORDER_ID: Final = re.compile(ORDER_ID_PATTERN)
 _PAIR, _ONE, _SOURCE = 2, 1, 0
 #: How many identifiers an order of each authority and verb may name.
@@ -65,7 +66,7 @@ class Reading:
         count = len(evidence.identifiers)
         if count > IDENTIFIERS_MAX:
             raise _wrong(f"{count} identifiers, {IDENTIFIERS_MAX} are the most")
-        if evidence.grade not in tuple(Grade):
+        if evidence.grade not in _GRADES:
             raise _wrong(f"grade {evidence.grade} is none")
         _check_time(evidence.time)
         for one, other in evidence.pairs:

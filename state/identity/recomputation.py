@@ -16,6 +16,7 @@ what these may join otherwise (`_narrow`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
@@ -61,7 +62,9 @@ class Recomputation:
         self._kinds = kinds
         self._joining = joining
         self._attaching = attaching
-        self._placed = placed
+        # Rows are written after the recomputation, which asks for the same identifier up to a dozen times.
+        self._placed = cache(placed)
+        self._rank = cache(lambda fragment: kinds.rank(graph.kind(fragment)))
         self._stale = stale or _never
         self._judged_stale: dict[str, bool] = {}
         # None marks what left its cluster and waits for stage 2.
@@ -138,9 +141,6 @@ class Recomputation:
 
     def _identifying(self, fragment: str) -> bool:
         return self._kinds.identifying(self._graph.kind(fragment))
-
-    def _rank(self, fragment: str) -> Rank:
-        return self._kinds.rank(self._graph.kind(fragment))
 
     # Stage 1
 

@@ -17,8 +17,9 @@ from schemas.identity_policy import Policy
 from schemas.messages import Repair, decode_identity
 from schemas.topics import DeadHeader, Topic
 from state.engine import Output, Rows
+from state.identity.cache_bounds import CacheBounds
 from state.identity.engine import IdentityEngine
-from state.identity.link_rows import CacheBounds, Unseal
+from state.identity.link_rows import Unseal
 from state.identity.moves import Move, MoveCounts, count_moves, moves
 from state.identity.overlay import OverlayRows, SortedRows, WritableRows
 from state.identity.repair import RepairRuns

@@ -26,11 +26,12 @@ from schemas.rows import (
 )
 from state.context.rows import RECORDS, Record
 from state.engine import Rows
+from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import Link
 from state.identity.explaining.explainer import Explainer, Surroundings
 from state.identity.explaining.results import Obstacle, Reason
 from state.identity.explaining.walking import WalkBounds
-from state.identity.link_rows import CacheBounds, LinkRows, Unseal
+from state.identity.link_rows import LinkRows, Unseal
 from state.identity.shown_evidence import best_shown_links
 
 #: Rows that one question reads: a fifth of a second's work, for a kiosk's cookie that is in the middle of everything.

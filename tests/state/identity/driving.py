@@ -13,8 +13,8 @@ from schemas.roles import HOME, SHARED
 from schemas.rows import LinkRow, RowDecoder, link_row_key
 from schemas.topics import Topic
 from state.engine import MemoryRows, Output
+from state.identity.cache_bounds import CacheBounds
 from state.identity.engine import IdentityEngine
-from state.identity.link_rows import CacheBounds
 from state.identity.ordering import SPLIT_NEIGHBOURS_MAX
 from state.identity.placement import Placement, Stage
 

@@ -13,8 +13,8 @@ from schemas.roles import SHARED
 from schemas.rows import POLICY_ROW_KEY
 from schemas.topics import DeadHeader, Topic
 from state.engine import MemoryRows
+from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import Sighting
-from state.identity.link_rows import CacheBounds
 from tests.state.identity.driving import (
     KEYRING,
     DrivenEngine,

@@ -13,8 +13,8 @@ from schemas.roles import HOME, SHARED
 from schemas.rows import EVIDENCE_ROW_PREFIX, LINK_ROW_PREFIX, LinkRow
 from schemas.topics import DeadHeader, Topic
 from state.engine import MemoryRows, Output
+from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import UNFORMED
-from state.identity.link_rows import CacheBounds
 from tests.state.identity.driving import (
     DrivenEngine,
     changes,

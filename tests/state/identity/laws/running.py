@@ -14,8 +14,8 @@ from schemas.messages import IdentityMessage, Repair, RoutedEvent, decode_identi
 from schemas.rows import LINK_ROW_PREFIX, LinkRow, RowDecoder
 from schemas.topics import Topic, partition_of
 from state.engine import MemoryRows, Output
+from state.identity.cache_bounds import CacheBounds
 from state.identity.engine import IdentityEngine
-from state.identity.link_rows import CacheBounds
 from state.identity.ordering import SPLIT_NEIGHBOURS_MAX
 from tests.state.builders import RING
 from tests.state.context.simulation import Worker
