@@ -25,8 +25,8 @@ from state.join import JoinRules
 
 #: Unsealed identifiers that stay in memory: deciphering one costs as much as folding an event.
 CACHED_IDENTIFIERS_MAX: Final = 20_000
-# Fragments whose rows are read at once: enough for one look-up to be worth its while, few enough for the cache.
-_FRAGMENTS_AT_ONCE: Final = 128
+# Fragments whose rows are read at once, encoded: enough for one look-up to be worth its while.
+_FRAGMENTS_AT_ONCE: Final = 256
 
 _PLACE = itemgetter(0)
 
@@ -141,8 +141,10 @@ class ContextEngine:
         fragments = list(dict.fromkeys((*again, *opened, *waiting)))
         for start in range(0, len(fragments), _FRAGMENTS_AT_ONCE):
             piece = fragments[start : start + _FRAGMENTS_AT_ONCE]
-            for fragment, read in zip(piece, self._entries.get_many(piece), strict=True):
-                entry = opened.get(fragment, read)
+            self._entries.read(piece)
+            for fragment in piece:
+                # Each is decoded only when its turn comes, and freed after it.
+                entry = opened.get(fragment) or self._entries.get(fragment)
                 # Step 2.
                 if fragment in waiting:
                     self._take_in(entry, waiting[fragment])

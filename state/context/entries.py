@@ -7,7 +7,7 @@ came for the fragment is folded, published and written, and goes while it is sti
 stays decoded for a customer of very many members alone, where a change makes only its own part anew.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Final
 
 from schemas.rows import encode_row, member_key, member_prefix, record_key
@@ -100,18 +100,21 @@ class Entries:
 
     def get(self, fragment: str) -> Entry:
         """The entry of the fragment, a new one if it was never heard of."""
-        return self.get_many((fragment,))[0]
+        encoded = self._records.get(fragment)
+        if encoded is None:
+            self.read((fragment,))
+            encoded = self._records[fragment]
+        return self._decoded.get(fragment) or Entry(fragment, _record(encoded))
 
-    def get_many(self, fragments: Collection[str]) -> list[Entry]:
-        """The entries of fragments, in their order; the rows that are not at hand are read in one go."""
-        records, decoded = self._records, self._decoded
+    def read(self, fragments: Iterable[str]) -> None:
+        """Read the rows of fragments that are not at hand, in one go."""
+        records = self._records
         cold = [fragment for fragment in fragments if fragment not in records]
         if cold:
             values = self._rows.get_many([record_key(fragment) for fragment in cold])
             for fragment, value in zip(cold, values, strict=True):
                 records[fragment] = encoded = value or b""
                 self._cached_size_bytes += encoded_size_bytes(encoded)
-        return [decoded.get(fragment) or Entry(fragment, _record(records[fragment])) for fragment in fragments]
 
     def members(self, entry: Entry) -> dict[str, MemberRow]:
         """All fragments that the entry's fragment ever heard of as an owner."""

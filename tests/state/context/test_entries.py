@@ -82,6 +82,7 @@ def test_what_is_cold_is_read_in_one_go_and_what_is_at_hand_is_not_read() -> Non
 
     cold = Entries(Watched(rows.rows), 100, 1 << 20)
     fragments = [f"{number:032}" for number in range(12)]
-    assert [entry.record for entry in cold.get_many(fragments)] == [entries.get(each).record for each in fragments]
-    cold.get_many(fragments[3:])
+    cold.read(fragments)
+    assert [cold.get(each).record for each in fragments] == [entries.get(each).record for each in fragments]
+    cold.read(fragments[3:])
     assert asked == [[record_key(fragment) for fragment in fragments]]
