@@ -31,6 +31,8 @@ class Peer(msgspec.Struct, frozen=True):
     name: str
     commit_interval_ms: int
     guarantee: Guarantee
+    #: Which of its programs, where it has two.
+    way: Literal["usual", "expert"] = "usual"
 
     def command(self, *, bootstrap_servers: str, prefix: str, application: str, state_dir: Path) -> list[str]:
         """The command line; the peer's environment is made where it is missing.
@@ -75,7 +77,7 @@ class Peer(msgspec.Struct, frozen=True):
     def _program(self) -> list[str]:
         if self.name in PYTHON_PEERS:
             return [str(python_environment(self.name)), "-m", f"bench.peers.{self.name}"]
-        program: list[str] = self._module().command()
+        program: list[str] = self._module().command(self.way)
         return program
 
     def _module(self) -> Any:

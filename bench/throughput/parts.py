@@ -24,6 +24,7 @@ CONTEXT_200: Final = "context, 200 ms"
 CONTEXT_1000: Final = "context, 1 s"
 STREAMS_200: Final = "Kafka Streams, 200 ms"
 STREAMS_1000: Final = "Kafka Streams, 1 s"
+STREAMS_BY_HAND: Final = "Kafka Streams by hand, with internal names, 200 ms"
 QUIX: Final = "Quix Streams"
 FAUST: Final = "Faust with a table"
 PIPELINE: Final = "pipeline"
@@ -33,7 +34,7 @@ TWO: Final = "pipeline, two workers"
 
 #: By these names parts are asked for; the letters are those of the report.
 PARTS: Final = {
-    "a": (STREAMS_200, CONTEXT_200, STREAMS_1000, CONTEXT_1000, QUIX, FAUST),
+    "a": (STREAMS_200, CONTEXT_200, STREAMS_1000, CONTEXT_1000, STREAMS_BY_HAND, QUIX, FAUST),
     "b": (PIPELINE,),
     "c": (COLD,),
     "d": (HOT,),
@@ -44,6 +45,7 @@ PARTS: Final = {
 RATIOS: Final = (
     (CONTEXT_200, STREAMS_200),
     (CONTEXT_1000, STREAMS_1000),
+    (CONTEXT_200, STREAMS_BY_HAND),
     (CONTEXT_1000, QUIX),
     (CONTEXT_200, FAUST),
     (PIPELINE, STREAMS_200),
@@ -141,6 +143,7 @@ def _peers() -> dict[str, Peer]:
     return {
         STREAMS_200: Peer("kafka_streams", 200, "exactly-once"),
         STREAMS_1000: Peer("kafka_streams", 1_000, "exactly-once"),
+        STREAMS_BY_HAND: Peer("kafka_streams", 200, "exactly-once", "expert"),
         QUIX: Peer("quix", _QUIX_COMMIT_MS, "at-least-once"),
         FAUST: Peer("faust_table", _FAUST_COMMIT_MS, "at-least-once"),
     }

@@ -14,9 +14,14 @@ from jgo.maven import MavenContext
 from streams.broker.jars import KAFKA_VERSION, Jar, sha256_of
 from streams.broker.pin import runtime_artifacts
 
-#: Kafka Streams in the broker's version, and what prints its warnings, in the version of its logging interface.
+#: Kafka Streams in the broker's version, Jackson's binary format in the version of its Jackson, and what prints its
+#: warnings, in the version of its logging interface.
 LISTS: Final = {
-    "program": (f"org.apache.kafka:kafka-streams:{KAFKA_VERSION}", "org.slf4j:slf4j-simple:1.7.36"),
+    "program": (
+        f"org.apache.kafka:kafka-streams:{KAFKA_VERSION}",
+        "com.fasterxml.jackson.dataformat:jackson-dataformat-smile:2.21.2",
+        "org.slf4j:slf4j-simple:1.7.36",
+    ),
     "compiler": ("org.eclipse.jdt:ecj:3.45.0",),
 }
 

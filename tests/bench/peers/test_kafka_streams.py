@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,6 +13,7 @@ from bench.job.outputs import Ends, read_documents
 from bench.job.topics import INTERACTIONS, PARTITIONS
 from bench.peers.environment import bench_cache_dir
 from bench.peers.kafka_streams import building, command
+from bench.peers.kafka_streams.command import Way
 from bench.peers.peer import Guarantee, Peer
 from bench.throughput.engines import PeerEngine, Place
 from bench.throughput.loads import Load
@@ -27,23 +29,25 @@ WARM_UP_EVENTS = 200
 
 
 @pytest.fixture(scope="module")
-def program() -> list[str]:
-    """The program with a warm-up that only shows that it works."""
+def programs() -> dict[Way, list[str]]:
+    """The program either way, with a warm-up that only shows that it works."""
     try:
-        return command.command(warm_up_events=WARM_UP_EVENTS)
+        return {way: command.command(way, warm_up_events=WARM_UP_EVENTS) for way in get_args(Way)}
     except RestartNeeded as missing:
         pytest.skip(f"Kafka Streams can't be fetched here: {missing}")
 
 
 @pytest.fixture
-def site(local_broker: LocalBroker, program: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(command, "command", lambda: program)
+def site(
+    local_broker: LocalBroker, programs: dict[Way, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Site:
+    monkeypatch.setattr(command, "command", programs.__getitem__)
     topics_dir = local_broker.options.data_dir / TOPICS_DIRECTORY
     return Site(local_broker.bootstrap_servers, local_broker.pid, topics_dir, tmp_path)
 
 
-def prepared(site: Site, guarantee: Guarantee, load: Load) -> tuple[PeerEngine, Place]:
-    engine = PeerEngine(f"streams-{guarantee}", Peer("kafka_streams", COMMIT_INTERVAL_MS, guarantee))
+def prepared(site: Site, way: Way, guarantee: Guarantee, load: Load) -> tuple[PeerEngine, Place]:
+    engine = PeerEngine(f"streams-{way}-{guarantee}", Peer("kafka_streams", COMMIT_INTERVAL_MS, guarantee, way))
     place = make_place(engine, site, 0)
     engine.prepare(place)
     assert lay(site.bootstrap_servers, engine.backlog(load, place), PARTITIONS) > load.plan.events
@@ -58,13 +62,14 @@ def judged(site: Site, engine: PeerEngine, place: Place, load: Load) -> Verdict:
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize(
     "guarantee",
     ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.drill)],
 )
-def test_it_does_the_job_and_ends_in_good_order(site: Site, guarantee: Guarantee) -> None:
+def test_it_does_the_job_and_ends_in_good_order(site: Site, way: Way, guarantee: Guarantee) -> None:
     load = Load(Plan(events=2_000, customers=80))
-    engine, place = prepared(site, guarantee, load)
+    engine, place = prepared(site, way, guarantee, load)
     try:
         verdict = judged(site, engine, place, load)
     finally:
@@ -74,9 +79,10 @@ def test_it_does_the_job_and_ends_in_good_order(site: Site, guarantee: Guarantee
 
 @pytest.mark.kafka
 @pytest.mark.drill
-def test_it_does_the_job_exactly_once_though_it_is_killed_in_the_middle(site: Site) -> None:
+@pytest.mark.parametrize("way", get_args(Way))
+def test_it_does_the_job_exactly_once_though_it_is_killed_in_the_middle(site: Site, way: Way) -> None:
     load = Load(Plan(events=60_000, customers=2_000))
-    engine, place = prepared(site, "exactly-once", load)
+    engine, place = prepared(site, way, "exactly-once", load)
     ends = Ends(site.bootstrap_servers, place.prefix)
     try:
         # Its context ends with a SIGKILL.
@@ -91,9 +97,9 @@ def test_it_does_the_job_exactly_once_though_it_is_killed_in_the_middle(site: Si
 
 
 @pytest.fixture
-def own_cache(program: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_cache(programs: dict[Way, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with the jars that were fetched, and no classes."""
-    assert program
+    assert programs
     for name in ("kafka_streams-jars", "kafka_streams-compiler"):
         (bench_cache_dir() / name).mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(bench_cache_dir() / name)

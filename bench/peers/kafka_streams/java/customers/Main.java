@@ -27,7 +27,7 @@ public final class Main {
         if (arguments.warmUpEvents() > 0) {
             WarmUp.run(arguments);
         }
-        KafkaStreams streams = new KafkaStreams(Job.topology(arguments.prefix()), Settings.of(arguments));
+        KafkaStreams streams = new KafkaStreams(Job.topology(arguments), Settings.of(arguments));
         CountDownLatch ended = new CountDownLatch(1);
         AtomicReference<Throwable> failure = new AtomicReference<>();
         AtomicBoolean ready = new AtomicBoolean();

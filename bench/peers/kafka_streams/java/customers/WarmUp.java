@@ -55,7 +55,7 @@ final class WarmUp {
     private void run(int events) throws InterruptedException, ExecutionException {
         Map<String, Object> client = Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, arguments.bootstrapServers());
         try (Admin admin = Admin.create(client)) {
-            List<NewTopic> topics = List.of(topic("events"), topic(Job.INTERACTIONS_SINK), topic(Job.CONTEXT_SINK));
+            List<NewTopic> topics = List.of(topic(Job.EVENTS), topic(Job.INTERACTIONS), topic(Job.CONTEXT));
             admin.createTopics(topics).all().get();
             try {
                 send(events);
@@ -70,11 +70,11 @@ final class WarmUp {
 
     private void fold(Admin admin, int events) throws InterruptedException, ExecutionException {
         Map<TopicPartition, OffsetSpec> ends = IntStream.range(0, PARTITIONS).boxed().collect(Collectors.toMap(
-            number -> new TopicPartition(arguments.prefix() + Job.INTERACTIONS_SINK, number),
+            number -> new TopicPartition(arguments.prefix() + Job.INTERACTIONS, number),
             number -> OffsetSpec.latest()));
         CountDownLatch failed = new CountDownLatch(1);
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(WAIT_SECONDS_MAX);
-        try (KafkaStreams streams = new KafkaStreams(Job.topology(arguments.prefix()), Settings.of(arguments))) {
+        try (KafkaStreams streams = new KafkaStreams(Job.topology(arguments), Settings.of(arguments))) {
             streams.setStateListener((now, before) -> {
                 if (now == KafkaStreams.State.ERROR) {
                     failed.countDown();
@@ -110,7 +110,7 @@ final class WarmUp {
                 byte[] key = String.format("%032x", chance.nextInt(CUSTOMERS)).getBytes(StandardCharsets.US_ASCII);
                 byte[] value = event(number, events).getBytes(StandardCharsets.UTF_8);
                 int partition = Job.partition(key, PARTITIONS);
-                producer.send(new ProducerRecord<>(arguments.prefix() + "events", partition, key, value));
+                producer.send(new ProducerRecord<>(arguments.prefix() + Job.EVENTS, partition, key, value));
             }
         }
     }

@@ -1,4 +1,4 @@
-package customers;
+package customers.expert;
 
 import java.util.List;
 

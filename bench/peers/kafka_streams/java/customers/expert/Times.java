@@ -1,4 +1,4 @@
-package customers;
+package customers.expert;
 
 /** Times as microseconds since 1970 (UTC), and their RFC 3339 text; the civil calendar by whole-number arithmetic. */
 final class Times {

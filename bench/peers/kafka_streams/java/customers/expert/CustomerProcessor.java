@@ -1,4 +1,4 @@
-package customers;
+package customers.expert;
 
 import java.nio.charset.StandardCharsets;
 import net.jpountz.xxhash.XXHash64;
@@ -33,7 +33,7 @@ final class CustomerProcessor implements Processor<Bytes, byte[], Bytes, byte[]>
     @Override
     public void init(ProcessorContext<Bytes, byte[]> given) {
         context = given;
-        customers = given.getStateStore(Job.STORE);
+        customers = given.getStateStore(ExpertJob.STORE);
         forwardFlushed();
     }
 
@@ -49,7 +49,7 @@ final class CustomerProcessor implements Processor<Bytes, byte[], Bytes, byte[]>
         }
         customers.put(record.key(), customer);
         byte[] interaction = writer.interaction(text(record.key()), event);
-        context.forward(record.withValue(interaction), Job.INTERACTIONS_SINK);
+        context.forward(record.withValue(interaction), ExpertJob.INTERACTIONS_SINK);
     }
 
     @SuppressWarnings("unchecked")
@@ -60,7 +60,7 @@ final class CustomerProcessor implements Processor<Bytes, byte[], Bytes, byte[]>
             ProcessorNode<?, ?, ?, ?> before = internal.currentNode();
             internal.setCurrentNode(ours);
             try {
-                internal.forward(flushed.withValue(document(flushed)), Job.CONTEXT_SINK);
+                internal.forward(flushed.withValue(document(flushed)), ExpertJob.CONTEXT_SINK);
             } finally {
                 internal.setCurrentNode(before);
             }

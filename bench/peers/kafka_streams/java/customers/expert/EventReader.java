@@ -1,4 +1,4 @@
-package customers;
+package customers.expert;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
