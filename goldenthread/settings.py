@@ -197,7 +197,7 @@ class Settings(BaseSettings):
         15, ge=0, le=1_000, description="Shortest time between checkpoints once caught up, ms."
     )
     cached_fragments_max: int = Field(
-        20_000, ge=100, description="Fragments that a partition keeps decoded between checkpoints."
+        20_000, ge=100, description="Fragments whose rows a partition keeps in memory between checkpoints."
     )
     cached_fragments_mb: int = Field(
         48, ge=1, le=65_536, description="What these may take in memory, for each partition, MiB (docs/performance.md)."
@@ -310,7 +310,7 @@ class Settings(BaseSettings):
 
     @property
     def cached_fragments_size_bytes_max(self) -> int:
-        """What a partition's decoded fragments may take between checkpoints."""
+        """What the rows of a partition's fragments may take between checkpoints."""
         return self.cached_fragments_mb * 1024 * 1024
 
     @property
