@@ -139,7 +139,7 @@ def test_keys_are_in_no_log_and_in_no_output(guarded: RunningSystem, folder: Pat
         wait_until(partial(ready, url), f"an answer of {url}")
         assert ask("GET", f"{url}/metrics") == 401
         assert {key for key in keys if ask("GET", f"{url}/metrics", key) == 200} == taken
-    wait_until(lambda: '"reason": "missing"' in written_logs(guarded), "a refusal in the logs")
+    wait_until(lambda: '"reason":"missing"' in written_logs(guarded), "a refusal in the logs")
     written = written_logs(guarded) + guarded.out + guarded.err
     assert not [key for key in keys if key in written]
 
