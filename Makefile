@@ -18,7 +18,7 @@ help:
 	@echo "make develop  the same, with what tests and checks need too"
 	@echo "make test     lint, types, import rules and all tests"
 	@echo "make drill    the long fault drills, about an hour"
-	@echo "make bench    the benchmarks against the peers, some 40 minutes; QUICK=1 takes four"
+	@echo "make bench    the benchmarks against the peers, some 40 minutes; QUICK=1 takes six"
 	@echo "make format   format the code"
 	@echo "make lock     compile the locked requirements anew (needs uv)"
 	@echo "make clean    remove the environment and local data"
