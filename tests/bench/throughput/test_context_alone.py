@@ -12,7 +12,7 @@ from bench.throughput.site import Site
 from streams.broker.configuration import TOPICS_DIRECTORY
 from streams.broker.local_broker import LocalBroker
 
-EVENTS = 4_000
+EVENTS = 12_000
 
 
 @pytest.fixture
