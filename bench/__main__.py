@@ -258,7 +258,7 @@ def soak_command(
     out: Annotated[Path | None, typer.Option(help="File for all samples, as JSON.")] = None,
 ) -> None:
     """Send millions of events through a worker of its own; exit 1 where its memory grew by more than 10 %."""
-    report = soak(events, warm_events=warm, seed=seed, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    report = soak(events, warm_events=warm, seed=seed, tell=_tell)
     for line in report.lines():
         print(line)
     if out is not None:
@@ -280,7 +280,7 @@ def overload_command(
 ) -> None:
     """Flood a throttled worker of its own, lift the throttle, and see that nothing was lost; exit 1 where it was."""
     plan = OverloadPlan(warm, rate, seconds, throttle, padding, seed=seed)
-    report = overload(plan, lambda line: print(line, file=sys.stderr, flush=True))
+    report = overload(plan, _tell)
     for line in report.lines():
         print(line)
     if out is not None:
@@ -304,13 +304,10 @@ def identity_command(
     from bench.identity.stream import Plan as IdentityPlan
     from bench.identity.table import markdown, write_into
 
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     runs = []
     for one in seed or [_DEFAULTS.seed]:
-        tell(f"seed {one}")
-        runs.append(measure_identity(IdentityPlan(persons, one, events), with_splink=splink, tell=tell))
+        _tell(f"seed {one}")
+        runs.append(measure_identity(IdentityPlan(persons, one, events), with_splink=splink, tell=_tell))
     tables = markdown(runs, metadata.version("goldenthread"))
     print(json.dumps([run.to_json() for run in runs], indent=1) if as_json else tables)
     if into is not None:
@@ -345,7 +342,7 @@ def identity_speed_command(
 @program.command("report")
 def report_command(
     *,
-    quick: Annotated[bool, typer.Option(help="The figures that matter most, in less than four minutes.")] = False,
+    quick: Annotated[bool, typer.Option(help="The figures that matter most, in some six minutes.")] = False,
     only: Annotated[
         list[str] | None,
         typer.Option(help="throughput, one of its parts a to f, freshness, lookup or restore; may be given again."),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,6 +46,11 @@ def free_ports(count: int) -> list[int]:
             if port not in found and probe.connect_ex((LOOPBACK, port)) != 0:
                 found.append(port)
     return found
+
+
+def context_path(kind: str, value: str) -> str:
+    """Where a lookup answers with the context that an identifier leads to."""
+    return f"/v1/identifiers/{kind}/{urllib.parse.quote(value, safe='')}/context"
 
 
 class OwnSystem:

@@ -15,8 +15,7 @@ from goldenthread.parts import Parts, make_parts
 from goldenthread.processes.running import run_process
 from goldenthread.secret import keyring
 from goldenthread.settings import load_settings
-from goldenthread.stage_options import stage_options
-from schemas.enrichment.names import with_derived
+from goldenthread.stage_options import context_factory, stage_options
 from schemas.topics import Topic
 from state.store_cache import shared_cache
 from streams.application import Application, ApplicationOptions, make_app
@@ -84,16 +83,7 @@ class ContextAlone:
     def _stage(self, application: Application) -> StatefulStage:
         parts = self._parts
         settings = parts.settings
-        engines = context.context_engines(
-            catalogue=parts.catalogue,
-            keyring=parts.keyring,
-            policy=parts.policy,
-            trusted_traits=with_derived(settings.trusted_traits),
-            horizon_days=settings.dedupe_horizon_days,
-            cached_rows_max=settings.cached_fragments_max,
-            cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
-            metrics=self._metrics,
-        )
+        engines = context_factory(parts, self._metrics)
         options = stage_options(
             parts,
             context.STAGE,

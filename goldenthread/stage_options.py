@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from agents.context import context_engines
 from agents.stages import STATEFUL
 from goldenthread.parts import Parts
+from schemas.enrichment.names import with_derived
+from schemas.identity_policy import Policy
 from state.store_cache import StoreCache
 from streams.checkpoint_options import CheckpointOptions
 from streams.metrics import Metrics
+from streams.partition import EngineFactory
 
 
 def stage_options(
@@ -24,4 +28,20 @@ def stage_options(
         secret_fingerprint=parts.keyring.fingerprint,
         metrics=metrics,
         cache=cache,
+    )
+
+
+def context_factory(parts: Parts, metrics: Metrics, *, first_policy: Policy | None = None) -> EngineFactory:
+    """What makes the context stage's engines; `first_policy` is the installation's first one."""
+    settings = parts.settings
+    return context_engines(
+        catalogue=parts.catalogue,
+        keyring=parts.keyring,
+        policy=parts.policy,
+        first_policy=first_policy,
+        trusted_traits=with_derived(settings.trusted_traits),
+        horizon_days=settings.dedupe_horizon_days,
+        cached_rows_max=settings.cached_fragments_max,
+        cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
+        metrics=metrics,
     )

@@ -19,7 +19,7 @@ from bench.load.connections import post
 from bench.load.latencies import Latencies, latencies_of
 from bench.load.process import LoadProcess
 from bench.memory import processor_seconds_of
-from bench.own_system import CHANNELS, SECOND_WORKER, OwnSystem
+from bench.own_system import CHANNELS, SECOND_WORKER, OwnSystem, context_path
 from bench.raw_feed import RawFeed
 from bench.steady_events import SteadyEvent, steady_events
 from schemas.event import BATCH_CONTENT_TYPE, STRUCTURED_CONTENT_TYPE
@@ -268,8 +268,7 @@ def sampled(shot: Shot, event: SteadyEvent) -> Shot:
     """The shot, of which the lookup is asked for this event: by the identifier that it names first."""
     identifiers: dict[str, Any] = msgspec.json.decode(event.value)["data"]["identifiers"]
     kind, value = next(iter(identifiers.items()))
-    path = f"/v1/identifiers/{kind}/{value.replace('@', '%40').replace('+', '%2B')}/context"
-    return msgspec.structs.replace(shot, path=path, sample=event.id)
+    return msgspec.structs.replace(shot, path=context_path(kind, value), sample=event.id)
 
 
 def pace_of(

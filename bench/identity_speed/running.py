@@ -8,14 +8,13 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from confluent_kafka import Producer
 
 from bench.identity_speed.alone import SECRET
 from bench.identity_speed.population import Customers
 from bench.memory import processor_seconds_of
-from bench.own_system import OwnSystem
+from bench.own_system import OwnSystem, context_path
 from bench.raw_feed import RawFeed
 from schemas.errors import RestartNeeded
 from schemas.identifiers import Identifier
@@ -139,7 +138,7 @@ class LargeCustomers:
             time.sleep(_POLL_SECONDS)
 
     def _ask(self, identifier: Identifier) -> Shown | None:
-        url = f"{self._system.lookup_url}/v1/identifiers/{identifier.kind}/{quote(identifier.value, safe='')}/context"
+        url = self._system.lookup_url + context_path(identifier.kind, identifier.value)
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own.
                 context = json.load(answer)

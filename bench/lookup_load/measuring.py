@@ -18,7 +18,7 @@ from bench.load.process import LoadProcess
 from bench.lookup_load.client import ClientOutcome, ClientPlan, Question
 from bench.lookup_load.contexts import address_of, publish_contexts
 from bench.memory import processor_seconds_of
-from bench.own_system import CHANNELS, OwnSystem
+from bench.own_system import CHANNELS, OwnSystem, context_path
 from bench.raw_feed import RawFeed
 from bench.steady_events import EVENTS_PER_CUSTOMER, steady_events
 from schemas.errors import RestartNeeded
@@ -316,7 +316,7 @@ class _Run:
 
 
 def _by_identifier(identifier: Identifier) -> str:
-    return f"/v1/identifiers/{identifier.kind}/{identifier.value.replace('@', '%40')}/context"
+    return context_path(identifier.kind, identifier.value)
 
 
 def lines(load: LookupLoad) -> Iterator[str]:

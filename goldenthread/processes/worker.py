@@ -23,10 +23,10 @@ from goldenthread.processes.worker_snapshot import WorkerSnapshots
 from goldenthread.processes.worker_wire import WAITING, WorkerWire
 from goldenthread.secret import installation_name
 from goldenthread.settings import variable_name
-from goldenthread.stage_options import stage_options
+from goldenthread.stage_options import context_factory, stage_options
 from goldenthread.stores import LINKS
 from schemas.enrichment.enrichment import Enrichment
-from schemas.enrichment.names import enricher_names, with_derived
+from schemas.enrichment.names import enricher_names
 from schemas.errors import BrokerUnreachable, OperatorNeeded, RestartNeeded
 from schemas.topics import Topic
 from state.identity.guard import Thresholds
@@ -214,18 +214,8 @@ class Worker:
             ),
         )
         application.add(self._stateful_stage(application, identity.STAGE, identity_factory))
-        context_factory = context.context_engines(
-            catalogue=parts.catalogue,
-            keyring=parts.keyring,
-            policy=parts.policy,
-            first_policy=policy.first,
-            trusted_traits=with_derived(settings.trusted_traits),
-            horizon_days=settings.dedupe_horizon_days,
-            cached_rows_max=settings.cached_fragments_max,
-            cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
-            metrics=self._metrics,
-        )
-        application.add(self._stateful_stage(application, context.STAGE, context_factory))
+        engines = context_factory(parts, self._metrics, first_policy=policy.first)
+        application.add(self._stateful_stage(application, context.STAGE, engines))
         self._reasons = ("the worker takes its place in the group",)
         watchdog = self._watchdog(application)
         watchdog.start()
