@@ -4,6 +4,7 @@ import time
 import uuid
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from schemas.errors import DeliveryFailed, Fenced
 from schemas.topics import Catalogue, Topic
@@ -85,6 +86,25 @@ def test_a_second_owner_aborts_what_the_first_left_open_and_fences_it(
         first.commit()
     assert _values(kafka, catalogue, Topic.STATE) == [b"second"]
     second.close()
+
+
+def test_an_owner_that_was_fenced_closes_without_a_word(
+    kafka: KafkaOptions, transactional_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Outdone:
+        """A client that tells what ended it wherever it is asked, as the real one does once and then not."""
+
+        def purge(self) -> None:
+            """Nothing is queued."""
+
+        def poll(self, timeout: float) -> None:
+            """The report that had waited."""
+            del timeout
+            raise KafkaException(KafkaError(KafkaError.PRODUCER_FENCED))
+
+    owner = TransactionalProducer(kafka, transactional_id)
+    monkeypatch.setattr(owner, "_producer", Outdone())
+    owner.close()
 
 
 def test_an_owner_that_was_idle_when_the_second_came_is_fenced(
