@@ -1,5 +1,6 @@
 # The image of every process: docker build -t goldenthread .
-# Only linux/amd64 with glibc: faust-streaming has no wheel for musl or arm64, and nothing is compiled here.
+# Only linux/amd64 with glibc: faust-streaming has no wheel for musl or arm64, and nothing is compiled here: events are
+# folded in Python (docs/deploy.md).
 ARG PYTHON=python:3.11-slim-bookworm@sha256:b18992999dbe963a45a8a4da40ac2b1975be1a776d939d098c647482bcad5cba
 
 FROM --platform=linux/amd64 ${PYTHON} AS build

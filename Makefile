@@ -9,6 +9,8 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 hash = $(shell cat $(1) pyproject.toml | cksum | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/runtime-$(call hash,requirements.txt)
 DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
+# The compiled library is tried anew when its sources change, or where the compiler is.
+LIBRARY := state/native/built/tried-$(shell { command -v rustc; cat state/native/*.rs state/native/*.py; } | cksum | cut -d ' ' -f 1)
 
 .PHONY: help run install develop test lint unit drill bench format lock clean
 
@@ -23,12 +25,12 @@ help:
 	@echo "make lock     compile the locked requirements anew (needs uv)"
 	@echo "make clean    remove the environment and local data"
 
-run: $(RUNTIME)
+run: $(RUNTIME) $(LIBRARY)
 	@$(BIN)/goldenthread up --demo
 
-install: $(RUNTIME)
+install: $(RUNTIME) $(LIBRARY)
 
-develop: $(DEVELOPMENT)
+develop: $(DEVELOPMENT) $(LIBRARY)
 
 $(RUNTIME):
 	@echo "Installing what requirements.txt locks into $(VENV), about a minute"
@@ -37,6 +39,11 @@ $(RUNTIME):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/runtime-* && touch $@
+
+# Without a Rust compiler the same is done in Python: no installation fails for want of it.
+$(LIBRARY): | $(RUNTIME)
+	-@$(BIN)/python -m state.native
+	@mkdir -p $(@D) && rm -f $(@D)/tried-* && touch $@
 
 $(DEVELOPMENT): $(RUNTIME)
 	@echo "Installing what requirements-dev.txt locks into $(VENV)"
@@ -52,17 +59,17 @@ lint: $(DEVELOPMENT)
 	$(BIN)/lint-imports
 
 # Most tests wait for a broker or a process, so two sides of them share two cores well. Each side has a broker of its own.
-unit: $(DEVELOPMENT)
+unit: $(DEVELOPMENT) $(LIBRARY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Kill -9 of workers alone, then everything at random; then the tests that take minutes. A bad verdict says its seed.
-drill: $(DEVELOPMENT)
+drill: $(DEVELOPMENT) $(LIBRARY)
 	$(BIN)/goldenthread drill --kills 200 --only kill-worker --only kill-workers
 	$(BIN)/goldenthread drill --seconds 1800
 	$(BIN)/python -m pytest -m drill
 
 # The environments and jars of the peers are fetched once. The report's folder is printed.
-bench: $(RUNTIME)
+bench: $(RUNTIME) $(LIBRARY)
 	@$(BIN)/python -m bench report $(if $(QUICK),--quick)
 
 format: $(DEVELOPMENT)
@@ -78,4 +85,5 @@ lock:
 		$(LOCK) $$folder/requirements.in --output-file $$folder/requirements.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .goldenthread .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .goldenthread .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+		state/native/built

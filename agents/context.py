@@ -9,6 +9,7 @@ from state.context.engine import ContextEngine
 from state.context.entries import CACHED_SIZE_BYTES_MAX
 from state.engine import Engine, StoredRows
 from state.join import JoinRules
+from state.native.loading import Library
 from streams.metrics import Metrics
 from streams.partition import EngineFactory
 
@@ -30,8 +31,12 @@ def context_engines(
     cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
     metrics: Metrics | None = None,
     first_policy: Policy | None = None,
+    library: Library | None = None,
 ) -> EngineFactory:
-    """What makes the engine of each partition of `routed`; `first_policy` is the installation's first one."""
+    """What makes the engine of each partition of `routed`; `first_policy` is the installation's first one.
+
+    With `library` events are folded by it wherever it can; without it, in Python.
+    """
     rules = JoinRules(policy, trusted_traits)
 
     def make(rows: StoredRows, partition: int, era: int) -> Engine:
@@ -48,6 +53,7 @@ def context_engines(
             cached_size_bytes_max=cached_size_bytes_max,
             on_large=None if metrics is None else metrics.customer_members.observe,
             first_policy=first_policy,
+            library=library,
         )
 
     return make

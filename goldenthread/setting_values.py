@@ -2,6 +2,7 @@
 
 import ipaddress
 import shutil
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +19,15 @@ _PORT_MAX: Final = 65_535
 # Each has a topic, and a place in every day that a fragment counts.
 CHANNELS_MAX: Final = 128
 _LOCALHOST: Final = "localhost"
+
+
+class Native(StrEnum):
+    """Whether events are folded by the compiled library."""
+
+    #: Where it is built.
+    AUTO = "auto"
+    #: In Python, wherever it is.
+    OFF = "off"
 
 
 def is_loopback(host: str) -> bool:

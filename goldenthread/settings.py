@@ -28,6 +28,7 @@ from goldenthread.setting_values import (
     FolderToBe,
     Host,
     Java,
+    Native,
     Origins,
     Port,
     RegistryUrl,
@@ -201,6 +202,10 @@ class Settings(BaseSettings):
     )
     cached_fragments_mb: int = Field(
         48, ge=1, le=65_536, description="What these may take in memory, for each partition, MiB (docs/performance.md)."
+    )
+    native: Native = Field(
+        Native.AUTO,
+        description="`auto`: the compiled library folds events where it is built; `off`: Python does it, slower.",
     )
     read_ahead_mb: int = Field(
         96,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from agents.context import context_engines
 from agents.stages import STATEFUL
+from goldenthread.folding import folding_library
 from goldenthread.parts import Parts
 from schemas.enrichment.names import with_derived
 from schemas.identity_policy import Policy
@@ -43,5 +44,6 @@ def context_factory(parts: Parts, metrics: Metrics, *, first_policy: Policy | No
         horizon_days=settings.dedupe_horizon_days,
         cached_rows_max=settings.cached_fragments_max,
         cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
+        library=folding_library(settings.native),
         metrics=metrics,
     )

@@ -27,6 +27,10 @@ _CACHED_ROW_BYTES: Final = 180
 
 # What encoding adds to the entries: the format byte and the header of the bytes.
 _ROW_OVERHEAD_BYTES: Final = 4
+# The format byte and the header of up to 255 bytes, by their form; and those of more.
+_SHORT_FORM: Final = 0xC4
+_SHORT_HEADER_BYTES: Final = 3
+_LONG_HEADER_BYTES: Final = 4
 # The value of a row that was split.
 _SPLIT: Final = None
 # In place of a row that is not at hand.
@@ -62,6 +66,8 @@ class Dedupe:
         self._cached_size_bytes = 0
         self._changed: dict[bytes, None] = {}
         self._horizons: dict[str, int] = {}
+        # Rows that were not judged here, as they are.
+        self._written: dict[bytes, bytes] = {}
 
     def judge(self, event: RoutedEvent, *, is_first_of_day: bool = False) -> Verdict:
         """Whether the event is new to its fragment; a new one is entered.
@@ -99,6 +105,28 @@ class Dedupe:
         if len(entries) > self._size_bytes_max:
             self._split(key, len(key) - len(prefix), entries)
         return Verdict.NEW
+
+    @property
+    def entries_size_bytes_max(self) -> int:
+        """What a row's entries may take before it is split."""
+        return self._size_bytes_max
+
+    def held(self, keys: list[bytes]) -> list[bytes | None]:
+        """The entries of rows, for somebody else who judges by them; None for a row that was split."""
+        return [self._get(key) for key in keys]
+
+    def enter(self, keys: list[bytes], encoded: list[bytes]) -> None:
+        """Rows as somebody else has written them, for the next drain."""
+        self._written.update(zip(keys, encoded, strict=True))
+        cache = self._cache
+        grown = 0
+        for key, row in zip(keys, encoded, strict=True):
+            entries = row[_SHORT_HEADER_BYTES:] if row[1] == _SHORT_FORM else row[_LONG_HEADER_BYTES:]
+            # What was changed last comes last.
+            held = cache.pop(key, _UNREAD)
+            grown += len(entries) - len(held) if held is not _UNREAD else _cached_bytes(key, entries)
+            cache[key] = entries
+        self._cached_size_bytes += grown
 
     def _find_near(self, fragment: str, day: int, name: bytes) -> bytes:
         """The entry of a copy whose time was assigned on a day before or after."""
@@ -164,7 +192,7 @@ class Dedupe:
     def drain(self) -> dict[bytes, bytes | None]:
         """The changed rows since the last drain; None deletes."""
         if not self._horizons:
-            return {key: self._encoded(key) for key in self._changed}
+            return {**self._written, **{key: self._encoded(key) for key in self._changed}}
         drained: dict[bytes, bytes | None] = {}
         for fragment, horizon_day in self._horizons.items():
             for key, _ in self._rows.scan(days_prefix(fragment)):
@@ -191,6 +219,7 @@ class Dedupe:
             if key in cache:
                 cache[key] = cache.pop(key)
         self._changed.clear()
+        self._written.clear()
         excess = self._cached_size_bytes - self._cached_size_bytes_max
         leaving: list[bytes] = []
         for key, entries in cache.items():

@@ -116,10 +116,32 @@ class Entries:
                 records[fragment] = encoded = value or b""
                 self._cached_size_bytes += encoded_size_bytes(encoded)
 
+    def encoded(self, fragments: Iterable[str]) -> list[bytes]:
+        """The records of fragments whose rows were read, as they are; empty where there is none."""
+        records = self._records
+        return [records[fragment] for fragment in fragments]
+
+    def keep(self, fragments: Iterable[str], encoded: Iterable[bytes]) -> None:
+        """The records of fragments, as somebody else has written them; none has members."""
+        records = self._records
+        grown = 0
+        for fragment, record in zip(fragments, encoded, strict=True):
+            grown += len(record) - len(records.pop(fragment))
+            records[fragment] = record
+        self._cached_size_bytes += grown
+
+    def keep_members(self, owners: Iterable[str], keys: Iterable[bytes], encoded: Iterable[bytes]) -> None:
+        """The members of fragments, as somebody else has written them."""
+        changed: dict[str, dict[str, bytes]] = {}
+        for owner, key, row in zip(owners, keys, encoded, strict=True):
+            changed.setdefault(owner, {})[key[len(member_prefix(owner)) :].decode()] = row
+        for owner, members in changed.items():
+            self._hold_members(owner, self._drop_members(owner) | members)
+
     def members(self, entry: Entry) -> dict[str, MemberRow]:
         """All fragments that the entry's fragment ever heard of as an owner."""
         if entry.members is None:
-            encoded = self._encoded_members(entry.fragment) if entry.record.members else {}
+            encoded = self.encoded_members(entry.fragment) if entry.record.members else {}
             entry.members = {fragment: MEMBERS.decode(value) for fragment, value in encoded.items()}
         return entry.members
 
@@ -135,10 +157,10 @@ class Entries:
     def committed(self, fragment: str) -> Entry:
         """The entry as it was before this step, for comparison."""
         record = _record(self._records[fragment])
-        encoded = self._encoded_members(fragment) if record.members else {}
+        encoded = self.encoded_members(fragment) if record.members else {}
         return Entry(fragment, record, {member: MEMBERS.decode(row) for member, row in encoded.items()})
 
-    def _encoded_members(self, fragment: str) -> dict[str, bytes]:
+    def encoded_members(self, fragment: str) -> dict[str, bytes]:
         """The rows of all members, as they were before this step."""
         held = self._members.get(fragment)
         if held is None:

@@ -18,6 +18,7 @@ DATA = (
     "streams/broker/kafka-4.3.0.sha256",
     *(f"bench/peers/kafka_streams/{name}.sha256" for name in ("program", "compiler")),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "bench" / "peers" / "kafka_streams").rglob("*.java")),
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "state" / "native").glob("*.rs")),
     "schemas/enrichment/free_mail_domains.txt",
     *(str(path.relative_to(ROOT)) for folder in ("static", "templates") for path in (PAGE / folder).rglob("*.*")),
     "connectors/serve/page/static/vendor/NOTICE",
@@ -38,7 +39,7 @@ def test_the_wheel_holds_code_and_data_and_no_tests_and_runs_from_elsewhere(tmp_
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "installed")
-    assert not [name for name in names if name.startswith(("tests/", "docs/"))]
+    assert not [name for name in names if name.startswith(("tests/", "docs/", "state/native/built/"))]
     assert [name for name in DATA if name not in names] == []
     assert any(name.endswith("licenses/LICENSE") for name in names)
     # Imported from where it was unpacked, away from the repository, the program tells its version.

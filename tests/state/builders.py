@@ -7,7 +7,10 @@ import msgspec
 from schemas.identifiers import Identifier
 from schemas.keys import Keyring
 from schemas.messages import RoutedEvent
+from state.native.loading import load
 
+#: What engines in production go by, where it is built.
+LIBRARY: Final = load()
 RING: Final = Keyring(b"a secret that tests share")
 #: 2026-11-22T10:00:00Z.
 MORNING: Final = 1_795_341_600_000_000

@@ -10,7 +10,7 @@ from schemas.topics import Topic
 from state.context.engine import ContextEngine
 from state.engine import MemoryRows, Output
 from state.join import JoinRules
-from tests.state.builders import RING
+from tests.state.builders import LIBRARY, RING
 
 
 class Bench:
@@ -19,7 +19,7 @@ class Bench:
     def __init__(self, rules: JoinRules | None = None, **arguments: Any) -> None:
         self.rows = MemoryRows()
         self.rules = rules or JoinRules(DEFAULT_POLICY)
-        self.arguments = arguments
+        self.arguments = {"library": LIBRARY} | arguments
         self.offset = 0
         self.restart()
 

@@ -24,7 +24,7 @@ from state.context.engine import ContextEngine
 from state.dedupe import Dedupe
 from state.engine import MemoryRows, Output
 from state.join import JoinRules
-from tests.state.builders import MINUTE, MORNING, RING, fragment_of, routed, sealed
+from tests.state.builders import LIBRARY, MINUTE, MORNING, RING, fragment_of, routed, sealed
 from tests.state.reference import Place
 
 PARTITIONS: Final = 3
@@ -63,13 +63,19 @@ class Worker:
         #: Every message that was ever applied and committed.
         self.heard: set[bytes] = set()
         self._applied: list[bytes] = []
+        self._engines = 0
         self.engine = self._engine()
 
     def _engine(self) -> ContextEngine:
         dedupe = Dedupe(self.rows, row_size_bytes_max=DEDUPE_ROW_SIZE_BYTES)
         # The smallest cache there is, so that rows are read back all the time.
         rules = JoinRules(DEFAULT_POLICY)
-        return ContextEngine(self.rows, RING.unseal, rules, cached_rows_max=1, dedupe=dedupe, era=self.era)
+        # Every second engine goes by the compiled library, as where it comes or goes with an upgrade.
+        self._engines += 1
+        library = LIBRARY if self._engines % 2 else None
+        return ContextEngine(
+            self.rows, RING.unseal, rules, cached_rows_max=1, dedupe=dedupe, era=self.era, library=library
+        )
 
     def apply(self, log: Log, records: int) -> None:
         """Read on."""
