@@ -39,7 +39,7 @@ class Output(NamedTuple):
 class Drained(NamedTuple):
     """All that one checkpoint writes: outputs, and the changed rows (None deletes)."""
 
-    outputs: list[Output]
+    outputs: Sequence[Output]
     rows: dict[bytes, bytes | None]
 
 

@@ -6,6 +6,7 @@ and wakes up. The fault points lie between the steps, so that tests and drills c
 
 import threading
 import time
+from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -14,6 +15,7 @@ from schemas.errors import StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
+from state.packed_outputs import Packed, PackedOutputs, in_order
 from state.store import Store
 from streams.bulk import partition_range
 from streams.checkpoint_options import CheckpointOptions
@@ -184,15 +186,25 @@ class Checkpoint:
                 self._producer.close()
                 self._producer = None
 
-    def _produce_outputs(self, producer: TransactionalProducer, outputs: list[Output]) -> None:
+    def _produce_outputs(self, producer: TransactionalProducer, outputs: Sequence[Output]) -> None:
         catalogue, wire = self._options.catalogue, self._options.wire
+        if isinstance(outputs, PackedOutputs):
+            for run in outputs.runs:
+                # JSON goes out as it is.
+                if not isinstance(run, Packed):
+                    self._produce_outputs(producer, run)
+                elif wire.is_avro or not producer.produce_packed(
+                    catalogue.name(run.topic), run, catalogue.partitions_of(run.topic)
+                ):
+                    self._produce_outputs(producer, in_order(*run.numbered()))
+            return
         # Engines say what is for one topic together: what a topic needs is looked up once for a run of its outputs.
-        for topic, run in groupby(outputs, attrgetter("topic")):
+        for topic, group in groupby(outputs, attrgetter("topic")):
             name, count = catalogue.name(topic), catalogue.partitions_of(topic)
             # JSON goes out as it is.
             form = wire.value if wire.is_avro else None
             records: list[tuple[bytes | None, bytes | None, int]] = []
-            for _, key, written, headers in run:
+            for _, key, written, headers in group:
                 value = written if form is None else form(topic, written)
                 partition = 0 if key is None or count == 1 else partition_of(key, count)
                 if headers:

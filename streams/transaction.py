@@ -9,8 +9,10 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
 from schemas.topics import Header
+from state.packed_outputs import Packed
 from streams.client_errors import client_errors
-from streams.kafka import TRANSACTION_TIMEOUT_MS, KafkaOptions
+from streams.client_library import client_library
+from streams.kafka import QUEUE_MESSAGES_MAX, QUEUE_SIZE_KIB_MAX, TRANSACTION_TIMEOUT_MS, KafkaOptions
 from streams.rights import require_rights
 
 # `init_transactions` waits for an open transaction of a predecessor to be aborted; more than its timeout is an outage.
@@ -25,6 +27,8 @@ ABORT_TIMEOUT_SECONDS: Final = 2.0
 # A full producer queue is served for this long before it counts as a failed delivery.
 QUEUE_TIMEOUT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
+# What a transaction may hold for records to be handed over together: half of the queue, as nothing is left out of it.
+_PACKED_SIZE_BYTES_MAX: Final = QUEUE_SIZE_KIB_MAX * 1024 // 2
 
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's codes have no other names.
 _QUEUE_FULL: Final = KafkaError._QUEUE_FULL  # noqa: SLF001 - as above.
@@ -38,6 +42,8 @@ class TransactionalProducer:
         self._producer = Producer(kafka.transactional_producer(transactional_id))
         self._failure: str | None = None
         self._fenced = False
+        # The topics of transactions that were committed.
+        self._written: set[str] = set()
         #: The greatest offset of what `produce` added to each topic and partition in the running transaction, once it
         #: is acknowledged.
         self.offsets: dict[tuple[str, int], int] = {}
@@ -114,6 +120,30 @@ class TransactionalProducer:
             size_bytes += len(key or b"") + len(value or b"")
         self._count(topic, number, size_bytes)
 
+    def produce_packed(self, topic: str, packed: Packed, partitions: int) -> bool:
+        """Add all of them at once, each to the partition of its key; False where that can't be, and nothing is added.
+
+        It can't be where they might not fit into the client's queue: that one takes some of them then, and not others.
+        Nor where the topic was not written yet: as long as the client does not know its partitions, it would have none
+        of them in the transaction.
+
+        Raises:
+            DeliveryFailed: the client refused one of them.
+        """
+        client, number, size_bytes = client_library(), len(packed), packed.size_bytes
+        waiting = sum(size for _, size in self.sizes.values())
+        if client is None or topic not in self._written or waiting + size_bytes > _PACKED_SIZE_BYTES_MAX:
+            return False
+        if len(self._producer) + number > QUEUE_MESSAGES_MAX:
+            return False
+        taken = packed.handed_over(partitions, lambda messages: client.produce(self._producer, topic, messages, number))
+        if taken is None:
+            return False
+        if taken < number:
+            raise DeliveryFailed(f"{self._id}: {number - taken} records for {topic} were refused by the client")
+        self._count(topic, number, size_bytes)
+        return True
+
     def flush(self) -> None:
         """Wait until every record of the transaction is acknowledged or refused.
 
@@ -146,6 +176,7 @@ class TransactionalProducer:
         while True:
             try:
                 self._producer.commit_transaction(max(0.1, deadline - time.monotonic()))
+                self._written.update(self.sizes)
                 break
             except KafkaException as error:
                 # librdkafka says itself whether the very same call may be made again.

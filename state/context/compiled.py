@@ -10,27 +10,24 @@ one that says what is right.
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain, islice, repeat
-from operator import le
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 import msgspec
 
 from schemas.rows import day_prefix
-from schemas.topics import Topic
 from state.context.bundles import BUNDLED_FROM_MEMBERS
 from state.context.entries import Entries
 from state.context.packed_identities import PackedIdentities, packed_text
 from state.context.publication import Unseal
 from state.context.rows import MEMBERS
 from state.dedupe import Dedupe
-from state.engine import Output
 from state.fragment import Limits
 from state.join import JoinRules
-from state.native.answer import NOTHING, Section, read_answer
+from state.native.answer import NOTHING, read_answer
 from state.native.loading import Library
+from state.packed_outputs import Numbered, Piece
 
 # Of each fragment of a plan: whether it is taken in (and named by what is queued), where its sealed identifier starts
 # and its size, whether it has members, how many days it needs and how many become members.
@@ -41,8 +38,6 @@ _HEARD_NUMBERS: Final = 4
 # Of each member that is supplied: its name, its row, its identifier.
 _MEMBER_PARTS: Final = 3
 
-_output = partial(tuple.__new__, Output)
-
 
 class Queue(NamedTuple):
     """Records of `routed`, their offsets, and the places in them of what waits for each fragment."""
@@ -52,34 +47,11 @@ class Queue(NamedTuple):
     waiting: Mapping[str, list[int]]
 
 
-class Numbered:
-    """Outputs of a topic, and the numbers of the fragments that they came of."""
-
-    __slots__ = ("numbers", "outputs")
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self.outputs: list[Output] = []
-
-    def add(self, number: int, outputs: list[Output]) -> None:
-        """Move outputs here."""
-        self.numbers += repeat(number, len(outputs))
-        self.outputs += outputs
-        outputs.clear()
-
-    def ordered(self) -> list[Output]:
-        """The outputs in the order of the fragments."""
-        numbers = self.numbers
-        if all(map(le, numbers, islice(numbers, 1, None))):
-            return self.outputs
-        return [self.outputs[place] for place in sorted(range(len(numbers)), key=numbers.__getitem__)]
-
-
 class Said(NamedTuple):
     """The outputs of one drain."""
 
-    #: Each with the place of its event.
-    interactions: list[tuple[int, Output]]
+    #: By the places of their events; all others by the fragments.
+    interactions: Numbered
     changes: Numbered
     contexts: Numbered
     snapshots: Numbered
@@ -144,16 +116,13 @@ class Compiled:
         # Step 3.
         answer = read_answer(made)
         counts.update(answer.counts)
-        interactions = answer.interactions
-        said.interactions.extend(zip(interactions.numbers, _outputs(Topic.INTERACTIONS, interactions), strict=True))
-        for topic, section, numbered in (
-            (Topic.CONTEXT, answer.contexts, said.contexts),
-            (Topic.CONTEXT_CHANGES, answer.changes, said.changes),
-            (Topic.ROUTED, answer.snapshots, said.snapshots),
+        said.interactions.hold(Piece(made, answer.interactions, 0))
+        for numbered, marks in (
+            (said.contexts, answer.contexts),
+            (said.changes, answer.changes),
+            (said.snapshots, answer.snapshots),
         ):
-            if section is not NOTHING:
-                numbered.numbers += [numbers[number] for number in section.numbers]
-                numbered.outputs += _outputs(topic, section)
+            numbered.hold(Piece(made, marks, numbers.start))
         records, members = answer.records, answer.members
         rows.update(zip(records.keys, records.values, strict=True))
         self._entries.keep([fragments[number] for number in records.numbers], records.values)
@@ -262,14 +231,6 @@ class Compiled:
                     return None
             parts += (name.encode(), row, held)
         return parts
-
-
-def _outputs(topic: str, section: Section) -> Iterator[Output]:
-    # An empty value is a tombstone.
-    values: Iterable[bytes | None] = section.values
-    if b"" in section.values:
-        values = [value or None for value in section.values]
-    return map(_output, zip(repeat(topic), section.keys, values, repeat(())))
 
 
 def _sealed_of(row: bytes) -> bytes:

@@ -12,7 +12,7 @@ from schemas.messages import Add, Drop, Own, RoutedEvent, Snapshot, decode_route
 from schemas.strict_json import UNREADABLE
 from schemas.times import MICROSECONDS_PER_DAY, format_day
 from schemas.topics import RAW, Topic
-from state.context.compiled import Compiled, Numbered, Queue, Said
+from state.context.compiled import Compiled, Queue, Said
 from state.context.document import DOCUMENT_SIZE_BYTES_MAX
 from state.context.entries import CACHED_ROWS_MAX, CACHED_SIZE_BYTES_MAX, Entries, Entry
 from state.context.letters import Origin, dead_event, dead_record, interaction
@@ -24,6 +24,7 @@ from state.fold import fold, is_first_of_day
 from state.fragment import Fragment, Limits, decode_fragment
 from state.join import JoinRules
 from state.native.loading import Library
+from state.packed_outputs import Numbered, together
 
 #: Unsealed identifiers that stay in memory: deciphering one costs as much as folding an event.
 CACHED_IDENTIFIERS_MAX: Final = 20_000
@@ -65,6 +66,7 @@ class ContextEngine:
         library: Library | None = None,
     ) -> None:
         self._on_large = on_large
+        self._library = library
         self._regoverning = Regoverning(rows, rules, first_policy)
         self.counts: Counter[str] = Counter()
         self._unseal: Unseal = functools.lru_cache(cached_identifiers_max)(unseal)
@@ -157,7 +159,8 @@ class ContextEngine:
         # Step 1.
         fragments = list(dict.fromkeys((*again, *opened, *waiting)))
         compiled = None if again or opened or self._regoverning.before else self._compiled
-        said = Said(self._interactions, Numbered(), Numbered(), Numbered())
+        topics = (Topic.INTERACTIONS, Topic.CONTEXT_CHANGES, Topic.CONTEXT, Topic.ROUTED)
+        said = Said(*(Numbered(topic, self._library) for topic in topics))
         queue = Queue(self._values, self._offsets, waiting)
         for start in range(0, len(fragments), _FRAGMENTS_AT_ONCE):
             piece = fragments[start : start + _FRAGMENTS_AT_ONCE]
@@ -183,15 +186,10 @@ class ContextEngine:
                     said.contexts.add(number, publication.contexts)
                     said.snapshots.add(number, publication.snapshots)
         # Step 4.
+        for place, output in self._interactions:
+            said.interactions.add(place, [output])
         self._dead.sort(key=_PLACE)
-        self._interactions.sort(key=_PLACE)
-        outputs = [
-            *(output for _, output in self._interactions),
-            *said.changes.ordered(),
-            *said.contexts.ordered(),
-            *said.snapshots.ordered(),
-            *(output for _, output in self._dead),
-        ]
+        outputs = together((*(each.ordered() for each in said), [output for _, output in self._dead]))
         for each in (self._interactions, self._dead, self._values, self._offsets):
             each.clear()
         rows.update(self._dedupe.drain())

@@ -5,6 +5,7 @@
 
 mod blake2b;
 mod changes;
+mod client;
 mod dedupe;
 mod document;
 mod entry;
@@ -38,7 +39,7 @@ use std::sync::Once;
 use refusal::Read;
 
 /// Of requests and answers: raised with each change of what they look like.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 static TOLD: Once = Once::new();
 const DONE: i32 = 0;
 const REFUSED: i32 = 1;
@@ -90,6 +91,25 @@ pub unsafe extern "C" fn goldenthread_step(
     let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
     let supply = unsafe { borrowed(supply, supply_size) };
     unsafe { give(answer, || step::step(request, supply, &settings::Settings::read(settings)?)) }
+}
+
+/// See `client::messages`. The messages point into the answers, which have to be there as long as they are in use.
+///
+/// # Safety
+/// As `goldenthread_plan`; there are so many answers, each of its size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_messages(
+    answers: *const *const u8,
+    sizes: *const usize,
+    count: usize,
+    request: *const u8,
+    request_size: usize,
+    answer: *mut Answer,
+) -> i32 {
+    let taken: Vec<&[u8]> =
+        (0..count).map(|number| unsafe { borrowed(*answers.add(number), *sizes.add(number)) }).collect();
+    let request = unsafe { borrowed(request, request_size) };
+    unsafe { give(answer, || client::messages(&taken, request)) }
 }
 
 /// Give an answer back, once.

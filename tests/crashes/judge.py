@@ -178,7 +178,7 @@ def _commit(engine: Engine, rows: MemoryRows) -> list[Output]:
     drained = engine.drain()
     rows.write(drained.rows)
     engine.settled()
-    return drained.outputs
+    return list(drained.outputs)
 
 
 def _said(rows: dict[bytes, bytes]) -> dict[bytes, bytes]:

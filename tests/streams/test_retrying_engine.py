@@ -81,7 +81,7 @@ def _apply(engine: Engine, *values: bytes, start: int = 0) -> None:
         engine.apply(value, offset)
 
 
-def _letters(outputs: list[Output]) -> list[Output]:
+def _letters(outputs: Sequence[Output]) -> list[Output]:
     return [output for output in outputs if output.topic == Topic.DEAD]
 
 

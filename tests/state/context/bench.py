@@ -38,7 +38,7 @@ class Bench:
         drained = self.engine.drain()
         self.rows.write(drained.rows)
         self.engine.settled()
-        return drained.outputs
+        return list(drained.outputs)
 
     def publish(self, *messages: Any) -> list[Output]:
         """Apply and commit."""

@@ -97,7 +97,7 @@ class Worker:
         self.rows.write(drained.rows)
         self.committed = self.position
         self.engine.settled()
-        return drained.outputs
+        return list(drained.outputs)
 
     def crash(self, rewound: int = 0) -> None:
         """Lose the engine; go on from the committed position, or from before it."""

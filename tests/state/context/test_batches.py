@@ -97,7 +97,7 @@ def _run(
                 for value, each in zip(values, offsets, strict=True):
                     engine.apply(value, each)
         drained = engine.drain()
-        said.append(drained.outputs)
+        said.append(list(drained.outputs))
         rows.write(drained.rows)
         engine.settled()
         counts.update(engine.counts)

@@ -39,7 +39,7 @@ def _under(bench: Bench, policy: Policy) -> list[Any]:
     while (drained := bench.engine.drain()).outputs or drained.rows:
         bench.rows.write(drained.rows)
         bench.engine.settled()
-        said += of(Topic.CONTEXT, drained.outputs)
+        said += of(Topic.CONTEXT, list(drained.outputs))
     return said
 
 

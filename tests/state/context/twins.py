@@ -62,7 +62,7 @@ class Twins:
             drained = engine.drain()
             rows.write(drained.rows)
             engine.settled()
-            said.append((drained.outputs, drained.rows, +engine.counts))
+            said.append((list(drained.outputs), drained.rows, +engine.counts))
             engine.counts.clear()
         general, compiled = said
         assert general[0] == compiled[0]

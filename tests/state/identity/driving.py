@@ -122,7 +122,7 @@ class DrivenEngine:
         self.engine.settled()
         self.outputs += drained.outputs
         self.asked += [output.value or b"" for output in drained.outputs if output.topic == Topic.EVIDENCE]
-        return drained.outputs
+        return list(drained.outputs)
 
     def show(self, *texts: str, grade: int = Grade.CLAIMED, source: str = "shop") -> list[Output]:
         """One event that shows `kind:value` texts, committed."""

@@ -62,7 +62,7 @@ def _run(
             )
         engine.apply_many(values, range(end - len(values), end))
         drained = engine.drain()
-        said.append((*drained, engine.counts.copy()))
+        said.append((list(drained.outputs), drained.rows, engine.counts.copy()))
         rows.write(drained.rows)
         engine.settled()
     return said

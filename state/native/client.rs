@@ -1,0 +1,83 @@
+//! Records of answers as the Kafka client takes many at once: an array of librdkafka's `rd_kafka_message_t`.
+
+use crate::input::Input;
+use crate::refusal::{demand, Read};
+
+/// Of one message on a machine of 64 bits: the error, the topic's handle, the partition, value and key each with its
+/// size, the offset and what is the caller's, as `rdkafka.h` has them.
+const MESSAGE_SIZE_BYTES: usize = 72;
+const PARTITION_PLACE: usize = 16;
+const VALUE_PLACE: usize = 24;
+const VALUE_SIZE_PLACE: usize = 32;
+const KEY_PLACE: usize = 40;
+const KEY_SIZE_PLACE: usize = 48;
+
+struct Marked {
+    number: usize,
+    partition: u32,
+    key: (usize, usize),
+    value: (usize, usize),
+}
+
+/// The messages of all marked records in the order of their numbers. An empty value is a tombstone: none.
+///
+/// The request has the number of partitions, and for each answer how many marks follow and what their numbers begin at;
+/// a mark is the number of what a record came of, and where its key, its value and their end are in that answer.
+pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
+    let mut input = Input::new(request);
+    let partitions = u32::try_from(input.size()?).map_err(|_| crate::refusal::Refusal)?;
+    demand(partitions > 0)?;
+    let mut found = Vec::new();
+    for answer in answers {
+        let (count, first) = (input.size()?, input.size()?);
+        found.reserve(count.min(request.len()));
+        for _ in 0..count {
+            let (number, start, middle, end) = (input.size()?, input.size()?, input.size()?, input.size()?);
+            demand(start <= middle && middle <= end && end <= answer.len())?;
+            found.push(Marked {
+                number: first + number,
+                partition: crc32(&answer[start..middle]) % partitions,
+                key: (answer[start..].as_ptr() as usize, middle - start),
+                value: (if middle == end { 0 } else { answer[middle..].as_ptr() as usize }, end - middle),
+            });
+        }
+    }
+    demand(input.is_done())?;
+    found.sort_by_key(|marked| marked.number);
+    let mut made = vec![0; found.len() * MESSAGE_SIZE_BYTES];
+    for (message, marked) in made.chunks_exact_mut(MESSAGE_SIZE_BYTES).zip(&found) {
+        put(message, PARTITION_PLACE, &marked.partition.to_ne_bytes());
+        put(message, VALUE_PLACE, &marked.value.0.to_ne_bytes());
+        put(message, VALUE_SIZE_PLACE, &marked.value.1.to_ne_bytes());
+        put(message, KEY_PLACE, &marked.key.0.to_ne_bytes());
+        put(message, KEY_SIZE_PLACE, &marked.key.1.to_ne_bytes());
+    }
+    Ok(made)
+}
+
+fn put(message: &mut [u8], place: usize, bytes: &[u8]) {
+    message[place..place + bytes.len()].copy_from_slice(bytes);
+}
+
+/// As zlib has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| (crc >> 8) ^ CRC_TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize])
+}
+
+const CRC_TABLE: [u32; 256] = crc_table();
+
+const fn crc_table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut number = 0;
+    while number < 256 {
+        let mut crc = number as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+            bit += 1;
+        }
+        table[number] = crc;
+        number += 1;
+    }
+    table
+}
