@@ -66,8 +66,6 @@ class Dedupe:
         self._cached_size_bytes = 0
         self._changed: dict[bytes, None] = {}
         self._horizons: dict[str, int] = {}
-        # Rows that were not judged here, as they are.
-        self._written: dict[bytes, bytes] = {}
 
     def judge(self, event: RoutedEvent, *, is_first_of_day: bool = False) -> Verdict:
         """Whether the event is new to its fragment; a new one is entered.
@@ -116,8 +114,7 @@ class Dedupe:
         return [self._get(key) for key in keys]
 
     def enter(self, keys: list[bytes], encoded: list[bytes]) -> None:
-        """Rows as somebody else has written them, for the next drain."""
-        self._written.update(zip(keys, encoded, strict=True))
+        """Rows that somebody else has judged by and written."""
         cache = self._cache
         grown = 0
         for key, row in zip(keys, encoded, strict=True):
@@ -192,7 +189,7 @@ class Dedupe:
     def drain(self) -> dict[bytes, bytes | None]:
         """The changed rows since the last drain; None deletes."""
         if not self._horizons:
-            return {**self._written, **{key: self._encoded(key) for key in self._changed}}
+            return {key: self._encoded(key) for key in self._changed}
         drained: dict[bytes, bytes | None] = {}
         for fragment, horizon_day in self._horizons.items():
             for key, _ in self._rows.scan(days_prefix(fragment)):
@@ -219,7 +216,6 @@ class Dedupe:
             if key in cache:
                 cache[key] = cache.pop(key)
         self._changed.clear()
-        self._written.clear()
         excess = self._cached_size_bytes - self._cached_size_bytes_max
         leaving: list[bytes] = []
         for key, entries in cache.items():

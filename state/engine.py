@@ -41,6 +41,8 @@ class Drained(NamedTuple):
 
     outputs: Sequence[Output]
     rows: dict[bytes, bytes | None]
+    #: The rows as records of the changelog, where somebody has them at hand so; their topic has no name.
+    changelog: Sequence[Output] | None = None
 
 
 class Engine(Protocol):

@@ -28,8 +28,15 @@ class Piece(NamedTuple):
     first: int
 
 
+class Destination(NamedTuple):
+    """Where records go: each to the partition of its key among `partitions`; all to `partition` where these are 0."""
+
+    partitions: int
+    partition: int = 0
+
+
 class Packed:
-    """A topic's outputs, in the order of the numbers of what they came of."""
+    """A topic's records, in the order of the numbers of what they came of."""
 
     __slots__ = ("_library", "_pieces", "topic")
 
@@ -55,12 +62,12 @@ class Packed:
             outputs += _outputs(self.topic, *cut(answer, marks))
         return numbers, outputs
 
-    def handed_over(self, partitions: int, take: Callable[[int], _Made]) -> _Made | None:
+    def handed_over(self, to: Destination, take: Callable[[int], _Made]) -> _Made | None:
         """What `take` makes of the address of the messages of the client; None where the library can't make them.
 
-        They are there for as long as that takes; each has the partition of its key.
+        They are there for as long as that takes.
         """
-        parts = [struct.pack("<I", partitions)]
+        parts = [struct.pack("<II", *to)]
         for piece in self._pieces:
             parts += struct.pack("<II", len(piece.marks) // MARK_NUMBERS, piece.first), piece.marks.tobytes()
         with self._library.messages([piece.answer for piece in self._pieces], b"".join(parts)) as address:

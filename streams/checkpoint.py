@@ -15,7 +15,7 @@ from schemas.errors import StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
-from state.packed_outputs import Packed, PackedOutputs, in_order
+from state.packed_outputs import Destination, Packed, PackedOutputs, in_order
 from state.store import Store
 from streams.bulk import partition_range
 from streams.checkpoint_options import CheckpointOptions
@@ -137,7 +137,7 @@ class Checkpoint:
             position = PositionRow(self._ids[self._input], self._input_partitions, self.era, next_offset)
             encoded = encode_row(position)
             partition = self.partition
-            producer.produce_batch(self._changelog, [(key, row, partition) for key, row in drained.rows.items()])
+            self._produce_rows(producer, drained)
             # The last one, so its offset is the greatest.
             producer.produce(self._changelog, partition, POSITION_KEY, encoded)
             fault(FaultPoint.AFTER_ROWS)
@@ -194,7 +194,7 @@ class Checkpoint:
                 if not isinstance(run, Packed):
                     self._produce_outputs(producer, run)
                 elif wire.is_avro or not producer.produce_packed(
-                    catalogue.name(run.topic), run, catalogue.partitions_of(run.topic)
+                    catalogue.name(run.topic), run, Destination(catalogue.partitions_of(run.topic))
                 ):
                     self._produce_outputs(producer, in_order(*run.numbered()))
             return
@@ -212,6 +212,17 @@ class Checkpoint:
                 else:
                     records.append((key, value, partition))
             producer.produce_batch(name, records)
+
+    def _produce_rows(self, producer: TransactionalProducer, drained: Drained) -> None:
+        partition, changelog = self.partition, self._changelog
+        if not isinstance(drained.changelog, PackedOutputs):
+            producer.produce_batch(changelog, [(key, row, partition) for key, row in drained.rows.items()])
+            return
+        for run in drained.changelog.runs:
+            to = Destination(0, partition)
+            if not (isinstance(run, Packed) and producer.produce_packed(changelog, run, to)):
+                rows = in_order(*run.numbered()) if isinstance(run, Packed) else run
+                producer.produce_batch(changelog, [(row.key, row.value, partition) for row in rows])
 
     def _take_up_position(self, group_offset: int | None) -> None:
         options = self._options

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
 from schemas.topics import Header
-from state.packed_outputs import Packed
+from state.packed_outputs import Destination, Packed
 from streams.client_errors import client_errors
 from streams.client_library import client_library
 from streams.kafka import QUEUE_MESSAGES_MAX, QUEUE_SIZE_KIB_MAX, TRANSACTION_TIMEOUT_MS, KafkaOptions
@@ -120,8 +120,8 @@ class TransactionalProducer:
             size_bytes += len(key or b"") + len(value or b"")
         self._count(topic, number, size_bytes)
 
-    def produce_packed(self, topic: str, packed: Packed, partitions: int) -> bool:
-        """Add all of them at once, each to the partition of its key; False where that can't be, and nothing is added.
+    def produce_packed(self, topic: str, packed: Packed, to: Destination) -> bool:
+        """Add all of them at once; False where that can't be, and nothing is added.
 
         It can't be where they might not fit into the client's queue: that one takes some of them then, and not others.
         Nor where the topic was not written yet: as long as the client does not know its partitions, it would have none
@@ -136,7 +136,7 @@ class TransactionalProducer:
             return False
         if len(self._producer) + number > QUEUE_MESSAGES_MAX:
             return False
-        taken = packed.handed_over(partitions, lambda messages: client.produce(self._producer, topic, messages, number))
+        taken = packed.handed_over(to, lambda messages: client.produce(self._producer, topic, messages, number))
         if taken is None:
             return False
         if taken < number:

@@ -55,6 +55,8 @@ class Said(NamedTuple):
     changes: Numbered
     contexts: Numbered
     snapshots: Numbered
+    #: The rows of the library, as records of the changelog.
+    rows: Numbered
 
 
 class Compiled:
@@ -124,11 +126,12 @@ class Compiled:
         ):
             numbered.hold(Piece(made, marks, numbers.start))
         records, members = answer.records, answer.members
-        rows.update(zip(records.keys, records.values, strict=True))
+        for section in (records, answer.entries, members):
+            rows.update(zip(section.keys, section.values, strict=True))
+            said.rows.hold(Piece(made, section.marks, numbers.start))
         self._entries.keep([fragments[number] for number in records.numbers], records.values)
         self._dedupe.enter(answer.entries.keys, answer.entries.values)
         if members is not NOTHING:
-            rows.update(zip(members.keys, members.values, strict=True))
             self._entries.keep_members([fragments[number] for number in members.numbers], members.keys, members.values)
         return [numbers[number] for number in answer.refused]
 

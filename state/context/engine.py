@@ -31,6 +31,9 @@ CACHED_IDENTIFIERS_MAX: Final = 20_000
 # Fragments whose rows are read at once, encoded: enough for one look-up to be worth its while.
 _FRAGMENTS_AT_ONCE: Final = 256
 
+# A changelog has another name for each engine's stage.
+CHANGELOG: Final = ""
+
 _PLACE = itemgetter(0)
 
 
@@ -145,6 +148,7 @@ class ContextEngine:
         4. Bring what was said of single events into the order of their offsets.
         """
         again, rows = self._regoverning.step()
+        compiled_rows: dict[bytes, bytes | None] = {}
         publication = Publication(
             self._entries,
             self._unseal,
@@ -159,7 +163,7 @@ class ContextEngine:
         # Step 1.
         fragments = list(dict.fromkeys((*again, *opened, *waiting)))
         compiled = None if again or opened or self._regoverning.before else self._compiled
-        topics = (Topic.INTERACTIONS, Topic.CONTEXT_CHANGES, Topic.CONTEXT, Topic.ROUTED)
+        topics = (Topic.INTERACTIONS, Topic.CONTEXT_CHANGES, Topic.CONTEXT, Topic.ROUTED, CHANGELOG)
         said = Said(*(Numbered(topic, self._library) for topic in topics))
         queue = Queue(self._values, self._offsets, waiting)
         for start in range(0, len(fragments), _FRAGMENTS_AT_ONCE):
@@ -168,7 +172,7 @@ class ContextEngine:
             places = range(start, start + len(piece))
             numbers: Sequence[int] = places
             if compiled is not None:
-                numbers = compiled.take_in(places, piece, queue, said, rows, counts=self.counts)
+                numbers = compiled.take_in(places, piece, queue, said, compiled_rows, counts=self.counts)
             for number in numbers:
                 fragment = fragments[number]
                 # Each is decoded only when its turn comes, and freed after it.
@@ -189,11 +193,16 @@ class ContextEngine:
         for place, output in self._interactions:
             said.interactions.add(place, [output])
         self._dead.sort(key=_PLACE)
-        outputs = together((*(each.ordered() for each in said), [output for _, output in self._dead]))
+        *topics_said, packed_rows = (each.ordered() for each in said)
+        outputs = together((*topics_said, [output for _, output in self._dead]))
         for each in (self._interactions, self._dead, self._values, self._offsets):
             each.clear()
         rows.update(self._dedupe.drain())
-        return Drained(outputs, rows)
+        if not compiled_rows:
+            return Drained(outputs, rows)
+        others = [Output(CHANGELOG, key, row) for key, row in rows.items()]
+        compiled_rows.update(rows)
+        return Drained(outputs, compiled_rows, together((packed_rows, others)))
 
     def settled(self) -> None:
         """The drained rows are committed."""

@@ -14,14 +14,15 @@ _NUMBER_SIZE_BYTES: Final = 4
 
 
 class Section(NamedTuple):
-    """Rows of one sort: the numbers of the fragments that they came of, their keys and their values."""
+    """Rows of one sort: their marks, the numbers of the fragments that they came of, their keys and their values."""
 
+    marks: "array[int]"
     numbers: "array[int]"
     keys: list[bytes]
     values: list[bytes]
 
 
-NOTHING: Final = Section(array("I"), [], [])
+NOTHING: Final = Section(array("I"), array("I"), [], [])
 
 
 class Answer(NamedTuple):
@@ -70,4 +71,4 @@ def cut(answer: bytes, marks: "array[int]") -> tuple[list[bytes], list[bytes]]:
 
 
 def _section(answer: bytes, marks: "array[int]") -> Section:
-    return Section(marks[::MARK_NUMBERS], *cut(answer, marks)) if marks else NOTHING
+    return Section(marks, marks[::MARK_NUMBERS], *cut(answer, marks)) if marks else NOTHING

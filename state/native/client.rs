@@ -1,7 +1,7 @@
 //! Records of answers as the Kafka client takes many at once: an array of librdkafka's `rd_kafka_message_t`.
 
 use crate::input::Input;
-use crate::refusal::{demand, Read};
+use crate::refusal::{demand, Read, Refusal};
 
 /// Of one message on a machine of 64 bits: the error, the topic's handle, the partition, value and key each with its
 /// size, the offset and what is the caller's, as `rdkafka.h` has them.
@@ -21,12 +21,11 @@ struct Marked {
 
 /// The messages of all marked records in the order of their numbers. An empty value is a tombstone: none.
 ///
-/// The request has the number of partitions, and for each answer how many marks follow and what their numbers begin at;
+/// The request has the number of partitions, or 0 and the one partition of all, and for each answer how many marks follow and what their numbers begin at;
 /// a mark is the number of what a record came of, and where its key, its value and their end are in that answer.
 pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
     let mut input = Input::new(request);
-    let partitions = u32::try_from(input.size()?).map_err(|_| crate::refusal::Refusal)?;
-    demand(partitions > 0)?;
+    let (partitions, one) = (number(&mut input)?, number(&mut input)?);
     let mut found = Vec::new();
     for answer in answers {
         let (count, first) = (input.size()?, input.size()?);
@@ -36,7 +35,7 @@ pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
             demand(start <= middle && middle <= end && end <= answer.len())?;
             found.push(Marked {
                 number: first + number,
-                partition: crc32(&answer[start..middle]) % partitions,
+                partition: if partitions == 0 { one } else { crc32(&answer[start..middle]) % partitions },
                 key: (answer[start..].as_ptr() as usize, middle - start),
                 value: (if middle == end { 0 } else { answer[middle..].as_ptr() as usize }, end - middle),
             });
@@ -53,6 +52,10 @@ pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
         put(message, KEY_SIZE_PLACE, &marked.key.1.to_ne_bytes());
     }
     Ok(made)
+}
+
+fn number(input: &mut Input) -> Read<u32> {
+    u32::try_from(input.size()?).map_err(|_| Refusal)
 }
 
 fn put(message: &mut [u8], place: usize, bytes: &[u8]) {

@@ -12,7 +12,7 @@ from schemas.topics import Catalogue, Topic, partition_of
 from state.engine import Output
 from state.native.building import build
 from state.native.loading import Library, load
-from state.packed_outputs import Packed, Piece
+from state.packed_outputs import Destination, Packed, Piece
 from streams import client_library as client_module
 from streams import transaction as transaction_module
 from streams.bulk import read_all
@@ -22,6 +22,7 @@ from streams.transaction import TransactionalProducer
 
 pytestmark = pytest.mark.kafka
 
+TO = Destination(2)
 Records = list[tuple[bytes, bytes | None]]
 
 
@@ -78,7 +79,7 @@ def test_records_handed_over_together_are_in_the_transaction_in_their_partitions
     records: Records = [(b"key-%d" % (number % 5), b"%d" % number or None) for number in range(500)]
     records.append((b"gone", None))
     owner.begin()
-    assert owner.produce_packed(topic, packed(records), 2)
+    assert owner.produce_packed(topic, packed(records), TO)
     # They are bytes of the client's own by now.
     assert [record.value for record in read_all(kafka, topic, 2)] == [b"one"]
     owner.commit()
@@ -94,12 +95,12 @@ def test_a_topic_that_was_not_written_yet_gets_nothing_in_this_way(
 ) -> None:
     topic = catalogue.name(Topic.INTERACTIONS)
     owner.begin()
-    assert not owner.produce_packed(topic, packed([(b"k", b"v")]), 2)
+    assert not owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
     assert owner.sizes == {}
     owner.produce(topic, 0, b"k", b"v")
     owner.commit()
     owner.begin()
-    assert owner.produce_packed(topic, packed([(b"k", b"v")]), 2)
+    assert owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
     owner.commit()
 
 
@@ -115,8 +116,8 @@ def test_what_may_not_fit_into_the_queue_is_left_to_the_other_way(
     _written(owner, topic)
     monkeypatch.setattr(transaction_module, bound, 3)
     owner.begin()
-    assert owner.produce_packed(topic, packed([(b"k", b"v")]), 2)
-    assert not owner.produce_packed(topic, packed([(b"k", b"v")] * 4), 2)
+    assert owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
+    assert not owner.produce_packed(topic, packed([(b"k", b"v")] * 4), TO)
     owner.commit()
 
 
@@ -127,7 +128,7 @@ def test_a_record_that_the_client_refuses_fails_the_transaction(
     _written(owner, topic)
     owner.begin()
     with pytest.raises(DeliveryFailed, match=r"1 records for .* were refused"):
-        owner.produce_packed(topic, packed([(b"k", b"v"), (b"k", bytes(2 * MESSAGE_SIZE_BYTES_MAX))]), 2)
+        owner.produce_packed(topic, packed([(b"k", b"v"), (b"k", bytes(2 * MESSAGE_SIZE_BYTES_MAX))]), TO)
 
 
 def test_another_version_of_the_client_is_not_spoken_to(
@@ -143,7 +144,7 @@ def test_another_version_of_the_client_is_not_spoken_to(
         topic = catalogue.name(Topic.INTERACTIONS)
         _written(owner, topic)
         owner.begin()
-        assert not owner.produce_packed(topic, packed([(b"k", b"v")]), 2)
+        assert not owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
     finally:
         client_library.cache_clear()
 

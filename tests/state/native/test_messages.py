@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.topics import partition_of
 from state.engine import Output
 from state.native.loading import Library
-from state.packed_outputs import Numbered, Packed, PackedOutputs, Piece, in_order, together
+from state.packed_outputs import Destination, Numbered, Packed, PackedOutputs, Piece, in_order, together
 
 PARTITIONS = 7
 
@@ -57,14 +57,15 @@ def test_messages_are_the_outputs_in_their_order_with_the_partitions_of_their_ke
     outputs = in_order(*packed.numbered())
     assert len(packed) == len(outputs)
     assert packed.size_bytes == sum(len(output.key or b"") + len(output.value or b"") for output in outputs)
-    handed = packed.handed_over(PARTITIONS, lambda address: _read(address, len(packed)))
+    handed = packed.handed_over(Destination(PARTITIONS), lambda address: _read(address, len(packed)))
     assert handed == [(partition_of(output.key or b"", PARTITIONS), output.key, output.value) for output in outputs]
+    handed = packed.handed_over(Destination(0, 3), lambda address: _read(address, len(packed)))
+    assert handed == [(3, output.key, output.value) for output in outputs]
 
 
 def test_marks_that_point_past_an_answer_are_refused(library: Library) -> None:
     piece = Piece(b"short", array("I", (0, 0, 3, 6)), 0)
-    assert Packed("t", library, [piece]).handed_over(PARTITIONS, lambda address: address) is None
-    assert Packed("t", library, [_piece([(0, b"k", b"v")])]).handed_over(0, lambda address: address) is None
+    assert Packed("t", library, [piece]).handed_over(Destination(PARTITIONS), lambda address: address) is None
 
 
 def test_outputs_made_in_both_ways_are_one_sequence_in_order(library: Library) -> None:
