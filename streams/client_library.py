@@ -1,8 +1,11 @@
-"""librdkafka itself, for what its Python client does record by record: many messages handed over by one call.
+"""librdkafka itself, for what its Python client does under the interpreter's lock.
 
-The messages are made by the compiled library (`state.native`), and no lock of the interpreter is held while the client
-copies them. Everything here is librdkafka's public interface, but for one thing: where the client's handle lies in a
-`Producer`, which confluent-kafka tells nobody. So only the version that is pinned is spoken to in this way;
+Many messages are handed over by one call: they are made by the compiled library (`state.native`), and nobody waits for
+the lock while the client copies them. A transaction begins without it, too: that asks a thread of the client, whose
+turn on a busy machine may be milliseconds away.
+
+Everything here is librdkafka's public interface, but for one thing: where the client's handle lies in a `Producer`,
+which confluent-kafka tells nobody. So only the version that is pinned is spoken to in this way;
 tests/streams/test_client_library.py holds it to it.
 """
 
@@ -39,6 +42,10 @@ class ClientLibrary:
         self._end_topic.argtypes, self._end_topic.restype = (ctypes.c_void_p,), None
         self._produce = library.rd_kafka_produce_batch
         self._produce.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+        self._begin = library.rd_kafka_begin_transaction
+        self._begin.argtypes, self._begin.restype = (ctypes.c_void_p,), ctypes.c_void_p
+        self._end_error = library.rd_kafka_error_destroy
+        self._end_error.argtypes, self._end_error.restype = (ctypes.c_void_p,), None
         self._type = library.rd_kafka_type
         self._type.argtypes = (ctypes.c_void_p,)
 
@@ -47,10 +54,8 @@ class ClientLibrary:
 
         The client's bounds must have room for all of them: what is not taken could be overtaken by what comes after.
         """
-        handle = ctypes.c_void_p.from_address(id(producer) + _HANDLE_PLACE)
-        if not handle.value or self._type(handle) != _PRODUCER_TYPE:
-            return 0
-        named = self._new_topic(handle, topic.encode(), None)
+        handle = self._handle(producer)
+        named = handle and self._new_topic(handle, topic.encode(), None)
         if not named:
             return 0
         try:
@@ -58,6 +63,20 @@ class ClientLibrary:
         finally:
             self._end_topic(named)
         return taken
+
+    def begin(self, producer: Producer) -> bool:
+        """Begin a transaction; False where that went wrong: asked itself, the producer says what."""
+        handle = self._handle(producer)
+        if not handle:
+            return False
+        error = self._begin(handle)
+        if error:
+            self._end_error(error)
+        return not error
+
+    def _handle(self, producer: Producer) -> int | None:
+        handle = ctypes.c_void_p.from_address(id(producer) + _HANDLE_PLACE).value
+        return handle if handle and self._type(handle) == _PRODUCER_TYPE else None
 
 
 @cache

@@ -83,8 +83,10 @@ class TransactionalProducer:
         self._failure = None
         self.offsets = {}
         self.sizes = {}
-        with self._translating("begin_transaction"):
-            self._producer.begin_transaction()
+        client = client_library()
+        if client is None or not client.begin(self._producer):
+            with self._translating("begin_transaction"):
+                self._producer.begin_transaction()
 
     def produce(
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Iterable[Header] = ()

@@ -7,7 +7,7 @@ came for the fragment is folded, published and written, and goes while it is sti
 stays decoded for a customer of very many members alone, where a change makes only its own part anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from schemas.rows import encode_row, member_key, member_prefix, record_key
@@ -121,14 +121,13 @@ class Entries:
         records = self._records
         return [records[fragment] for fragment in fragments]
 
-    def keep(self, fragments: Iterable[str], encoded: Iterable[bytes]) -> None:
-        """The records of fragments, as somebody else has written them; none has members."""
+    def keep(self, fragments: Sequence[str], encoded: Sequence[bytes]) -> None:
+        """The records of fragments, as somebody else has written them."""
         records = self._records
-        grown = 0
-        for fragment, record in zip(fragments, encoded, strict=True):
-            grown += len(record) - len(records.pop(fragment))
-            records[fragment] = record
-        self._cached_size_bytes += grown
+        # What was written last comes last.
+        self._cached_size_bytes -= sum(map(len, map(records.pop, fragments)))
+        records.update(zip(fragments, encoded, strict=True))
+        self._cached_size_bytes += sum(map(len, encoded))
 
     def keep_members(self, owners: Iterable[str], keys: Iterable[bytes], encoded: Iterable[bytes]) -> None:
         """The members of fragments, as somebody else has written them."""

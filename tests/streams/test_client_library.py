@@ -154,3 +154,9 @@ def test_outputs_are_the_same_in_either_way(packed: Callable[[Records], Packed])
         Output(Topic.INTERACTIONS, b"k", b"v"),
         Output(Topic.INTERACTIONS, b"k", None),
     ]
+
+
+def test_a_transaction_that_is_open_can_not_begin_again_and_it_is_said_why(owner: TransactionalProducer) -> None:
+    owner.begin()
+    with pytest.raises(DeliveryFailed, match="begin_transaction"):
+        owner.begin()
