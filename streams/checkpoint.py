@@ -4,6 +4,7 @@ One transactional producer per partition writes everything; its transactional id
 and wakes up. The fault points lie between the steps, so that tests and drills can kill a worker at each.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -11,10 +12,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from schemas.errors import StateError
+from schemas.errors import GoldenthreadError, StateError
 from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
+from state.held_rows import HeldRows
 from state.packed_outputs import Destination, Packed, PackedOutputs, in_order
 from state.store import Store
 from streams.bulk import partition_range
@@ -45,6 +47,7 @@ class Checkpoint:
         self._closing = threading.Event()
         self._producer: TransactionalProducer | None = None
         self._store: Store | None = None
+        self._rows: HeldRows | None = None
         self._restore: Restore | None = None
         self._ids: dict[str, str] = {}
         # The greatest changelog offset that the store holds.
@@ -53,10 +56,18 @@ class Checkpoint:
         self.era = 0
 
     @property
-    def store(self) -> Store:
+    def rows(self) -> HeldRows:
         """The committed rows; there after `open`."""
+        if self._rows is None:
+            raise StateError(f"the store of {self._input}/{self.partition} is not open")
+        return self._rows
+
+    @property
+    def store(self) -> Store:
+        """The store, with all committed rows in it; there after `open`."""
         if self._store is None:
             raise StateError(f"the store of {self._input}/{self.partition} is not open")
+        self.rows.flush()
         return self._store
 
     def open(self, group_offset: int | None) -> None:
@@ -88,6 +99,7 @@ class Checkpoint:
             changelog_id = self._ids[self._changelog]
             self._restore = Restore(options, self.partition, changelog_id=changelog_id, closing=self._closing)
             self._store, restored = self._restore.run()
+            self._rows = HeldRows(self._store)
             stored = self._store.position(self._changelog, self.partition)
             self._stored_offset = -1 if stored is None else stored.next_offset - 1
             options.fault(FaultPoint.OPEN_AFTER_RESTORE)
@@ -111,7 +123,7 @@ class Checkpoint:
         1. Begin the transaction and produce the outputs.
         2. Produce one changelog record per changed row, and the position row.
         3. Wait for every acknowledgement, and commit the transaction.
-        4. Write rows, position and changelog offset to RocksDB in one batch.
+        4. Write rows, position and changelog offset in one batch, which RocksDB gets with those of the next second.
 
         A failure before the end of step 4 stops the worker; it restarts and restores, it never skips.
 
@@ -155,7 +167,7 @@ class Checkpoint:
                 )
             self._stored_offset = changelog_offset
             rows = {**drained.rows, POSITION_KEY: encoded}
-            self.store.write(rows, self._restore.position(changelog_offset + 1))
+            self.rows.write(rows, self._restore.position(changelog_offset + 1))
             self.next_offset = next_offset
             fault(FaultPoint.AFTER_STORE)
             for topic, (records, size_bytes) in producer.sizes.items():
@@ -179,6 +191,10 @@ class Checkpoint:
         self._closing.set()
         with self._busy:
             if self._store is not None:
+                with contextlib.suppress(GoldenthreadError):
+                    # What is not written is restored; an unsound store was told of before.
+                    self.rows.flush()
+                self._rows = None
                 self._options.metrics.stores.forget(self._options.store_path(self.partition).name)
                 self._store.close()
                 self._store = None
@@ -226,7 +242,7 @@ class Checkpoint:
 
     def _take_up_position(self, group_offset: int | None) -> None:
         options = self._options
-        encoded = self.store.get(POSITION_KEY)
+        encoded = self.rows.get(POSITION_KEY)
         position = require_position(
             None if encoded is None else _POSITIONS.decode(encoded),
             where=f"{self._input}/{self.partition}",

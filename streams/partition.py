@@ -193,7 +193,7 @@ class PartitionRunner:
             await asyncio.to_thread(self._checkpoint.open, committed)
             self._next_offset = self._checkpoint.next_offset
             checkpoint = self._checkpoint
-            engine = self._make_engine(checkpoint.store, checkpoint.partition, checkpoint.era)
+            engine = self._make_engine(checkpoint.rows, checkpoint.partition, checkpoint.era)
             # A position past the group's offset, after a crash between commit and acknowledgement, is told at once.
             self._tell(self._next_offset)
             await self._commit_beginning(engine)
@@ -227,6 +227,8 @@ class PartitionRunner:
 
         A position before them would name an offset that is gone, though no record is: a false alarm at the next start.
         """
+        # What the changelog forgets in time must not be what the store still lacks.
+        await asyncio.to_thread(self._checkpoint.rows.flush)
         end = await asyncio.to_thread(self._checkpoint.idle_end)
         if end > self._next_offset and not self._draining:
             self._idle.clear()

@@ -239,6 +239,7 @@ def test_the_store_is_never_ahead_of_the_changelog(stage: _Stage, monkeypatch: p
     checkpoint = stage.opened()
     monkeypatch.setattr(Store, "write", watched)
     checkpoint.commit(Drained([], {b"a": b"1"}), 1)
+    checkpoint.rows.flush()
     assert visible == [True]
     checkpoint.close()
 

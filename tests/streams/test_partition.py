@@ -20,6 +20,18 @@ DEADLINE_S = 10.0
 HOUR_MS = 3_600_000
 
 
+class _Rows(MemoryRows):
+    """Rows that count how often what is held was to be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushes = 0
+
+    def flush(self) -> None:
+        """Everything is in the store as it is."""
+        self.flushes += 1
+
+
 class _FakeCheckpoint:
     """Commits into memory while `gate` is open."""
 
@@ -27,7 +39,7 @@ class _FakeCheckpoint:
         self.partition = 0
         self.era = 0
         self.next_offset = 0
-        self.store = MemoryRows()
+        self.store = _Rows()
         self.commits: list[tuple[Drained, int]] = []
         self.moments: list[float] = []
         self.group_offsets: list[int | None] = []
@@ -60,6 +72,10 @@ class _FakeCheckpoint:
         return sum(len(key) + len(value or b"") for key, value in drained.rows.items()) + sum(
             len(output.key or b"") + len(output.value or b"") for output in drained.outputs
         )
+
+    @property
+    def rows(self) -> "_Rows":
+        return self.store
 
     def idle_end(self) -> int:
         self.looks += 1
@@ -254,6 +270,7 @@ async def test_an_idle_partition_goes_on_behind_what_is_no_record() -> None:
     partition.runner.start(1)
     await partition.offer(0, 1, 2)
     await until(lambda: partition.checkpoint.looks)
+    assert partition.checkpoint.rows.flushes
     assert partition.committed == [3]
     partition.checkpoint.end = 5
     await until(lambda: 5 in partition.acknowledged)
