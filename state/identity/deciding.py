@@ -12,7 +12,8 @@ from state.identity.attaching import Attaching
 from state.identity.joining import Joining
 from state.identity.kinds import KindOrder
 from state.identity.link_rows import LinkRows
-from state.identity.recomputation import Recomputation
+from state.identity.recomputation import Decisions, Recomputation
+from state.identity.shapes import Shapes
 from state.identity.telling import Telling
 from state.identity.touched import Touched
 
@@ -24,12 +25,14 @@ class Deciding:
         links: the graph, with the rows.
         telling: what is said.
         policy: the one in force.
-        stale: while a repair runs, whether it has still to come to a fragment; None while none runs.
+        repairing: whether any repair is under way or waits.
+        stale: while a repair of a policy runs, whether it has still to come to a fragment; None while none runs.
     """
 
     def __init__(self, links: LinkRows, telling: Telling, policy: Policy) -> None:
         self.links = links
         self.telling = telling
+        self.repairing = False
         self.stale: Callable[[str], bool] | None = None
         self.govern(policy)
 
@@ -38,6 +41,7 @@ class Deciding:
         self.policy = policy
         self.links.govern(policy)
         self._kinds = KindOrder(policy)
+        self._shapes = Shapes(self.links, policy)
         self._joining = Joining(self.links, self._kinds, policy.cluster_limit)
         self._attaching = Attaching(self.links, self._kinds, policy.cluster_limit)
 
@@ -51,17 +55,7 @@ class Deciding:
         if not touched:
             return set()
         # 1. Recompute.
-        recomputation = Recomputation(
-            self.links, self._kinds, self._joining, self._attaching, self.links.placement, stale=self.stale
-        )
-        decisions = recomputation.decide(
-            touched.changed,
-            touched.ordered,
-            touched.formed,
-            touched.again,
-            severed=touched.severed,
-            restored=touched.restored,
-        )
+        decisions = self._decisions(touched)
         # 2. Publish.
         self.telling.explain(decisions, touched, cause, offset)
         # 3. Write and tell.
@@ -71,3 +65,20 @@ class Deciding:
             if place is not None and self.links.former(fragment) != self.links.known(fragment).former:
                 places.setdefault(fragment, place)
         return {fragment for fragment, place in sorted(places.items()) if self.telling.move(fragment, place)}
+
+    def _decisions(self, touched: Touched) -> Decisions:
+        if not self.repairing and touched.only_links:
+            decisions = self._shapes.decide(touched.changed)
+            if decisions is not None:
+                return decisions
+        recomputation = Recomputation(
+            self.links, self._kinds, self._joining, self._attaching, self.links.placement, stale=self.stale
+        )
+        return recomputation.decide(
+            touched.changed,
+            touched.ordered,
+            touched.formed,
+            touched.again,
+            severed=touched.severed,
+            restored=touched.restored,
+        )

@@ -224,20 +224,24 @@ class LinkRows:
         """See `Graph`."""
         return self.standing(fragment).forbidden
 
-    def links(self, fragment: str) -> Iterator[Link]:
-        """See `Graph`."""
+    def few_links(self, fragment: str) -> list[Link] | None:
+        """What `links` gives, which nobody may change; None of an identifier with very many."""
         neighbourhood = self._neighbourhoods.get(fragment)
         if neighbourhood is None:
-            links = self._read_links(fragment)
             if self._crowds.get(fragment):
-                return links
-            first = list(islice(links, self._neighbours_max + 1))
+                return None
+            first = list(islice(self._read_links(fragment), self._neighbours_max + 1))
             if len(first) > self._neighbours_max:
                 self._crowds.put(fragment, True)
-                return chain(first, links)
+                return None
             neighbourhood = Neighbourhood(first)
             self._neighbourhoods.put(fragment, neighbourhood)
-        return iter(neighbourhood.ordered())
+        return neighbourhood.ordered()
+
+    def links(self, fragment: str) -> Iterator[Link]:
+        """See `Graph`."""
+        few = self.few_links(fragment)
+        return self._read_links(fragment) if few is None else iter(few)
 
     def peers(self, fragment: str) -> Iterator[Link]:
         """See `Graph`. To find its own kind among very many neighbours, all are read once."""

@@ -40,6 +40,11 @@ class Touched:
         return any((self.changed, self.ordered, self.formed, self.again, self.severed, self.restored))
 
     @property
+    def only_links(self) -> bool:
+        """Whether there is new evidence, and nothing else."""
+        return bool(self.changed) and not (self.ordered or self.formed or self.again or self.severed or self.restored)
+
+    @property
     def pairs(self) -> set[tuple[str, str]]:
         """The pairs, each in the order of its ids: of them a veto is news."""
         named = [*(pair[:2] for pair in self.changed), *self.ordered]
