@@ -5,12 +5,10 @@ on what came before it. What is cached of an identifier's links obeys the orders
 pays nothing for them, and where there is no order nobody looks for one.
 """
 
-import heapq
-from bisect import insort
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from itertools import chain, islice
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -18,6 +16,7 @@ import msgspec
 from schemas.errors import StateError
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Policy
+from schemas.messages import Evidence, SealedIdentifier
 from schemas.normalise import Patterns, unlinkable_patterns
 from schemas.orders import Authority
 from schemas.rows import (
@@ -30,7 +29,6 @@ from schemas.rows import (
     SplitRow,
     encode_row,
     evidence_key,
-    evidence_prefix,
     link_row_key,
     split_evidence_key,
 )
@@ -38,10 +36,11 @@ from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
 from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import Link
+from state.identity.evidence_rows import EvidenceRows
 from state.identity.neighbourhood import Neighbourhood
 from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
-from state.identity.shown_evidence import shown_link
+from state.identity.shown_evidence import best_of_pairs, shown_link
 
 # A look into a dictionary takes a tenth of what making a member of an enumeration takes.
 _STAGES: Final = {stage.value: stage for stage in Stage}
@@ -64,20 +63,19 @@ class LinkRows:
         self.unseal: Unseal = lru_cache(maxsize=bounds.identifiers_max)(unseal)
         self._neighbours_max = bounds.neighbours_max
         self._link_decoder = RowDecoder(LinkRow)
-        self._evidence_decoder = RowDecoder(EvidenceRow)
+        self._evidence = EvidenceRows(rows)
         self._fresh_links: dict[str, LinkRow] = {}
         # Fragments of which the store said that it has nothing, until the next commit: it is not asked again, neither
         # for them nor for what was shown with them.
         self._uncommitted: set[str] = set()
-        self._fresh_evidence: dict[bytes, EvidenceRow] = {}
-        # Keys of fresh evidence of each fragment, sorted, to be merged with committed ones.
-        self._fresh_keys: dict[str, list[bytes]] = {}
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
-        self._neighbourhoods: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.neighbourhoods_max, _weight)
+        self._neighbourhoods: BoundedCache[str, Neighbourhood] = BoundedCache(
+            bounds.neighbourhoods_max, attrgetter("weight")
+        )
         self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
-        self._peers: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.crowds_max, _weight)
+        self._peers: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.crowds_max, attrgetter("weight"))
         self.orders = OrderRows(rows)
-        self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, _standing_weight)
+        self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, attrgetter("weight"))
         self._seen: BoundedCache[str, int] = BoundedCache(bounds.placements_max)
         # All that orders may make wrong.
         self._caches: tuple[BoundedCache[str, Any], ...] = (
@@ -94,10 +92,10 @@ class LinkRows:
     def row(self, fragment: str) -> LinkRow | None:
         """The fragment's row, or None when identity has not met it."""
         row = self._fresh_links.get(fragment)
-        if row is not None:
+        if row is not None or fragment in self._uncommitted:
             return row
         row = self._links.get(fragment)
-        if row is None and fragment not in self._uncommitted:
+        if row is None:
             value = self._rows.get(link_row_key(fragment))
             if value is None:
                 self._uncommitted.add(fragment)
@@ -118,31 +116,53 @@ class LinkRows:
         self.put_row(fragment, row)
         self._neighbourhoods.put(fragment, Neighbourhood())
 
+    def are_strangers(self, one: SealedIdentifier, other: SealedIdentifier) -> bool:
+        """Whether nobody has named either, and neither policy nor orders say anything of the two."""
+        if self.row(one.fragment) is not None or self.row(other.fragment) is not None or self.orders.any_withdrawn:
+            return False
+        if self._unlinkable is None:
+            return True
+        return not (self.is_unlinkable(one.sealed, one.fragment) or self.is_unlinkable(other.sealed, other.fragment))
+
+    def meet(self, one: SealedIdentifier, other: SealedIdentifier, evidence: Evidence, bucket: int) -> None:
+        """Write the evidence of a pair of strangers, as `show` does of any pair; their rows are written as any."""
+        time, name, grade, source = evidence.time, evidence.id, evidence.grade, evidence.source
+        for here, there in ((one, other), (other, one)):
+            fragment, neighbour, kind = here.fragment, there.fragment, there.kind
+            key = evidence_key(fragment, neighbour, grade, source)
+            self._evidence.put(fragment, key, EvidenceRow(time, name, bucket, kind))
+            link = Link(neighbour, kind, grade, time, source, name)
+            self._neighbourhoods.put(fragment, Neighbourhood((link,)))
+
     def evidence(self, fragment: str, neighbour: str, grade: int, source: str) -> EvidenceRow | None:
         """What the source showed of the pair in the grade, or None."""
         key = evidence_key(fragment, neighbour, grade, source)
-        fresh = self._fresh_evidence.get(key)
-        if fresh is not None:
-            return fresh
-        if not self._uncommitted.isdisjoint((fragment, neighbour)):
-            return None
-        value = self._rows.get(key)
-        return None if value is None else self._evidence_decoder.decode(value)
+        row = self._evidence.fresh(key)
+        if row is not None or fragment in self._uncommitted or neighbour in self._uncommitted:
+            return row
+        return self._evidence.committed(key)
 
-    def put_evidence(self, fragment: str, neighbour: str, grade: int, source: str, row: EvidenceRow) -> None:
-        """Write one end's row of a pair; both ends have rows of their own already."""
-        key = evidence_key(fragment, neighbour, grade, source)
-        if key not in self._fresh_evidence:
-            insort(self._fresh_keys.setdefault(fragment, []), key)
-        self._fresh_evidence[key] = row
-        if self.orders.present:
-            self._seen.discard(fragment)
-            if self._is_hidden(fragment, neighbour, source):
-                return
-        link = shown_link(neighbour, grade, source, row)
-        self._offer(self._neighbourhoods, fragment, link)
-        if link.kind == self.known(fragment).kind:
-            self._offer(self._peers, fragment, link)
+    def show(
+        self, one: SealedIdentifier, other: SealedIdentifier, evidence: Evidence, first: tuple[int, str], last: int
+    ) -> None:
+        """Write what evidence shows of a pair, under both ends, which have rows of their own already.
+
+        `first` is the least (time, id) of what showed it so far, `last` the newest 30-day bucket of sight.
+        """
+        (time, name), grade, source = first, evidence.grade, evidence.source
+        ordered = self.orders.present
+        for here, there in ((one, other), (other, one)):
+            fragment, neighbour, kind = here.fragment, there.fragment, there.kind
+            key = evidence_key(fragment, neighbour, grade, source)
+            self._evidence.put(fragment, key, EvidenceRow(time, name, last, kind))
+            if ordered:
+                self._seen.discard(fragment)
+                if self._is_hidden(fragment, neighbour, source):
+                    continue
+            link = Link(neighbour, kind, grade, time, source, name)
+            self._offer(self._neighbourhoods, fragment, link)
+            if kind == here.kind:
+                self._offer(self._peers, fragment, link)
 
     def _offer(self, cache: BoundedCache[str, Neighbourhood], fragment: str, link: Link) -> None:
         links = cache.get(fragment)
@@ -158,7 +178,7 @@ class LinkRows:
         """All fresh rows, encoded; None deletes."""
         rows = self.orders.drained()
         rows.update((link_row_key(fragment), encode_row(row)) for fragment, row in self._fresh_links.items())
-        rows.update((key, encode_row(row)) for key, row in self._fresh_evidence.items())
+        rows.update(self._evidence.drained())
         return rows
 
     def settled(self) -> None:
@@ -166,8 +186,7 @@ class LinkRows:
         for fragment, row in self._fresh_links.items():
             self._links.put(fragment, row)
         self._fresh_links.clear()
-        self._fresh_evidence.clear()
-        self._fresh_keys.clear()
+        self._evidence.settled()
         self._uncommitted.clear()
         self.orders.settled()
 
@@ -216,7 +235,7 @@ class LinkRows:
             return 0 if best is None else best.grade
         grade = self._seen.get(fragment)
         if grade is None:
-            grade = next((_grade(key) for key, _ in self._read_evidence(fragment) if self._counts(key)), 0)
+            grade = next((_grade(key) for key, _ in self._evidence.of(fragment) if self._counts(key)), 0)
             self._seen.put(fragment, grade)
         return grade
 
@@ -237,6 +256,11 @@ class LinkRows:
             neighbourhood = Neighbourhood(first)
             self._neighbourhoods.put(fragment, neighbourhood)
         return neighbourhood.ordered()
+
+    def link(self, one: str, other: str) -> Link | None:
+        """What links the two, where that is in memory."""
+        neighbourhood = self._neighbourhoods.get(one)
+        return None if neighbourhood is None else neighbourhood.link(other)
 
     def links(self, fragment: str) -> Iterator[Link]:
         """See `Graph`."""
@@ -267,29 +291,14 @@ class LinkRows:
         if self.is_split(fragment):
             return
         passed = {*standing.forbidden, *(link.neighbour for link in standing.requires)}
-        best: Link | None = None
-        for key, row in self._read_evidence(fragment):
-            _, neighbour, grade, source = split_evidence_key(key)
-            if neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour):
-                continue
-            link = shown_link(neighbour, grade, source, row)
-            if best is None or best.neighbour == neighbour:
-                best = link if best is None or link.precedence < best.precedence else best
-                continue
-            passed.add(best.neighbour)
-            yield best
-            best = link
-        if best is not None:
-            yield best
-
-    def _read_evidence(self, fragment: str) -> Iterator[tuple[bytes, EvidenceRow]]:
-        committed = (
-            (key, self._evidence_decoder.decode(value))
-            for key, value in self._rows.scan(evidence_prefix(fragment))
-            if key not in self._fresh_evidence
+        counted = (
+            shown_link(neighbour, grade, source, row)
+            for (_, neighbour, grade, source), row in (
+                (split_evidence_key(key), row) for key, row in self._evidence.of(fragment)
+            )
+            if not (neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour))
         )
-        fresh = ((key, self._fresh_evidence[key]) for key in self._fresh_keys.get(fragment, ()))
-        return heapq.merge(fresh, committed, key=itemgetter(0))
+        yield from best_of_pairs(counted, passed)
 
     def _counts(self, key: bytes) -> bool:
         return not (self.orders.any_withdrawn and self.orders.withdrawn(split_evidence_key(key)[3]))
@@ -346,7 +355,7 @@ class LinkRows:
     def neighbours(self, fragment: str) -> Iterator[tuple[str, str, int]]:
         """All that evidence ever showed with it, whatever orders say of it: neighbour, its kind, the best grade."""
         passed = set()
-        for key, row in self._read_evidence(fragment):
+        for key, row in self._evidence.of(fragment):
             _, neighbour, grade, _ = split_evidence_key(key)
             if neighbour not in passed:
                 passed.add(neighbour)
@@ -391,11 +400,3 @@ class LinkRows:
 
 def _grade(key: bytes) -> int:
     return split_evidence_key(key)[2]
-
-
-def _standing_weight(standing: Standing) -> int:
-    return 1 + len(standing.requires) + len(standing.forbidden)
-
-
-def _weight(neighbourhood: Neighbourhood) -> int:
-    return neighbourhood.weight

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Grade, Policy
+from schemas.messages import SealedIdentifier
 from schemas.roles import HOME, SHARED
 from schemas.rows import LinkRow
 from state.identity.bounded_cache import BoundedCache
@@ -99,10 +100,26 @@ class Shapes:
         for one, other, grade in changed:
             if one not in places or other not in places:
                 return None
-            if grade >= Grade.LOGIN and self._may_join(rows[places[one]], rows[places[other]]):
-                seat = seats[places[one]]
-                clusters[members[seat.owner]] = seat.joined
+            if grade >= Grade.LOGIN and self.may_join(rows[places[one]].kind, rows[places[other]].kind):
+                # Nothing joins the two where the source is split off, but each is joined again with others.
+                for seat in (seats[places[one]], seats[places[other]]):
+                    if seat.joined:
+                        clusters[members[seat.owner]] = seat.joined
         return Decisions(placements, [], clusters) if len(clusters) < 2 else None
+
+    def of_strangers(self, one: SealedIdentifier, other: SealedIdentifier, grade: int) -> tuple[Seat, ...] | None:
+        """Where the rules put two that were never named before, if that is remembered and takes only the shape."""
+        shape: Shape = one.kind, 1, grade, other.kind
+        if one.kind == other.kind:
+            plain = self._links.unseal
+            in_order = plain(one.sealed, one.fragment) < plain(other.sealed, other.fragment)
+            shape += (0, 1) if in_order else (1, 0)
+        remembered = self._seats.get(shape)
+        return None if remembered is None else remembered[0]
+
+    def may_join(self, kind: str, other: str) -> bool:
+        """Whether links between identifiers of these kinds may join customers."""
+        return self._kinds.identifying(kind) and self._kinds.identifying(other)
 
     def _walk(self, start: ChangedPair) -> _Customer | None:
         few_links, row_of = self._links.few_links, self._links.row
@@ -129,9 +146,6 @@ class Shapes:
                 if there > place:
                     shape += there, link.grade
         return _Customer(places, rows, shape)
-
-    def _may_join(self, one: LinkRow, other: LinkRow) -> bool:
-        return self._kinds.identifying(one.kind) and self._kinds.identifying(other.kind)
 
     def _seated(self, shape: list[str | int], members: list[str], rows: list[LinkRow]) -> tuple[Seat, ...] | None:
         """Where the rules put each; None where that takes more than the shape."""
