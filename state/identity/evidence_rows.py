@@ -1,6 +1,7 @@
 """Rows of evidence, with what is not committed yet laid over what is."""
 
 import heapq
+from bisect import insort
 from collections.abc import Iterator
 from operator import itemgetter
 
@@ -15,7 +16,7 @@ class EvidenceRows:
         self._rows = rows
         self._decoder = RowDecoder(EvidenceRow)
         self._fresh: dict[bytes, EvidenceRow] = {}
-        # Keys of fresh rows of each fragment, to be merged with committed ones.
+        # Keys of fresh rows of each fragment, sorted, to be merged with committed ones.
         self._fresh_keys: dict[str, list[bytes]] = {}
 
     def fresh(self, key: bytes) -> EvidenceRow | None:
@@ -34,7 +35,7 @@ class EvidenceRows:
             if keys is None:
                 self._fresh_keys[fragment] = [key]
             else:
-                keys.append(key)
+                insort(keys, key)
         self._fresh[key] = row
 
     def of(self, fragment: str) -> Iterator[tuple[bytes, EvidenceRow]]:
@@ -44,10 +45,8 @@ class EvidenceRows:
             for key, value in self._rows.scan(evidence_prefix(fragment))
             if key not in self._fresh
         )
-        keys = self._fresh_keys.get(fragment, [])
-        # They are nearly sorted after the first time.
-        keys.sort()
-        return heapq.merge(((key, self._fresh[key]) for key in keys), committed, key=itemgetter(0))
+        fresh = ((key, self._fresh[key]) for key in self._fresh_keys.get(fragment, ()))
+        return heapq.merge(fresh, committed, key=itemgetter(0))
 
     def drained(self) -> dict[bytes, bytes]:
         """All fresh rows, encoded."""

@@ -7,9 +7,8 @@ pays nothing for them, and where there is no order nobody looks for one.
 
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
-from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -37,10 +36,10 @@ from state.identity.bounded_cache import BoundedCache
 from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import Link
 from state.identity.evidence_rows import EvidenceRows
-from state.identity.neighbourhood import Neighbourhood
+from state.identity.near_links import NearLinks
 from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
-from state.identity.shown_evidence import best_of_pairs, shown_link
+from state.identity.shown_evidence import shown_link
 
 # A look into a dictionary takes a tenth of what making a member of an enumeration takes.
 _STAGES: Final = {stage.value: stage for stage in Stage}
@@ -54,6 +53,8 @@ class LinkRows:
 
     Attributes:
         unseal: reads a sealed identifier of a fragment; what it read last stays in memory.
+        few_links: what `links` gives, which nobody may change; None of an identifier with very many.
+        link: what links two, where that is in memory.
         orders: the rows of orders; those that the graph obeys are written by `mark_...`.
     """
 
@@ -61,7 +62,6 @@ class LinkRows:
         bounds = bounds or CacheBounds()
         self._rows = rows
         self.unseal: Unseal = lru_cache(maxsize=bounds.identifiers_max)(unseal)
-        self._neighbours_max = bounds.neighbours_max
         self._link_decoder = RowDecoder(LinkRow)
         self._evidence = EvidenceRows(rows)
         self._fresh_links: dict[str, LinkRow] = {}
@@ -69,22 +69,12 @@ class LinkRows:
         # for them nor for what was shown with them.
         self._uncommitted: set[str] = set()
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
-        self._neighbourhoods: BoundedCache[str, Neighbourhood] = BoundedCache(
-            bounds.neighbourhoods_max, attrgetter("weight")
-        )
-        self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
-        self._peers: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.crowds_max, attrgetter("weight"))
+        self._near = NearLinks(bounds, self._read_links)
+        self.few_links = self._near.few
+        self.link = self._near.to
         self.orders = OrderRows(rows)
         self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, attrgetter("weight"))
         self._seen: BoundedCache[str, int] = BoundedCache(bounds.placements_max)
-        # All that orders may make wrong.
-        self._caches: tuple[BoundedCache[str, Any], ...] = (
-            self._neighbourhoods,
-            self._crowds,
-            self._peers,
-            self._standing,
-            self._seen,
-        )
         self._unlinkable: Patterns | None = None
 
     # Rows
@@ -114,7 +104,7 @@ class LinkRows:
             self.orders.put_split(fragment, POLICY_ORDER, SplitRow(0))
             row = msgspec.structs.replace(row, ordered=SPLIT_OFF)
         self.put_row(fragment, row)
-        self._neighbourhoods.put(fragment, Neighbourhood())
+        self._near.begin(fragment)
 
     def are_strangers(self, one: SealedIdentifier, other: SealedIdentifier) -> bool:
         """Whether nobody has named either, and neither policy nor orders say anything of the two."""
@@ -131,8 +121,7 @@ class LinkRows:
             fragment, neighbour, kind = here.fragment, there.fragment, there.kind
             key = evidence_key(fragment, neighbour, grade, source)
             self._evidence.put(fragment, key, EvidenceRow(time, name, bucket, kind))
-            link = Link(neighbour, kind, grade, time, source, name)
-            self._neighbourhoods.put(fragment, Neighbourhood((link,)))
+            self._near.begin(fragment, (Link(neighbour, kind, grade, time, source, name),))
 
     def evidence(self, fragment: str, neighbour: str, grade: int, source: str) -> EvidenceRow | None:
         """What the source showed of the pair in the grade, or None."""
@@ -159,20 +148,7 @@ class LinkRows:
                 self._seen.discard(fragment)
                 if self._is_hidden(fragment, neighbour, source):
                     continue
-            link = Link(neighbour, kind, grade, time, source, name)
-            self._offer(self._neighbourhoods, fragment, link)
-            if kind == here.kind:
-                self._offer(self._peers, fragment, link)
-
-    def _offer(self, cache: BoundedCache[str, Neighbourhood], fragment: str, link: Link) -> None:
-        links = cache.get(fragment)
-        if links is None:
-            return
-        grown = links.offer(link)
-        if len(links) > self._neighbours_max:
-            cache.discard(fragment)
-        elif grown:
-            cache.put(fragment, links)
+            self._near.offer(fragment, Link(neighbour, kind, grade, time, source, name), peer=kind == here.kind)
 
     def drained(self) -> dict[bytes, bytes | None]:
         """All fresh rows, encoded; None deletes."""
@@ -243,43 +219,13 @@ class LinkRows:
         """See `Graph`."""
         return self.standing(fragment).forbidden
 
-    def few_links(self, fragment: str) -> list[Link] | None:
-        """What `links` gives, which nobody may change; None of an identifier with very many."""
-        neighbourhood = self._neighbourhoods.get(fragment)
-        if neighbourhood is None:
-            if self._crowds.get(fragment):
-                return None
-            first = list(islice(self._read_links(fragment), self._neighbours_max + 1))
-            if len(first) > self._neighbours_max:
-                self._crowds.put(fragment, True)
-                return None
-            neighbourhood = Neighbourhood(first)
-            self._neighbourhoods.put(fragment, neighbourhood)
-        return neighbourhood.ordered()
-
-    def link(self, one: str, other: str) -> Link | None:
-        """What links the two, where that is in memory."""
-        neighbourhood = self._neighbourhoods.get(one)
-        return None if neighbourhood is None else neighbourhood.link(other)
-
     def links(self, fragment: str) -> Iterator[Link]:
         """See `Graph`."""
-        few = self.few_links(fragment)
-        return self._read_links(fragment) if few is None else iter(few)
+        return self._near.all(fragment)
 
     def peers(self, fragment: str) -> Iterator[Link]:
-        """See `Graph`. To find its own kind among very many neighbours, all are read once."""
-        kind = self.known(fragment).kind
-        neighbourhood = self._neighbourhoods.get(fragment)
-        peers = self._peers.get(fragment) if neighbourhood is None else neighbourhood
-        if peers is None:
-            found = (link for link in self.links(fragment) if link.kind == kind)
-            first = list(islice(found, self._neighbours_max + 1))
-            if len(first) > self._neighbours_max:
-                return chain(first, found)
-            peers = Neighbourhood(first)
-            self._peers.put(fragment, peers)
-        return (link for link in peers.ordered() if link.kind == kind)
+        """See `Graph`."""
+        return self._near.of_kind(fragment, self.known(fragment).kind)
 
     def _read_links(self, fragment: str) -> Iterator[Link]:
         """What orders require comes first, then what evidence shows.
@@ -291,14 +237,20 @@ class LinkRows:
         if self.is_split(fragment):
             return
         passed = {*standing.forbidden, *(link.neighbour for link in standing.requires)}
-        counted = (
-            shown_link(neighbour, grade, source, row)
-            for (_, neighbour, grade, source), row in (
-                (split_evidence_key(key), row) for key, row in self._evidence.of(fragment)
-            )
-            if not (neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour))
-        )
-        yield from best_of_pairs(counted, passed)
+        best: Link | None = None
+        for key, row in self._evidence.of(fragment):
+            _, neighbour, grade, source = split_evidence_key(key)
+            if neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour):
+                continue
+            link = shown_link(neighbour, grade, source, row)
+            if best is None or best.neighbour == neighbour:
+                best = link if best is None or link.precedence < best.precedence else best
+                continue
+            passed.add(best.neighbour)
+            yield best
+            best = link
+        if best is not None:
+            yield best
 
     def _counts(self, key: bytes) -> bool:
         return not (self.orders.any_withdrawn and self.orders.withdrawn(split_evidence_key(key)[3]))
@@ -383,8 +335,9 @@ class LinkRows:
     def mark_source(self, source: str, order: str, row: SplitRow | None) -> None:
         """Write that an order splits the source off, or with None take it away."""
         self.orders.put_withdrawn(source, order, row)
-        for cache in self._caches:
-            cache.clear()
+        self._near.clear()
+        self._standing.clear()
+        self._seen.clear()
 
     def _mark(self, fragment: str, bit: int, *, on: bool) -> None:
         row = self.known(fragment)
@@ -394,8 +347,9 @@ class LinkRows:
 
     def _forget(self, fragment: str) -> None:
         """Forget what was cached of its links, since orders about them were written."""
-        for cache in self._caches:
-            cache.discard(fragment)
+        self._near.forget(fragment)
+        self._standing.discard(fragment)
+        self._seen.discard(fragment)
 
 
 def _grade(key: bytes) -> int:

@@ -1,6 +1,6 @@
 """Rows of evidence as links: what events showed, whatever orders and policy say of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
@@ -25,13 +25,9 @@ def shown_links(rows: Rows, fragment: str) -> Iterator[Link]:
 
 def best_shown_links(rows: Rows, fragment: str) -> Iterator[Link]:
     """The best of each pair, the best known first."""
-    return best_of_pairs(shown_links(rows, fragment), set())
-
-
-def best_of_pairs(links: Iterable[Link], passed: set[str]) -> Iterator[Link]:
-    """The best link of each neighbour that was not passed, of links in the order of rows."""
-    # In that order what several sources showed of a neighbour in one grade lies together.
-    for _, alike in groupby(links, key=lambda link: (link.grade, link.neighbour)):
+    passed: set[str] = set()
+    # In the order of rows what several sources showed of a neighbour in one grade lies together.
+    for _, alike in groupby(shown_links(rows, fragment), key=lambda link: (link.grade, link.neighbour)):
         best = min(alike, key=lambda link: link.precedence)
         if best.neighbour not in passed:
             passed.add(best.neighbour)
