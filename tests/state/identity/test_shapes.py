@@ -16,9 +16,11 @@ import pytest
 from schemas.identifiers import Identifier
 from schemas.identity_changes import Cause, IdentityChange
 from schemas.identity_policy import DEFAULT_POLICY, Grade, Policy
-from schemas.messages import Evidence
+from schemas.messages import Evidence, PolicyChange
+from schemas.policy_parts import encode_policy
 from schemas.topics import Topic
 from state.engine import Output
+from state.identity import repair
 from state.identity.cache_bounds import CacheBounds
 from state.identity.changes import Transition
 from state.identity.deciding import Deciding
@@ -138,8 +140,37 @@ def test_evidence_comes_to_the_same_rows_outputs_and_decisions(bounds: CacheBoun
     assert min(taken[way] for way in ("decide", "see", "stands", "general")) > SEEDS // 8, taken
 
 
+def _repaired(messages: Sequence[Evidence], seed: int) -> Watched:
+    """Another policy comes in the middle, and what it changes is decided again between what comes then."""
+    dice = random.Random(seed)
+    driven = Watched(POLICIES[1 + seed % 2])
+    middle = len(messages) // 2
+    driven.take(*messages[:middle])
+    driven.take(PolicyChange("p1", 0, encode_policy(POLICIES[2 - seed % 2]), "ann", "a test"))
+    for message in messages[middle:]:
+        if dice.random() < 0.5:
+            driven.repair(steps_max=1)
+        # The same again, as another source has it: pairs that are known.
+        driven.take(message, msgspec.structs.replace(message, source="c"))
+    driven.repair()
+    return driven
+
+
+def test_evidence_that_comes_while_a_repair_runs_comes_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "FRAGMENTS_PER_STEP", 1)
+    monkeypatch.setattr(repair, "FRAGMENTS_PER_BATCH", 1)
+    for seed in range(SEEDS):
+        messages = list(_log(seed))
+        driven = _repaired(messages, seed)
+        with _recomputing():
+            recomputed = _repaired(messages, seed)
+        assert driven.outputs == recomputed.outputs, f"seed {seed}"
+        assert driven.rows.rows == recomputed.rows.rows, f"seed {seed}"
+        assert driven.told == recomputed.told, f"seed {seed}"
+
+
 def test_orders_splits_and_repairs_among_it_change_nothing_of_that() -> None:
-    for seed in range(SEEDS // 4):
+    for seed in range(2 * SEEDS):
         sequence = Maker(seed, strengths=seed % 3 == 0).sequence()
         bounds = TINY if seed % 2 else None
         run = play(sequence, random.Random(seed), bounds=bounds)
