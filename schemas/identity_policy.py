@@ -53,6 +53,10 @@ class Grade(IntEnum):
             raise SettingError(f"grade {label!r} is none of record, login, claimed") from None
 
 
+#: Labels by a grade's number, which takes a fifth of asking the member. 0 is no grade.
+GRADE_LABELS: Final = ("", *(grade.label for grade in Grade))
+
+
 class Normaliser(StrEnum):
     """How values of a kind are made comparable."""
 

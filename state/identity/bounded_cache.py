@@ -27,8 +27,10 @@ class BoundedCache(Generic[Key, Value]):
 
     def put(self, key: Key, value: Value) -> None:
         """Keep the value, forgetting others where there is no room; one that grew is put again."""
-        self.discard(key)
         weight = self._weigh(value)
+        held = self._entries.pop(key, None)
+        if held is not None:
+            self._weight -= held[1]
         self._entries[key] = value, weight
         self._weight += weight
         while self._weight > self._weight_max:

@@ -13,7 +13,8 @@ class CacheBounds:
     identifiers_max: int = 30_000
     #: Identifiers whose neighbours are kept, and their neighbours, counted together: about 300 bytes each.
     neighbourhoods_max: int = 120_000
-    #: Identifiers known to have very many neighbours; what few of their own kind they have is kept, and counts too.
+    #: Identifiers known to have very many neighbours. The first links of those that were met last are kept, and what
+    #: few they have to their own kind: so many links of each sort.
     crowds_max: int = 20_000
     #: Of an identifier with more neighbours than this, rows are read each time, as few as a decision needs.
     neighbours_max: int = 64

@@ -1,13 +1,15 @@
 """Decisions as people and downstream read them: what a recomputation did, said customer by customer."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.identity_changes import Cause, ChangeName, IdentityChange
-from schemas.identity_policy import Grade
+from schemas.identity_policy import GRADE_LABELS
 from schemas.roles import ATTACHED, HOME, JOINED, SHARED
 from state.identity.joining import Veto
 from state.identity.placement import Placement
+
+_ARRIVALS: Final = {JOINED: ChangeName.LINKED, ATTACHED: ChangeName.ATTACHED}
 
 
 class Transition(NamedTuple):
@@ -25,9 +27,9 @@ class Transition(NamedTuple):
 
     @property
     def moved(self) -> bool:
-        """Whether owner, state or grade changed: all that messages tell."""
+        """Whether state, owner or grade changed: all that messages tell."""
         before, after = self.before, self.after
-        return before is None or (before.owner, before.state, before.grade) != (after.owner, after.state, after.grade)
+        return before is None or before[:3] != after[:3]
 
 
 def changes_of(transitions: Iterable[Transition], cause: Cause, offset: int) -> Iterator[IdentityChange]:
@@ -46,7 +48,7 @@ def changes_of(transitions: Iterable[Transition], cause: Cause, offset: int) -> 
             fragment=move.fragment,
             kind=move.kind,
             # A home that only orders have named was seen by nobody.
-            grade=Grade(move.after.grade).label if move.after.grade else "",
+            grade=GRADE_LABELS[move.after.grade],
             offset=offset,
             evidence=cause,
             former=former if keeps_former else "",
@@ -58,7 +60,7 @@ def _change_of(move: Transition, moves: dict[str, Transition], *, had_members: b
     was_shared = before is not None and before.state == SHARED
     if (after.state == SHARED) != was_shared:
         return ChangeName.UNSHARED if was_shared else ChangeName.SHARED
-    arrival = {JOINED: ChangeName.LINKED, ATTACHED: ChangeName.ATTACHED}.get(after.state)
+    arrival = _ARRIVALS.get(after.state)
     if before is None or before.owner == move.fragment:
         return ChangeName.MERGED if arrival and had_members else arrival
     if before.owner == after.owner:
@@ -82,7 +84,7 @@ def veto_change(veto: Veto, kind: str, customer: str, cause: Cause, offset: int)
         customer=customer,
         fragment=veto.one,
         kind=kind,
-        grade=Grade(veto.link.grade).label,
+        grade=GRADE_LABELS[veto.link.grade],
         offset=offset,
         evidence=cause,
         other=veto.link.neighbour,

@@ -8,10 +8,10 @@ import msgspec
 from schemas.dead_letters import dead_letter
 from schemas.errors import EventError
 from schemas.identity_changes import Cause
-from schemas.identity_policy import Grade, Policy
+from schemas.identity_policy import GRADE_LABELS, Grade, Policy
 from schemas.messages import Evidence, IdentityMessage, Order, PolicyChange, SealedIdentifier, Undo
 from schemas.orders import OPERATOR_SOURCE, UNDO
-from schemas.rows import EvidenceRow, LinkRow
+from schemas.rows import LinkRow
 from schemas.times import format_time, sight_bucket
 from schemas.topics import Topic
 from state.engine import Drained, Output, Rows, apply_each
@@ -25,6 +25,7 @@ from state.identity.policy_in_force import PolicyInForce
 from state.identity.reading import Reading
 from state.identity.repair import RepairRuns
 from state.identity.repairing import Repairing
+from state.identity.strangers import Strangers
 from state.identity.telling import Telling
 from state.identity.touched import ChangedPair, Touched
 
@@ -63,6 +64,7 @@ class IdentityEngine:
         self._origin_topic = origin_topic
         self._partition = partition
         self._formed_floor = era << FORMED_ERA_BITS
+        self._strangers = Strangers(self._deciding, self._formed_floor)
 
     def apply(self, value: bytes, offset: int) -> None:
         """Take in one record of `identity.evidence`; one that can't be read becomes a dead letter."""
@@ -115,17 +117,23 @@ class IdentityEngine:
     def _see(self, evidence: Evidence, offset: int) -> bool:
         """Take in evidence; False where nothing of it is new.
 
+        0. Two strangers are dealt with at once.
         1. Record its pairs, and when each identifier was seen.
         2. Decide what new pairs touch.
         3. Tell those whose sight moved, and nothing else.
         """
+        # 0. Two strangers.
+        if self._strangers.see(evidence, offset):
+            return True
         # 1. Record.
         touched, sighted = self._record(evidence, offset)
         if not sighted:
             return False
         # 2. Decide.
-        cause = Cause(evidence.source, evidence.id, format_time(evidence.time), Grade(evidence.grade).label)
-        told = self._deciding.decide(touched, cause, offset)
+        told: set[str] = set()
+        if touched:
+            cause = Cause(evidence.source, evidence.id, format_time(evidence.time), GRADE_LABELS[evidence.grade])
+            told = self._deciding.decide(touched, cause, offset)
         # 3. Tell.
         for fragment, moved in sighted.items():
             if moved and fragment not in told:
@@ -146,15 +154,14 @@ class IdentityEngine:
                 first = min(first, (held.first_time, held.first_id))
                 if first == (held.first_time, held.first_id) and bucket <= held.last:
                     continue
-            if held is None or first != (held.first_time, held.first_id):
+            news = held is None or first != (held.first_time, held.first_id)
+            if news and not self._deciding.stands(one, other, evidence.grade):
                 changed.append(ChangedPair(one.fragment, other.fragment, evidence.grade))
             last = bucket if held is None else max(bucket, held.last)
             for here in (one, other):
                 moved = self._sight(here, evidence.time, bucket, offset, formed)
                 sighted[here.fragment] = moved or sighted.get(here.fragment, False)
-            for here, there in ((one, other), (other, one)):
-                row = EvidenceRow(*first, last, there.kind)
-                self._links.put_evidence(here.fragment, there.fragment, evidence.grade, evidence.source, row)
+            self._links.show(one, other, evidence, first, last)
         return Touched(changed=tuple(changed), formed=tuple(formed)), sighted
 
     def _sight(self, identifier: SealedIdentifier, time: int, bucket: int, offset: int, formed: list[str]) -> bool:

@@ -5,19 +5,17 @@ on what came before it. What is cached of an identifier's links obeys the orders
 pays nothing for them, and where there is no order nobody looks for one.
 """
 
-import heapq
-from bisect import insort
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
-from itertools import chain, islice
-from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from operator import attrgetter
+from typing import Final, TypeAlias
 
 import msgspec
 
 from schemas.errors import StateError
 from schemas.identifiers import Identifier
 from schemas.identity_policy import Policy
+from schemas.messages import Evidence, SealedIdentifier
 from schemas.normalise import Patterns, unlinkable_patterns
 from schemas.orders import Authority
 from schemas.rows import (
@@ -30,7 +28,6 @@ from schemas.rows import (
     SplitRow,
     encode_row,
     evidence_key,
-    evidence_prefix,
     link_row_key,
     split_evidence_key,
 )
@@ -38,7 +35,8 @@ from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
 from state.identity.cache_bounds import CacheBounds
 from state.identity.evidence import Link
-from state.identity.neighbourhood import Neighbourhood
+from state.identity.evidence_rows import EvidenceRows
+from state.identity.near_links import NearLinks
 from state.identity.orders import NO_ORDERS, POLICY_ORDER, OrderRows, PairOrder, Standing, standing
 from state.identity.placement import Placement, Stage
 from state.identity.shown_evidence import shown_link
@@ -55,6 +53,8 @@ class LinkRows:
 
     Attributes:
         unseal: reads a sealed identifier of a fragment; what it read last stays in memory.
+        few_links: what `links` gives, which nobody may change; None of an identifier with very many.
+        link: what links two, where that is in memory.
         orders: the rows of orders; those that the graph obeys are written by `mark_...`.
     """
 
@@ -62,31 +62,19 @@ class LinkRows:
         bounds = bounds or CacheBounds()
         self._rows = rows
         self.unseal: Unseal = lru_cache(maxsize=bounds.identifiers_max)(unseal)
-        self._neighbours_max = bounds.neighbours_max
         self._link_decoder = RowDecoder(LinkRow)
-        self._evidence_decoder = RowDecoder(EvidenceRow)
+        self._evidence = EvidenceRows(rows)
         self._fresh_links: dict[str, LinkRow] = {}
         # Fragments of which the store said that it has nothing, until the next commit: it is not asked again, neither
         # for them nor for what was shown with them.
         self._uncommitted: set[str] = set()
-        self._fresh_evidence: dict[bytes, EvidenceRow] = {}
-        # Keys of fresh evidence of each fragment, sorted, to be merged with committed ones.
-        self._fresh_keys: dict[str, list[bytes]] = {}
         self._links: BoundedCache[str, LinkRow] = BoundedCache(bounds.placements_max)
-        self._neighbourhoods: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.neighbourhoods_max, _weight)
-        self._crowds: BoundedCache[str, bool] = BoundedCache(bounds.crowds_max)
-        self._peers: BoundedCache[str, Neighbourhood] = BoundedCache(bounds.crowds_max, _weight)
+        self._near = NearLinks(bounds, self._read_links)
+        self.few_links = self._near.few
+        self.link = self._near.to
         self.orders = OrderRows(rows)
-        self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, _standing_weight)
+        self._standing: BoundedCache[str, Standing] = BoundedCache(bounds.orders_max, attrgetter("weight"))
         self._seen: BoundedCache[str, int] = BoundedCache(bounds.placements_max)
-        # All that orders may make wrong.
-        self._caches: tuple[BoundedCache[str, Any], ...] = (
-            self._neighbourhoods,
-            self._crowds,
-            self._peers,
-            self._standing,
-            self._seen,
-        )
         self._unlinkable: Patterns | None = None
 
     # Rows
@@ -94,10 +82,10 @@ class LinkRows:
     def row(self, fragment: str) -> LinkRow | None:
         """The fragment's row, or None when identity has not met it."""
         row = self._fresh_links.get(fragment)
-        if row is not None:
+        if row is not None or fragment in self._uncommitted:
             return row
         row = self._links.get(fragment)
-        if row is None and fragment not in self._uncommitted:
+        if row is None:
             value = self._rows.get(link_row_key(fragment))
             if value is None:
                 self._uncommitted.add(fragment)
@@ -116,49 +104,57 @@ class LinkRows:
             self.orders.put_split(fragment, POLICY_ORDER, SplitRow(0))
             row = msgspec.structs.replace(row, ordered=SPLIT_OFF)
         self.put_row(fragment, row)
-        self._neighbourhoods.put(fragment, Neighbourhood())
+        self._near.begin(fragment)
+
+    def are_strangers(self, one: SealedIdentifier, other: SealedIdentifier) -> bool:
+        """Whether nobody has named either, and neither policy nor orders say anything of the two."""
+        if self.row(one.fragment) is not None or self.row(other.fragment) is not None or self.orders.any_withdrawn:
+            return False
+        if self._unlinkable is None:
+            return True
+        return not (self.is_unlinkable(one.sealed, one.fragment) or self.is_unlinkable(other.sealed, other.fragment))
+
+    def meet(self, one: SealedIdentifier, other: SealedIdentifier, evidence: Evidence, bucket: int) -> None:
+        """Write the evidence of a pair of strangers, as `show` does of any pair; their rows are written as any."""
+        time, name, grade, source = evidence.time, evidence.id, evidence.grade, evidence.source
+        for here, there in ((one, other), (other, one)):
+            fragment, neighbour, kind = here.fragment, there.fragment, there.kind
+            key = evidence_key(fragment, neighbour, grade, source)
+            self._evidence.put(fragment, key, EvidenceRow(time, name, bucket, kind))
+            self._near.begin(fragment, (Link(neighbour, kind, grade, time, source, name),))
 
     def evidence(self, fragment: str, neighbour: str, grade: int, source: str) -> EvidenceRow | None:
         """What the source showed of the pair in the grade, or None."""
         key = evidence_key(fragment, neighbour, grade, source)
-        fresh = self._fresh_evidence.get(key)
-        if fresh is not None:
-            return fresh
-        if not self._uncommitted.isdisjoint((fragment, neighbour)):
-            return None
-        value = self._rows.get(key)
-        return None if value is None else self._evidence_decoder.decode(value)
+        row = self._evidence.fresh(key)
+        if row is not None or fragment in self._uncommitted or neighbour in self._uncommitted:
+            return row
+        return self._evidence.committed(key)
 
-    def put_evidence(self, fragment: str, neighbour: str, grade: int, source: str, row: EvidenceRow) -> None:
-        """Write one end's row of a pair; both ends have rows of their own already."""
-        key = evidence_key(fragment, neighbour, grade, source)
-        if key not in self._fresh_evidence:
-            insort(self._fresh_keys.setdefault(fragment, []), key)
-        self._fresh_evidence[key] = row
-        if self.orders.present:
-            self._seen.discard(fragment)
-            if self._is_hidden(fragment, neighbour, source):
-                return
-        link = shown_link(neighbour, grade, source, row)
-        self._offer(self._neighbourhoods, fragment, link)
-        if link.kind == self.known(fragment).kind:
-            self._offer(self._peers, fragment, link)
+    def show(
+        self, one: SealedIdentifier, other: SealedIdentifier, evidence: Evidence, first: tuple[int, str], last: int
+    ) -> None:
+        """Write what evidence shows of a pair, under both ends, which have rows of their own already.
 
-    def _offer(self, cache: BoundedCache[str, Neighbourhood], fragment: str, link: Link) -> None:
-        links = cache.get(fragment)
-        if links is None:
-            return
-        grown = links.offer(link)
-        if len(links) > self._neighbours_max:
-            cache.discard(fragment)
-        elif grown:
-            cache.put(fragment, links)
+        `first` is the least (time, id) of what showed it so far, `last` the newest 30-day bucket of sight.
+        """
+        (time, name), grade, source = first, evidence.grade, evidence.source
+        ordered = self.orders.present
+        for here, there in ((one, other), (other, one)):
+            fragment, neighbour, kind = here.fragment, there.fragment, there.kind
+            key = evidence_key(fragment, neighbour, grade, source)
+            self._evidence.put(fragment, key, EvidenceRow(time, name, last, kind))
+            if ordered:
+                self._seen.discard(fragment)
+                if self._is_hidden(fragment, neighbour, source):
+                    continue
+            self._near.offer(fragment, Link(neighbour, kind, grade, time, source, name), peer=kind == here.kind)
 
     def drained(self) -> dict[bytes, bytes | None]:
         """All fresh rows, encoded; None deletes."""
         rows = self.orders.drained()
         rows.update((link_row_key(fragment), encode_row(row)) for fragment, row in self._fresh_links.items())
-        rows.update((key, encode_row(row)) for key, row in self._fresh_evidence.items())
+        rows.update(self._evidence.drained())
         return rows
 
     def settled(self) -> None:
@@ -166,8 +162,7 @@ class LinkRows:
         for fragment, row in self._fresh_links.items():
             self._links.put(fragment, row)
         self._fresh_links.clear()
-        self._fresh_evidence.clear()
-        self._fresh_keys.clear()
+        self._evidence.settled()
         self._uncommitted.clear()
         self.orders.settled()
 
@@ -216,7 +211,7 @@ class LinkRows:
             return 0 if best is None else best.grade
         grade = self._seen.get(fragment)
         if grade is None:
-            grade = next((_grade(key) for key, _ in self._read_evidence(fragment) if self._counts(key)), 0)
+            grade = next((_grade(key) for key, _ in self._evidence.of(fragment) if self._counts(key)), 0)
             self._seen.put(fragment, grade)
         return grade
 
@@ -226,32 +221,11 @@ class LinkRows:
 
     def links(self, fragment: str) -> Iterator[Link]:
         """See `Graph`."""
-        neighbourhood = self._neighbourhoods.get(fragment)
-        if neighbourhood is None:
-            links = self._read_links(fragment)
-            if self._crowds.get(fragment):
-                return links
-            first = list(islice(links, self._neighbours_max + 1))
-            if len(first) > self._neighbours_max:
-                self._crowds.put(fragment, True)
-                return chain(first, links)
-            neighbourhood = Neighbourhood(first)
-            self._neighbourhoods.put(fragment, neighbourhood)
-        return iter(neighbourhood.ordered())
+        return self._near.all(fragment)
 
     def peers(self, fragment: str) -> Iterator[Link]:
-        """See `Graph`. To find its own kind among very many neighbours, all are read once."""
-        kind = self.known(fragment).kind
-        neighbourhood = self._neighbourhoods.get(fragment)
-        peers = self._peers.get(fragment) if neighbourhood is None else neighbourhood
-        if peers is None:
-            found = (link for link in self.links(fragment) if link.kind == kind)
-            first = list(islice(found, self._neighbours_max + 1))
-            if len(first) > self._neighbours_max:
-                return chain(first, found)
-            peers = Neighbourhood(first)
-            self._peers.put(fragment, peers)
-        return (link for link in peers.ordered() if link.kind == kind)
+        """See `Graph`."""
+        return self._near.of_kind(fragment, self.known(fragment).kind)
 
     def _read_links(self, fragment: str) -> Iterator[Link]:
         """What orders require comes first, then what evidence shows.
@@ -264,7 +238,7 @@ class LinkRows:
             return
         passed = {*standing.forbidden, *(link.neighbour for link in standing.requires)}
         best: Link | None = None
-        for key, row in self._read_evidence(fragment):
+        for key, row in self._evidence.of(fragment):
             _, neighbour, grade, source = split_evidence_key(key)
             if neighbour in passed or self.orders.withdrawn(source) or self.is_split(neighbour):
                 continue
@@ -277,15 +251,6 @@ class LinkRows:
             best = link
         if best is not None:
             yield best
-
-    def _read_evidence(self, fragment: str) -> Iterator[tuple[bytes, EvidenceRow]]:
-        committed = (
-            (key, self._evidence_decoder.decode(value))
-            for key, value in self._rows.scan(evidence_prefix(fragment))
-            if key not in self._fresh_evidence
-        )
-        fresh = ((key, self._fresh_evidence[key]) for key in self._fresh_keys.get(fragment, ()))
-        return heapq.merge(fresh, committed, key=itemgetter(0))
 
     def _counts(self, key: bytes) -> bool:
         return not (self.orders.any_withdrawn and self.orders.withdrawn(split_evidence_key(key)[3]))
@@ -342,7 +307,7 @@ class LinkRows:
     def neighbours(self, fragment: str) -> Iterator[tuple[str, str, int]]:
         """All that evidence ever showed with it, whatever orders say of it: neighbour, its kind, the best grade."""
         passed = set()
-        for key, row in self._read_evidence(fragment):
+        for key, row in self._evidence.of(fragment):
             _, neighbour, grade, _ = split_evidence_key(key)
             if neighbour not in passed:
                 passed.add(neighbour)
@@ -370,8 +335,9 @@ class LinkRows:
     def mark_source(self, source: str, order: str, row: SplitRow | None) -> None:
         """Write that an order splits the source off, or with None take it away."""
         self.orders.put_withdrawn(source, order, row)
-        for cache in self._caches:
-            cache.clear()
+        self._near.clear()
+        self._standing.clear()
+        self._seen.clear()
 
     def _mark(self, fragment: str, bit: int, *, on: bool) -> None:
         row = self.known(fragment)
@@ -381,17 +347,10 @@ class LinkRows:
 
     def _forget(self, fragment: str) -> None:
         """Forget what was cached of its links, since orders about them were written."""
-        for cache in self._caches:
-            cache.discard(fragment)
+        self._near.forget(fragment)
+        self._standing.discard(fragment)
+        self._seen.discard(fragment)
 
 
 def _grade(key: bytes) -> int:
     return split_evidence_key(key)[2]
-
-
-def _standing_weight(standing: Standing) -> int:
-    return 1 + len(standing.requires) + len(standing.forbidden)
-
-
-def _weight(neighbourhood: Neighbourhood) -> int:
-    return neighbourhood.weight

@@ -6,13 +6,16 @@ from state.identity.evidence import Link, reading_order
 
 
 class Neighbourhood:
-    """Links of one identifier, few enough to be kept."""
+    """Links of one identifier, few enough to be kept.
 
-    __slots__ = ("_links", "_ordered")
+    They are in a list and not by neighbour, since most identifiers have one or two.
+    """
+
+    __slots__ = ("_links", "_sorted")
 
     def __init__(self, links: Iterable[Link] = ()) -> None:
-        self._links = {link.neighbour: link for link in links}
-        self._ordered: list[Link] | None = None
+        self._links = list(links)
+        self._sorted = len(self._links) <= 1
 
     def __len__(self) -> int:
         return len(self._links)
@@ -22,16 +25,26 @@ class Neighbourhood:
         """What it takes in memory, in links."""
         return 1 + len(self._links)
 
+    def link(self, neighbour: str) -> Link | None:
+        """The link to one neighbour."""
+        for link in self._links:
+            if link.neighbour == neighbour:
+                return link
+        return None
+
     def ordered(self) -> list[Link]:
         """All links, the required ones first, then by grade, then by neighbour; nobody may change the list."""
-        if self._ordered is None:
-            self._ordered = sorted(self._links.values(), key=reading_order)
-        return self._ordered
+        if not self._sorted:
+            self._links = sorted(self._links, key=reading_order)
+            self._sorted = True
+        return self._links
 
     def offer(self, link: Link) -> bool:
         """Take in what is known of a pair, if it is the best; returns whether the neighbour is new."""
-        held = self._links.get(link.neighbour)
+        held = self.link(link.neighbour)
         if held is None or link.precedence < held.precedence:
-            self._links[link.neighbour] = link
-            self._ordered = None
+            # Anew, since somebody may be going through the one of before.
+            self._links = [each for each in self._links if each is not held]
+            self._links.append(link)
+            self._sorted = len(self._links) == 1
         return held is None

@@ -1,8 +1,9 @@
 """What an order, or the undo of one, changes in the rows of orders, and what it touches by that."""
 
-from dataclasses import replace
 from itertools import islice
 from typing import Final, NamedTuple
+
+import msgspec
 
 from schemas.messages import Order, SealedIdentifier, Undo
 from schemas.orders import Authority, Verb
@@ -62,7 +63,7 @@ class Ordering:
         fragments = tuple(one.fragment for one in order.identifiers)
         if len(fragments) == 1:
             ordered = self._split(fragments[0], order.id, SplitRow(order.time))
-            return ordered._replace(touched=replace(ordered.touched, formed=named))
+            return ordered._replace(touched=msgspec.structs.replace(ordered.touched, formed=named))
         return self._order_pair(order)
 
     def undo(self, undo: Undo, offset: int) -> Ordered | None:

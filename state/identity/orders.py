@@ -66,6 +66,11 @@ class Standing(NamedTuple):
     #: Whether a required one has replaced the identifier.
     former: bool = False
 
+    @property
+    def weight(self) -> int:
+        """What it takes in memory, in links."""
+        return 1 + len(self.requires) + len(self.forbidden)
+
 
 #: By this id the policy splits identifiers off.
 POLICY_ORDER: Final = ""

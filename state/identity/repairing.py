@@ -112,6 +112,7 @@ class Repairing:
 
     def _ask(self, following: Repair | None) -> None:
         row = self._runs.row
+        self._deciding.repairing = row is not None
         # The run of a source places only what the source concerns again, so that nothing else may wait for it.
         self._deciding.stale = None if row is None or row.source else self._runs.is_stale
         if following is not None:

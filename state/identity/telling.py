@@ -1,10 +1,10 @@
 """What identity says: decisions to `identity.changes`, ownership to fragments and owners, rows to their readers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from schemas.identity_changes import Cause, encode_identity_change
+from schemas.identity_changes import Cause, IdentityChange, encode_identity_change
 from schemas.messages import Add, Drop, Own, encode
 from schemas.roles import ATTACHED, JOINED
 from schemas.rows import LinkRow
@@ -15,7 +15,6 @@ from state.identity.eras import epoch_floor
 from state.identity.guard import Watch
 from state.identity.joining import Veto
 from state.identity.link_rows import LinkRows
-from state.identity.placement import Placement
 from state.identity.recomputation import Decisions
 from state.identity.touched import Touched
 
@@ -24,12 +23,13 @@ class Telling:
     """Writes placements into rows, and collects what is to be said of them.
 
     Attributes:
+        epoch_floor: what all epochs of this era are above.
         outputs: all since the last `drain`, in the order in which they have to be produced.
     """
 
     def __init__(self, links: LinkRows, era: int, watch: Watch | None = None) -> None:
         self._links = links
-        self._epoch_floor = epoch_floor(era)
+        self.epoch_floor = epoch_floor(era)
         self._watch = watch
         self.outputs: list[Output] = []
 
@@ -38,8 +38,8 @@ class Telling:
         outputs, self.outputs = self.outputs, []
         return outputs
 
-    def explain(self, decisions: Decisions, touched: Touched, cause: Cause, offset: int) -> None:
-        """Publish the decisions, before rows are written: they speak of what was before.
+    def explain(self, decisions: Decisions, touched: Touched, cause: Cause, offset: int) -> list[Transition]:
+        """Publish the decisions, before rows are written: they speak of what was before. Returns who moves.
 
         Args:
             decisions: what was recomputed.
@@ -58,21 +58,28 @@ class Telling:
                 place = decisions.placements.get(veto.one) or self._links.placement(veto.one)
                 customer = veto.one if place is None else place.owner
                 changes.append(veto_change(veto, self._links.kind(veto.one), customer, cause, offset))
+        self.publish(cause, transitions, changes, decisions.clusters)
+        return transitions
+
+    def publish(
+        self, cause: Cause, moves: list[Transition], changes: list[IdentityChange], clusters: Mapping[str, int]
+    ) -> None:
+        """Say decisions to those who read them, and to those who watch; see `Watch`."""
         for change in changes:
             self.outputs.append(
                 Output(Topic.IDENTITY_CHANGES, change.customer.encode(), encode_identity_change(change))
             )
         if self._watch is not None:
-            self._watch(cause, transitions, changes, decisions.clusters)
+            self._watch(cause, moves, changes, clusters)
 
     def _were_together(self, veto: Veto) -> bool:
         one, other = (self._links.placement(end) for end in veto.pair)
         return one is not None and other is not None and one.owner == other.owner
 
-    def move(self, fragment: str, place: Placement) -> bool:
+    def move(self, transition: Transition) -> bool:
         """Write a placement and tell whom it concerns; False when it concerns nobody, only readers of the row."""
+        fragment, place = transition.fragment, transition.after
         row = self._links.known(fragment)
-        transition = Transition(fragment, row.kind, self._links.placement(fragment), place)
         former = self._links.former(fragment)
         moved = transition.moved or former != row.former
         row = msgspec.structs.replace(
@@ -80,7 +87,7 @@ class Telling:
             state=place.state,
             owner=place.owner,
             grade=int(place.grade),
-            epoch=max(row.epoch, self._epoch_floor) + 1 if moved else row.epoch,
+            epoch=max(row.epoch, self.epoch_floor) + 1 if moved else row.epoch,
             candidates=place.candidates,
             stage=int(place.stage),
             former=former,
@@ -88,11 +95,15 @@ class Telling:
         self._links.put_row(fragment, row)
         if not moved:
             return False
-        for message in ownership(fragment, row):
-            self._route(message)
+        self.announce(fragment, row)
         if transition.former_owner not in (place.owner, fragment):
             self._route(Drop(transition.former_owner, fragment, row.epoch))
         return True
+
+    def announce(self, fragment: str, row: LinkRow) -> None:
+        """Say to a fragment, and to the owner where that is another, what its row says."""
+        for message in ownership(fragment, row):
+            self._route(message)
 
     def tell(self, fragment: str, row: LinkRow) -> None:
         """Say to a fragment what its row says."""

@@ -1,7 +1,8 @@
 """What a message touched, for the recomputation to decide again."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 
 class ChangedPair(NamedTuple):
@@ -20,8 +21,7 @@ class Relinked(NamedTuple):
     neighbours: tuple[tuple[str, str, int], ...]
 
 
-@dataclass(frozen=True)
-class Touched:
+class Touched(msgspec.Struct, frozen=True):
     """Pairs and identifiers about which something changed in the graph."""
 
     #: Pairs with new evidence.
@@ -37,7 +37,16 @@ class Touched:
     restored: tuple[Relinked, ...] = ()
 
     def __bool__(self) -> bool:
-        return any((self.changed, self.ordered, self.formed, self.again, self.severed, self.restored))
+        return bool(self.changed) or self._unusual
+
+    @property
+    def only_links(self) -> bool:
+        """Whether there is new evidence of pairs, and nothing else."""
+        return bool(self.changed) and not self._unusual
+
+    @property
+    def _unusual(self) -> bool:
+        return bool(self.ordered or self.formed or self.again or self.severed or self.restored)
 
     @property
     def pairs(self) -> set[tuple[str, str]]:
