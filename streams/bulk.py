@@ -90,7 +90,14 @@ def record_of(message: Message, with_headers: bool = False) -> Record:
 
 
 class BulkReader:
-    """Reads partitions that it assigned to itself; belongs to one thread."""
+    """Reads partitions that it assigned to itself; belongs to one thread.
+
+    Args:
+        kafka: The brokers.
+        positions: Where to begin in each partition.
+        with_headers: Whether records have their headers.
+        answer_size_bytes_min: What the broker waits for, as long as it waits for an end.
+    """
 
     def __init__(
         self,
@@ -98,9 +105,10 @@ class BulkReader:
         positions: Mapping[Partition, int],
         *,
         with_headers: bool = False,
+        answer_size_bytes_min: int = 1,
     ) -> None:
         self._with_headers = with_headers
-        self._consumer = Consumer(kafka.reader())
+        self._consumer = Consumer(kafka.reader(answer_size_bytes_min=answer_size_bytes_min))
         self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()])
 
     def watermarks(self, topic: str, partition: int, *, timeout_s: float = REQUEST_TIMEOUT_SECONDS) -> tuple[int, int]:

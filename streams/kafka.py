@@ -18,6 +18,9 @@ PARTITION_FETCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # One answer to a fetch of our readers, as it is compressed, and what they hold of answers that nobody has taken yet.
 FETCH_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
 READER_QUEUE_SIZE_KIB_MAX: Final = 32 * 1024
+# What belongs to a checkpoint goes out when the checkpoint is flushed, or when a batch is full. While it is handed over,
+# which takes milliseconds, a short linger would send it in pieces, each of which costs the broker a request.
+TRANSACTION_LINGER_MS: Final = 50
 # One record batch.
 BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # The largest record that any topic of ours takes: an event with its attributes, a large context.
@@ -58,8 +61,13 @@ class KafkaOptions:
         """For an AdminClient."""
         return self._common()
 
-    def reader(self, *, group_id: str = READER_GROUP, committed_only: bool = True) -> dict[str, Any]:
-        """For a consumer that assigns partitions to itself and commits nothing."""
+    def reader(
+        self, *, group_id: str = READER_GROUP, committed_only: bool = True, answer_size_bytes_min: int = 1
+    ) -> dict[str, Any]:
+        """For a consumer that assigns partitions to itself and commits nothing.
+
+        The broker waits for `answer_size_bytes_min` before it answers a fetch, but no longer than for an end.
+        """
         return self._common() | {
             "group.id": group_id,
             "enable.auto.commit": False,
@@ -70,6 +78,7 @@ class KafkaOptions:
             "isolation.level": "read_committed" if committed_only else "read_uncommitted",
             # Partition EOF comes after this wait, and restores end with it.
             "fetch.wait.max.ms": 25,
+            "fetch.min.bytes": answer_size_bytes_min,
             "fetch.message.max.bytes": PARTITION_FETCH_SIZE_BYTES_MAX,
             "fetch.max.bytes": FETCH_SIZE_BYTES_MAX,
             "queued.max.messages.kbytes": READER_QUEUE_SIZE_KIB_MAX,
@@ -92,7 +101,7 @@ class KafkaOptions:
 
     def transactional_producer(self, transactional_id: str) -> dict[str, Any]:
         """For the one producer that may write a partition's checkpoints; a newer one fences it."""
-        return self.producer(linger_ms=1) | {
+        return self.producer(linger_ms=TRANSACTION_LINGER_MS) | {
             "transactional.id": transactional_id,
             "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
             # librdkafka wants a delivery to end within its transaction.

@@ -28,6 +28,9 @@ from streams.tolerant_records import read_tolerantly
 
 # aiokafka keeps one fetch in flight per broker: a fetch that waits on idle partitions holds up busy ones this long.
 FETCH_MAX_WAIT_MS: Final = 25
+# The broker waits that long for so much. A fetch asks for every partition, and costs broker and worker the same whether
+# it brings one record or hundreds: answered at the first record, fetches would follow each other as fast as they can.
+FETCH_ANSWER_SIZE_BYTES_MIN: Final = 64 * 1024
 # The answer to one fetch, of all partitions together.
 FETCH_ANSWER_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 # While partitions are held back, it is looked this often whether they may go on.
@@ -77,6 +80,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka reads these when it starts, which is after this call.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust has no setting for it.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - as above.
+        consumer._fetch_min_bytes = FETCH_ANSWER_SIZE_BYTES_MIN  # noqa: SLF001 - as above.
         consumer._fetch_max_bytes = FETCH_ANSWER_SIZE_BYTES_MAX  # noqa: SLF001 - as above.
         consumer._partition_assignment_strategy = [BalancedAssignor()]  # noqa: SLF001 - as above.
         consumer.commit = _naming_topics(consumer.commit, transport.topic_ids)

@@ -64,7 +64,7 @@ class FreshnessPlan(msgspec.Struct, frozen=True, kw_only=True):
     capacity_events_per_request: int = 20
     warm_events: int = 200_000
     samples_per_second: int = 25
-    poll_seconds: float = 0.01
+    poll_seconds: float = 0.02
     seen_seconds_max: float = 60.0
     connections: int = 128
     partitions: int = 4

@@ -54,7 +54,8 @@ BROKER_WAIT_SECONDS: Final = 3600.0
 # Intake waits for its follower, or it would tell identity everything once more.
 FOLLOWER_WAIT_SECONDS: Final = 1800.0
 FOLDER_WAIT_SECONDS: Final = 5.0
-INTAKE_LINGER_MS: Final = 5
+# Intake flushes what belongs together, which waits for nothing; until then it is not sent in pieces.
+INTAKE_LINGER_MS: Final = 25
 PRODUCER_CLOSE_SECONDS: Final = 5.0
 _FOLLOWER_POLL_SECONDS: Final = 0.1
 # A broker that answers one question and not the next is asked again after this long.
