@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
 
 from connectors.web.boundary import SERVER_NAME, SERVICE_NAME
 from connectors.web.limits import WebLimits
@@ -20,6 +21,7 @@ from connectors.web.problems import (
     problem_response,
 )
 from connectors.web.requests import BODIES, LIMITS, REQUEST_ID_HEADER, request_id_of
+from connectors.web.short_way import ShortWay
 from schemas.errors import SettingError
 from streams.logs import logger
 
@@ -34,9 +36,10 @@ class _Connection(web.RequestHandler):
     A head that never ends holds a connection for as long as an idle one may last, so it has a deadline of its own.
     """
 
-    def __init__(self, server: web.Server, limits: WebLimits, **arguments: Any) -> None:
+    def __init__(self, server: web.Server, limits: WebLimits, short_way: ShortWay, **arguments: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **arguments)
         self._server = server
+        self._short_way = short_way
         self._connections_max = limits.connections_max
         self._head_timeout_seconds = limits.head_timeout_seconds
         self._answer_timeout_seconds = limits.answer_timeout_seconds
@@ -67,11 +70,35 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         heads = self._request_count
+        waiter = self._waiter
+        # The task that serves the general way is not woken before it is known that there is something for it.
+        self._waiter = None
         super().data_received(data)
+        self._waiter = waiter
+        if self._messages and waiter is not None and not waiter.done() and not self._is_answered_at_once():
+            waiter.set_result(None)
         if self._request_count > heads:
             self._head_came()
         elif self.is_idle() and self._head_deadline is None:
             self._expect_head()
+
+    def _is_answered_at_once(self) -> bool:
+        """Answer what has come the short way, if it is one request alone that can go it; called while idle."""
+        message, payload = self._messages[0]
+        if len(self._messages) > 1 or not isinstance(message, RawRequestMessage) or not payload.is_eof():
+            return False
+        # A peer that takes no answers has to wait for its next one, as the general way lets it.
+        if self.transport is None or self._parser is None or self._paused:
+            return False
+        answer = self._short_way.answer(message)
+        if answer is None:
+            return False
+        self._messages.clear()
+        self._parser.message_consumed()
+        self._server.requests_count += 1
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.transport.write(answer)
+        return True
 
     def _bound_answers(self, transport: asyncio.BaseTransport) -> None:
         """The system closes a connection whose peer reads nothing; where it can't, such a peer holds it."""
@@ -163,7 +190,8 @@ async def listening(
         raise RuntimeError("aiohttp's runner has no server after its setup")
     try:
         try:
-            listener = await loop.create_server(_connections(server, limits), host, port, backlog=BACKLOG)
+            made = _connections(server, limits, ShortWay(application))
+            listener = await loop.create_server(made, host, port, backlog=BACKLOG)
         except (OSError, OverflowError) as error:
             raise SettingError(_address_fault(error, host, port, setting_name)) from error
         try:
@@ -176,11 +204,12 @@ async def listening(
         await runner.cleanup()
 
 
-def _connections(server: web.Server, limits: WebLimits) -> Callable[[], asyncio.Protocol]:
+def _connections(server: web.Server, limits: WebLimits, short_way: ShortWay) -> Callable[[], asyncio.Protocol]:
     def connection() -> asyncio.Protocol:
         return _Connection(
             server,
             limits,
+            short_way,
             access_log=None,
             keepalive_timeout=limits.keepalive_seconds,
             max_line_size=limits.line_size_bytes,
