@@ -18,7 +18,7 @@ PARTITION_FETCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # One answer to a fetch of our readers, as it is compressed, and what they hold of answers that nobody has taken yet.
 FETCH_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
 READER_QUEUE_SIZE_KIB_MAX: Final = 32 * 1024
-# What belongs to a checkpoint goes out when the checkpoint is flushed, or when a batch is full. While it is handed over,
+# What belongs to a checkpoint goes out when that is flushed, or when a batch is full. While it is handed over,
 # which takes milliseconds, a short linger would send it in pieces, each of which costs the broker a request.
 TRANSACTION_LINGER_MS: Final = 50
 # One record batch.
