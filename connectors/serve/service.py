@@ -31,7 +31,7 @@ from connectors.web.access import Access, Role
 from connectors.web.limits import WebLimits
 from connectors.web.server import serve
 from connectors.web.service import make_service
-from connectors.web.short_way import SHORT_WAY
+from connectors.web.short_way import SHORT_FIND
 from connectors.web.standard import ReadyReport
 from schemas.clock import Clock, SystemClock
 from schemas.keys import Keyring
@@ -225,7 +225,7 @@ class Lookup:
         )
         application.on_response_prepare.append(handlers.complete_headers)
         short = ShortAnswers(answers, freshness=self._freshness, ready=self.ready, metrics=self._metrics)
-        application[SHORT_WAY] = short.find
+        application[SHORT_FIND] = short.find
         if page is not None:
             page.live.attach(application)
         return application

@@ -19,6 +19,7 @@ from streams.metrics import Metrics
 
 ID_ROUTE: Final = "/v1/customers/{customer}/context"
 IDENTIFIER_ROUTE: Final = "/v1/identifiers/{kind}/{value}/context"
+_JSON: Final = (hdrs.CONTENT_TYPE, "application/json")
 # Whatever is written in another way, or is no id, has its meaning looked up by the general way.
 _PLAIN_PATH: Final = re.compile(
     r"/v1/(?:customers/([0-9a-f]{32})|identifiers/([a-z_]+)/(?!\.+/)((?:[A-Za-z0-9._~@+-]|%40|%2B)+))/context", re.ASCII
@@ -44,7 +45,7 @@ class ShortAnswers:
         self._found_by_id = metrics.lookups.labels("id", "found")
         self._found_by_identifier = metrics.lookups.labels("identifier", "found")
 
-    def find(self, path: str) -> Reply | None:
+    def find(self, path: str) -> tuple[str, Reply] | None:
         """The context at a path, if it is there and nothing has to be waited for.
 
         As in `handlers`, the lag is asked for before anything is read.
@@ -62,11 +63,12 @@ class ShortAnswers:
             if not isinstance(found, Found):
                 return None
             self._found_by_id.inc()
-            return Reply(ID_ROUTE, ((hdrs.ETAG, etag_of(found.encoded)),), found.encoded, last_headers)
+            headers = ((hdrs.ETAG, etag_of(found.encoded)), _JSON)
+            return ID_ROUTE, Reply(found.encoded, headers, last_headers=last_headers)
         answer = self._answers.identifier(AskedIdentifier(kind, value.replace("%40", "@").replace("%2B", "+")))
         if not isinstance(answer, Found) or answer.match is None:
             return None
         match = match_header(answer.match)
         self._found_by_identifier.inc()
-        headers = ((MATCH_HEADER, match), (hdrs.ETAG, etag_of(answer.encoded, match)))
-        return Reply(IDENTIFIER_ROUTE, headers, answer.encoded, last_headers)
+        matched = ((MATCH_HEADER, match), (hdrs.ETAG, etag_of(answer.encoded, match)), _JSON)
+        return IDENTIFIER_ROUTE, Reply(answer.encoded, matched, last_headers=last_headers)

@@ -44,6 +44,8 @@ class _Connection(web.RequestHandler):
         self._head_timeout_seconds = limits.head_timeout_seconds
         self._answer_timeout_seconds = limits.answer_timeout_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
+        # The request that goes the short way and has no answer yet.
+        self._answering: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._server.connections) >= self._connections_max and not self._make_place():
@@ -75,30 +77,59 @@ class _Connection(web.RequestHandler):
         self._waiter = None
         super().data_received(data)
         self._waiter = waiter
-        if self._messages and waiter is not None and not waiter.done() and not self._is_answered_at_once():
-            waiter.set_result(None)
+        if self.is_idle():
+            self._serve_next()
         if self._request_count > heads:
             self._head_came()
         elif self.is_idle() and self._head_deadline is None:
             self._expect_head()
 
-    def _is_answered_at_once(self) -> bool:
-        """Answer what has come the short way, if it is one request alone that can go it; called while idle."""
+    def _serve_next(self) -> None:
+        """Serve what has come, the short way or by the task of the general one; called while idle."""
+        if self._messages and not self._goes_short_way() and self._waiter is not None:
+            self._waiter.set_result(None)
+
+    def _goes_short_way(self) -> bool:
+        """Answer what has come, now or in time, if it is one request alone that can go the short way."""
         message, payload = self._messages[0]
-        if len(self._messages) > 1 or not isinstance(message, RawRequestMessage) or not payload.is_eof():
+        if len(self._messages) > 1 or not isinstance(message, RawRequestMessage):
             return False
         # A peer that takes no answers has to wait for its next one, as the general way lets it.
         if self.transport is None or self._parser is None or self._paused:
             return False
-        answer = self._short_way.answer(message)
+        answer = self._short_way.answer(message, payload)
         if answer is None:
             return False
         self._messages.clear()
         self._parser.message_consumed()
         self._server.requests_count += 1
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self.transport.write(answer)
+        if isinstance(answer, bytes):
+            self._write_answer(answer)
+        else:
+            # What a stop waits for.
+            self._request_in_progress = True
+            self._answering = self._loop.create_task(self._answer_in_time(answer))
+            # Reading the body goes on with what came behind it, which has to wait its turn.
+            payload.read_nowait()
         return True
+
+    def _write_answer(self, answer: bytes) -> None:
+        if self.transport is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+            self.transport.write(answer)
+
+    async def _answer_in_time(self, answer: Coroutine[Any, Any, bytes]) -> None:
+        try:
+            self._write_answer(await answer)
+        finally:
+            self._answering = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None:
+                self._handler_waiter.set_result(None)
+            if self.is_idle():
+                self._serve_next()
+            elif self._close and self.transport is not None:
+                self.transport.close()
 
     def _bound_answers(self, transport: asyncio.BaseTransport) -> None:
         """The system closes a connection whose peer reads nothing; where it can't, such a peer holds it."""
@@ -114,7 +145,7 @@ class _Connection(web.RequestHandler):
 
     def is_idle(self) -> bool:
         """Nothing is answered at the moment: what arrives belongs to the head of the next request."""
-        return self._waiter is not None and not self._waiter.done()
+        return self._waiter is not None and not self._waiter.done() and self._answering is None
 
     def _expect_head(self) -> None:
         self._head_deadline = asyncio.get_running_loop().call_later(self._head_timeout_seconds, self._head_is_late)

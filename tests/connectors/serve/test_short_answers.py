@@ -14,11 +14,12 @@ from connectors.serve.explaining.handlers import ExplainHandlers
 from connectors.serve.handlers import Handlers
 from connectors.serve.operations import DESCRIPTION, operations
 from connectors.serve.short_answers import ShortAnswers
-from connectors.web.access import Access, AccessKey, Role, digest_of
+from connectors.web.access import Access, AccessKey, Role
 from connectors.web.server import listening
 from connectors.web.service import make_service
-from connectors.web.short_way import SHORT_WAY, Reply
+from connectors.web.short_way import SHORT_FIND, Reply
 from connectors.web.standard import ReadyReport
+from schemas.credentials import digest_of
 from schemas.identity_policy import Grade
 from schemas.roles import ATTACHED
 from streams.metrics import Metrics
@@ -92,12 +93,12 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     application.on_response_prepare.append(handlers.complete_headers)
     short = ShortAnswers(copy.answers, freshness=freshness, ready=ready, metrics=metrics)
 
-    def find(path: str) -> Reply | None:
+    def find(path: str) -> tuple[str, Reply] | None:
         reply = short.find(path)
         went.append((path, reply is not None))
         return reply
 
-    application[SHORT_WAY] = find
+    application[SHORT_FIND] = find
     async with listening(application, "127.0.0.1", 0) as address:
         yield Served(copy, freshness, metrics, address, reasons, went)
 
