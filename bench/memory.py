@@ -4,6 +4,8 @@ Pages of files that it reads are the machine's, not its.
 """
 
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -46,3 +48,24 @@ def processor_seconds_of(pid: int) -> float:
         return 0.0
     # User and system time, after the state and ten figures on processes, terminals and faults.
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class ProcessorsUsed:
+    """How much some processes use of processors, from when this is made.
+
+    Args:
+        pids: By the name that each is told under.
+    """
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = dict(pids)
+        self._began = time.monotonic()
+        self._before = self._seconds()
+
+    def average(self) -> dict[str, float]:
+        """Processors that each used on average until now."""
+        took = time.monotonic() - self._began
+        return {name: round((now - self._before[name]) / took, 2) for name, now in self._seconds().items()}
+
+    def _seconds(self) -> dict[str, float]:
+        return {name: processor_seconds_of(pid) for name, pid in self._pids.items()}

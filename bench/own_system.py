@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -51,6 +53,16 @@ def free_ports(count: int) -> list[int]:
 def context_path(kind: str, value: str) -> str:
     """Where a lookup answers with the context that an identifier leads to."""
     return f"/v1/identifiers/{kind}/{urllib.parse.quote(value, safe='')}/context"
+
+
+@contextmanager
+def folder_for(name: str, folder: Path | None) -> Iterator[Path]:
+    """The folder that is given, or a temporary one, gone at the end, where none is."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix=f"goldenthread-{name}-") as made:
+        yield Path(made)
 
 
 class OwnSystem:
@@ -146,7 +158,18 @@ class OwnSystem:
         Raises:
             RestartNeeded: it ended, or was not ready in time; the message has the end of its log.
         """
-        process = self.begin(name, settings)
+        self.begin(name, settings)
+        return self._when_ready(name)
+
+    def start_all(self, names: Iterable[str]) -> dict[str, int]:
+        """As `start`, of several at the same time; returns their process ids by name."""
+        begun = list(names)
+        for name in begun:
+            self.begin(name)
+        return {name: self._when_ready(name) for name in begun}
+
+    def _when_ready(self, name: str) -> int:
+        process = self._running[name]
         url = self._url(name) + "/readyz"
         deadline = time.monotonic() + READY_SECONDS_MAX
         while not _answers(url):

@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         20_000, ge=1, le=1_000_000, description="Most events of a partition in one checkpoint."
     )
     checkpoint_pause_ms: int = Field(
-        15, ge=0, le=1_000, description="Shortest time between checkpoints once caught up, ms."
+        50, ge=0, le=1_000, description="Shortest time between checkpoints once caught up, ms."
     )
     cached_fragments_max: int = Field(
         20_000, ge=100, description="Fragments whose rows a partition keeps in memory between checkpoints."

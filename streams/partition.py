@@ -56,7 +56,8 @@ class CheckpointPolicy:
 
     interval_ms: int = 200
     events_max: int = 20_000
-    pause_ms: int = 15
+    #: A checkpoint costs broker and worker some ten requests, however little is in it.
+    pause_ms: int = 50
     #: What was applied may have so many bytes: what it gives has to be acknowledged within a transaction's time.
     size_bytes_max: int = 32 * 1024 * 1024
     #: What it gives should be no more than this, as far as the checkpoints before can tell; a producer's queue.

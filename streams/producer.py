@@ -135,8 +135,13 @@ class _Delivery:
     def release(self) -> None:
         """One answer less to wait for."""
         self.waiting -= 1
+        if self.waiting == 0:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Nobody waits any longer, whatever is still to come."""
         # A future that nobody awaits any more is done already.
-        if self.waiting == 0 and self.answered is not None and not self.answered.done():
+        if self.answered is not None and not self.answered.done():
             self.answered.set_result(None)
 
 
@@ -264,15 +269,11 @@ class DeliveringProducer:
             self._sent_bytes += delivery.size_bytes - wanted_bytes
             if self._collecting is None or self._collecting.done():
                 self._collecting = loop.create_task(self._collect())
-        # 2. Wait for all answers.
-        try:
-            async with asyncio.timeout(self._delivery_timeout_s + DELIVERY_GRACE_SECONDS):
-                await answered
-        except TimeoutError:
-            # A loop that was held up may have the answers, and not have collected them.
-            self._poll(0)
-            if delivery.waiting:
-                raise DeliveryFailed(f"{delivery.waiting} of {len(records)} records have no answer") from None
+        # 2. Wait for all answers, or for the end of their time; who collects them looks at that too: a timer for each
+        #    request costs more.
+        await answered
+        if delivery.waiting:
+            raise DeliveryFailed(f"{delivery.waiting} of {len(records)} records have no answer")
         # 3. Tell, and count what is acknowledged.
         if delivery.failure is not None:
             self.verify_usable()
@@ -309,6 +310,11 @@ class DeliveringProducer:
             if self._fatal is not None:
                 for delivery in self._sent:
                     delivery.fail(self._fatal)
+            overdue_s = time.monotonic() - self._delivery_timeout_s - DELIVERY_GRACE_SECONDS
+            for delivery, since_s in self._sent.items():
+                if since_s > overdue_s:
+                    break
+                delivery.give_up()
             for delivery in [delivery for delivery in self._sent if not delivery.waiting]:
                 del self._sent[delivery]
                 self._sent_bytes -= delivery.size_bytes

@@ -5,7 +5,6 @@ lookup for the event has the answer that shows it: a moment later than it was fi
 """
 
 import itertools
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,8 +17,8 @@ from bench.freshness.hops import Passed, ends, passed_since
 from bench.load.connections import post
 from bench.load.latencies import Latencies, latencies_of
 from bench.load.process import LoadProcess
-from bench.memory import processor_seconds_of
-from bench.own_system import CHANNELS, SECOND_WORKER, OwnSystem, context_path
+from bench.memory import ProcessorsUsed
+from bench.own_system import CHANNELS, SECOND_WORKER, OwnSystem, context_path, folder_for
 from bench.raw_feed import RawFeed
 from bench.steady_events import SteadyEvent, steady_events
 from schemas.event import BATCH_CONTENT_TYPE, STRUCTURED_CONTENT_TYPE
@@ -74,7 +73,7 @@ class FreshnessPlan(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def quick(cls) -> "FreshnessPlan":
         """Some 25 seconds, starts included."""
-        return cls(seconds=10.0, settle_seconds=2.0, join_seconds=0.0, warm_events=20_000)
+        return cls(seconds=8.0, settle_seconds=2.0, join_seconds=0.0, warm_events=20_000)
 
 
 class Hops(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,12 +141,12 @@ def measure(
     Raises:
         RestartNeeded: a process ended, or nothing moved.
     """
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="goldenthread-freshness-") as made:
-            return measure(plan, Path(made), tell, brokers=brokers)
     settings = {"GOLDENTHREAD_PARTITIONS": str(plan.partitions)} | plan.settings
-    with OwnSystem(folder, settings, bootstrap_servers=brokers) as system:
-        run = _Run(plan, folder, system, tell or _nobody)
+    with (
+        folder_for("freshness", folder) as kept,
+        OwnSystem(kept, settings, bootstrap_servers=brokers) as system,
+    ):
+        run = _Run(plan, kept, system, tell or _nobody)
         # 1. Start, and fill.
         run.fill()
         # 2. At the pace.
@@ -191,8 +190,7 @@ class _Run:
 
     def fill(self) -> None:
         """Start the processes and give them customers to know."""
-        for name in ("worker", "lookup", "collect"):
-            self._pids[name] = self._system.start(name)
+        self._pids = self._system.start_all(("worker", "lookup", "collect"))
         with RawFeed(self._system.bootstrap_servers) as feed:
             for event in itertools.islice(self._events, self._plan.warm_events):
                 feed.send(event.channel, event.value)
@@ -217,8 +215,7 @@ class _Run:
         count = settling + round(seconds * requests_per_second)
         shots = list(itertools.islice(self._shots(requests_per_second, rate.events_per_request), count))
         starts = ends(self._kafka, self._catalogue)
-        used = self._processor_seconds()
-        began = time.monotonic()
+        used = ProcessorsUsed(self._pids)
         client = LoadProcess(
             _CLIENT,
             ClientPlan(
@@ -239,14 +236,10 @@ class _Run:
             outcome = client.outcome(ClientOutcome, plan.settle_seconds + seconds + plan.seen_seconds_max)
         finally:
             client.end()
-        took = time.monotonic() - began
-        processors = {each: round((now - used[each]) / took, 2) for each, now in self._processor_seconds().items()}
+        processors = used.average()
         pace = pace_of(shots, outcome, passed_since(self._kafka, self._catalogue, starts), settling, processors)
         self._tell(f"{name}: {pace.events:,} events, visible after {pace.to_visible}")
         return pace
-
-    def _processor_seconds(self) -> dict[str, float]:
-        return {name: processor_seconds_of(pid) for name, pid in self._pids.items()}
 
     def _shots(self, requests_per_second: float, events_per_request: int) -> Iterator[Shot]:
         samples_per_second = min(self._plan.samples_per_second, _SAMPLES_PER_SECOND_MAX)

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import itertools
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,8 @@ from bench.load.latencies import Latencies
 from bench.load.process import LoadProcess
 from bench.lookup_load.client import ClientOutcome, ClientPlan, Question
 from bench.lookup_load.contexts import address_of, publish_contexts
-from bench.memory import processor_seconds_of
-from bench.own_system import CHANNELS, OwnSystem, context_path
+from bench.memory import ProcessorsUsed
+from bench.own_system import CHANNELS, OwnSystem, context_path, folder_for
 from bench.raw_feed import RawFeed
 from bench.steady_events import EVENTS_PER_CUSTOMER, steady_events
 from schemas.errors import RestartNeeded
@@ -131,15 +130,13 @@ def measure(
     Raises:
         RestartNeeded: a process ended, or nothing moved.
     """
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="goldenthread-lookup-") as made:
-            return measure(plan, Path(made), tell, brokers=brokers)
     settings = {"GOLDENTHREAD_PARTITIONS": str(plan.partitions), "GOLDENTHREAD_SECRET": _SECRET} | plan.settings
     with (
-        OwnSystem(folder, settings, bootstrap_servers=brokers) as system,
+        folder_for("lookup", folder) as kept,
+        OwnSystem(kept, settings, bootstrap_servers=brokers) as system,
         RawFeed(system.bootstrap_servers) as feed,
     ):
-        run = _Run(plan, folder, system, feed, tell or _nobody)
+        run = _Run(plan, kept, system, feed, tell or _nobody)
         # 1. Fill.
         run.fill()
         with run.feeding():
@@ -239,8 +236,7 @@ class _Run:
             began = time.monotonic()
             publish_contexts(self._system.bootstrap_servers, self._catalogue, self._keyring, plan.customers)
             self._tell(f"{plan.customers:,} contexts published in {time.monotonic() - began:.1f} s")
-        for name in ("worker", "lookup"):
-            self._pids[name] = self._system.start(name)
+        self._pids = self._system.start_all(("worker", "lookup"))
         came = self._feeding.warm(plan.warm_events)
         self.customers = plan.customers or came
         self._system.wait_quiet(_FILL_SECONDS_MAX)
@@ -249,7 +245,7 @@ class _Run:
 
     def ask(self, per_second: float, seconds: float, settle_seconds: float) -> tuple[ClientOutcome, dict[str, float]]:
         """Ask at a pace; what came of it, and the processors used meanwhile."""
-        began, used = time.monotonic(), self._processor_seconds()
+        used = ProcessorsUsed(self._pids)
         client = LoadProcess(
             _CLIENT,
             ClientPlan(
@@ -266,8 +262,7 @@ class _Run:
             outcome = client.outcome(ClientOutcome, settle_seconds + seconds)
         finally:
             client.end()
-        took = time.monotonic() - began
-        return outcome, {name: round((now - used[name]) / took, 2) for name, now in self._processor_seconds().items()}
+        return outcome, used.average()
 
     def search(self) -> Iterator[Step]:
         """Ask ever faster, until two paces in a row took too long."""
@@ -310,9 +305,6 @@ class _Run:
                         raise RestartNeeded(f"an identifier that was sent is answered with {answer.status}")
                     found.append(_SHOWN.decode(answer.body).customer)
         return found
-
-    def _processor_seconds(self) -> dict[str, float]:
-        return {name: processor_seconds_of(pid) for name, pid in self._pids.items()}
 
 
 def _by_identifier(identifier: Identifier) -> str:

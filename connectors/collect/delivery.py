@@ -88,6 +88,15 @@ class Delivery:
         finally:
             room.release()
 
+    def room_for(self, size_bytes: int) -> "Room | None":
+        """Room for a body that is here, to be released; None where there is none, or nothing is taken yet."""
+        room = Room(self)
+        try:
+            room.take(size_bytes if self._readiness.verified else 0)
+        except ProblemError:
+            return None
+        return room if self._readiness.verified else None
+
     def reserve(self, size_bytes: int) -> None:
         """Count what is about to be judged; a `Room` gives it back.
 

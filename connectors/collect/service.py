@@ -25,6 +25,7 @@ from connectors.web.limits import MEBIBYTE, WebLimits
 from connectors.web.problems import WRONG_SOURCE
 from connectors.web.server import serve
 from connectors.web.service import make_service
+from connectors.web.short_way import SHORT_TAKE
 from schemas.cleaning import Cleaner
 from schemas.clock import Clock
 from schemas.errors import DeadCode
@@ -98,6 +99,9 @@ class CollectService:
         )
         shared = [operation for operation in operations if operation.across_origins]
         share_across_origins(application, shared, self._options.cors_origins)
+        for door in self._doors:
+            if isinstance(door, CloudEventsDoor):
+                application[SHORT_TAKE] = door.take
         application.cleanup_ctx.append(self._closing)
         return application
 

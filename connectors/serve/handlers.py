@@ -127,7 +127,7 @@ class Handlers:
         await self.begin(request, "identifier")
         answer = self.answers.identifier(asked, Grade.of(query.min_grade))
         found, match = self._found(answer, "identifier")
-        return document_response(request, found.encoded, {MATCH_HEADER: _match_header(match)})
+        return document_response(request, found.encoded, {MATCH_HEADER: match_header(match)})
 
     async def lookup(self, request: web.Request) -> web.Response:
         """`POST /v1/lookup`."""
@@ -137,7 +137,7 @@ class Handlers:
         await self.begin(request, "lookup")
         found, match = self._found(self.answers.lookup(identifiers, min_grade), "lookup")
         body = msgspec.json.encode(LookupAnswer(match, msgspec.Raw(found.encoded), found.conflicts, found.unusable))
-        headers = {MATCH_HEADER: _match_header(match), hdrs.ETAG: _etag(body)}
+        headers = {MATCH_HEADER: match_header(match), hdrs.ETAG: etag_of(body)}
         return web.Response(body=body, content_type=_JSON, headers=headers)
 
     async def interactions(self, request: web.Request) -> web.Response:
@@ -229,18 +229,20 @@ class Handlers:
         self._lookups.labels(by, outcome).inc()
 
 
-def _match_header(match: Match) -> str:
+def match_header(match: Match) -> str:
+    """How sure it is that an identifier is the customer's."""
     return f"{match.kind}; {match.grade}; {match.level}"
 
 
-def _etag(body: bytes, header: str = "") -> str:
+def etag_of(body: bytes, header: str = "") -> str:
+    """The ETag of a body, and of a header that belongs to it."""
     return f'"{hashlib.sha256(header.encode() + body).hexdigest()[: 2 * _ETAG_LENGTH_BYTES]}"'
 
 
 def document_response(request: web.Request, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
     """The body, or 304 where the client has it; a change of the match alone is a change, too."""
     headers = headers or {}
-    etag = _etag(body, headers.get(MATCH_HEADER, ""))
+    etag = etag_of(body, headers.get(MATCH_HEADER, ""))
     headers = {**headers, hdrs.ETAG: etag}
     known = request.if_none_match or ()
     if any(entry.value in ("*", etag.strip('"')) for entry in known):

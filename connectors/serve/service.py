@@ -25,11 +25,13 @@ from connectors.serve.page.activity import Activity
 from connectors.serve.page.dead_watch import DeadTopic, DeadWatch
 from connectors.serve.page.operations import Page, PageSources, make_page
 from connectors.serve.projection import FOLLOWED, Projection, Retention
+from connectors.serve.short_answers import ShortAnswers
 from connectors.serve.timeline import Timeline
 from connectors.web.access import Access, Role
 from connectors.web.limits import WebLimits
 from connectors.web.server import serve
 from connectors.web.service import make_service
+from connectors.web.short_way import SHORT_FIND
 from connectors.web.standard import ReadyReport
 from schemas.clock import Clock, SystemClock
 from schemas.keys import Keyring
@@ -222,6 +224,8 @@ class Lookup:
             access=self._options.access,
         )
         application.on_response_prepare.append(handlers.complete_headers)
+        short = ShortAnswers(answers, freshness=self._freshness, ready=self.ready, metrics=self._metrics)
+        application[SHORT_FIND] = short.find
         if page is not None:
             page.live.attach(application)
         return application

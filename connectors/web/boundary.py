@@ -19,6 +19,8 @@ from streams.metrics import Metrics
 
 UNMATCHED: Final = "unmatched"
 SERVER_NAME: Final = "goldenthread"
+#: Headers of every answer, besides its id.
+COMMON_HEADERS: Final = ((hdrs.SERVER, SERVER_NAME), ("X-Content-Type-Options", "nosniff"))
 SERVICE_NAME: Final = web.AppKey("service_name", str)
 METRICS: Final = web.AppKey("metrics", Metrics)
 # What a client that went away before its answer is counted as; nothing is sent.
@@ -73,20 +75,31 @@ def route_of(request: web.Request) -> str:
 
 
 def _account(request: web.Request, status: int, seconds: float) -> None:
-    route = route_of(request)
-    method = request.method if request.method in hdrs.METH_ALL else "other"
-    service = request.app[SERVICE_NAME]
-    request.app[METRICS].http_seconds.labels(service, method, route, str(status)).observe(seconds)
+    principal = request.get(PRINCIPAL, NOBODY)
+    known = {} if principal in (ANYONE, NOBODY) else {"key_name": principal.name}
+    account(
+        request.app[METRICS],
+        request.app[SERVICE_NAME],
+        method=request.method if request.method in hdrs.METH_ALL else "other",
+        route=route_of(request),
+        status=status,
+        seconds=seconds,
+        **known,
+    )
+
+
+def account(
+    metrics: Metrics, service: str, *, method: str, route: str, status: int, seconds: float, **known: str
+) -> None:
+    """Count a request and log its line, with what else is known of it."""
+    metrics.http_seconds.labels(service, method, route, str(status)).observe(seconds)
     # "Not yet" is what a probe is for: a long start would fill the log with it.
     expected = status < 400 or status == HTTPStatus.SERVICE_UNAVAILABLE
     level = _log.debug if route in _PROBES and expected else _log.info
-    principal = request.get(PRINCIPAL, NOBODY)
-    known = {} if principal in (ANYONE, NOBODY) else {"key_name": principal.name}
     level("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1), **known)
 
 
 async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Response signal: headers that every answer carries, streamed ones too."""
-    response.headers[hdrs.SERVER] = SERVER_NAME
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(COMMON_HEADERS)
     response.headers.setdefault(REQUEST_ID_HEADER, request.get(REQUEST_ID) or request_id_of(request))

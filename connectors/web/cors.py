@@ -17,10 +17,13 @@ from connectors.web.guard import ADMISSIONS, NAMED_ORIGINS
 from connectors.web.operations import Handler, Operation
 from schemas.origins import ANY_ORIGIN, NO_ORIGIN
 
+Headers = tuple[tuple[str, str], ...]
 #: How long a browser may remember the answer to its first question; Chromium remembers none for longer.
 PREFLIGHT_SECONDS: Final = 7200
 #: Headers of answers that a page may read, besides the few that all may.
 EXPOSED_HEADERS: Final = "Retry-After, X-RateLimit-Reset, X-Request-Id"
+#: By path, the headers of an answer to a request that names no origin.
+PLAIN_HEADERS: Final[web.AppKey[dict[str, Headers]]] = web.AppKey("plain_headers")
 # Headers that requests are taken with where the browser does not say which it means to send.
 _USUAL_HEADERS: Final = "Authorization, Content-Encoding, Content-Type, X-Request-Id"
 # What comes back is what was sent, so nothing but names gets in.
@@ -49,6 +52,13 @@ def share_across_origins(application: web.Application, operations: Iterable[Oper
     for path, names in methods.items():
         application.router.add_route(hdrs.METH_OPTIONS, path, _preflight(", ".join(names)))
         application[ADMISSIONS][hdrs.METH_OPTIONS, path] = OPEN
+    open_to_all = (
+        (hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN),
+        (hdrs.ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS),
+    )
+    named_only = ((hdrs.VARY, hdrs.ORIGIN),)
+    plain: Headers = open_to_all if ANY_ORIGIN in allowed else named_only
+    application[PLAIN_HEADERS] = dict.fromkeys(methods, plain)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         if route_of(request) not in methods:

@@ -84,7 +84,12 @@ def is_own_name(request: web.Request) -> bool:
     and the page may read the answer; the Host header has that name then.
     """
     # Without the header aiohttp asks the system for a name, which may wait for a name server.
-    return hdrs.HOST in request.headers and _is_loopback(f"//{request.host}")
+    return is_loopback_name(request.headers.get(hdrs.HOST))
+
+
+def is_loopback_name(host: str | None) -> bool:
+    """Whether a Host header names this machine for itself."""
+    return host is not None and _is_loopback(f"//{host}")
 
 
 def is_own_page(request: web.Request) -> bool:

@@ -40,7 +40,12 @@ _REQUEST_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 def request_id_of(request: web.BaseRequest) -> str:
     """The client's own id when it is a harmless one, otherwise a new one."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    return given if given and _REQUEST_ID_SHAPE.fullmatch(given) else os.urandom(_REQUEST_ID_LENGTH_BYTES).hex()
+    return given if given and _REQUEST_ID_SHAPE.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """One that no other request has."""
+    return os.urandom(_REQUEST_ID_LENGTH_BYTES).hex()
 
 
 def require_media_type(request: web.Request, media_types: tuple[str, ...], *, optional: bool = False) -> str:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
 
 from connectors.web.boundary import SERVER_NAME, SERVICE_NAME
 from connectors.web.limits import WebLimits
@@ -20,6 +21,7 @@ from connectors.web.problems import (
     problem_response,
 )
 from connectors.web.requests import BODIES, LIMITS, REQUEST_ID_HEADER, request_id_of
+from connectors.web.short_way import ShortWay
 from schemas.errors import SettingError
 from streams.logs import logger
 
@@ -34,13 +36,16 @@ class _Connection(web.RequestHandler):
     A head that never ends holds a connection for as long as an idle one may last, so it has a deadline of its own.
     """
 
-    def __init__(self, server: web.Server, limits: WebLimits, **arguments: Any) -> None:
+    def __init__(self, server: web.Server, limits: WebLimits, short_way: ShortWay, **arguments: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **arguments)
         self._server = server
+        self._short_way = short_way
         self._connections_max = limits.connections_max
         self._head_timeout_seconds = limits.head_timeout_seconds
         self._answer_timeout_seconds = limits.answer_timeout_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
+        # The request that goes the short way and has no answer yet.
+        self._answering: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._server.connections) >= self._connections_max and not self._make_place():
@@ -67,11 +72,64 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         heads = self._request_count
+        waiter = self._waiter
+        # The task that serves the general way is not woken before it is known that there is something for it.
+        self._waiter = None
         super().data_received(data)
+        self._waiter = waiter
+        if self.is_idle():
+            self._serve_next()
         if self._request_count > heads:
             self._head_came()
         elif self.is_idle() and self._head_deadline is None:
             self._expect_head()
+
+    def _serve_next(self) -> None:
+        """Serve what has come, the short way or by the task of the general one; called while idle."""
+        if self._messages and not self._goes_short_way() and self._waiter is not None:
+            self._waiter.set_result(None)
+
+    def _goes_short_way(self) -> bool:
+        """Answer what has come, now or in time, if it is one request alone that can go the short way."""
+        message, payload = self._messages[0]
+        if len(self._messages) > 1 or not isinstance(message, RawRequestMessage):
+            return False
+        # A peer that takes no answers has to wait for its next one, as the general way lets it.
+        if self.transport is None or self._parser is None or self._paused:
+            return False
+        answer = self._short_way.answer(message, payload)
+        if answer is None:
+            return False
+        self._messages.clear()
+        self._parser.message_consumed()
+        self._server.requests_count += 1
+        if isinstance(answer, bytes):
+            self._write_answer(answer)
+        else:
+            # What a stop waits for.
+            self._request_in_progress = True
+            self._answering = self._loop.create_task(self._answer_in_time(answer))
+            # Reading the body goes on with what came behind it, which has to wait its turn.
+            payload.read_nowait()
+        return True
+
+    def _write_answer(self, answer: bytes) -> None:
+        if self.transport is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+            self.transport.write(answer)
+
+    async def _answer_in_time(self, answer: Coroutine[Any, Any, bytes]) -> None:
+        try:
+            self._write_answer(await answer)
+        finally:
+            self._answering = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None:
+                self._handler_waiter.set_result(None)
+            if self.is_idle():
+                self._serve_next()
+            elif self._close and self.transport is not None:
+                self.transport.close()
 
     def _bound_answers(self, transport: asyncio.BaseTransport) -> None:
         """The system closes a connection whose peer reads nothing; where it can't, such a peer holds it."""
@@ -87,7 +145,7 @@ class _Connection(web.RequestHandler):
 
     def is_idle(self) -> bool:
         """Nothing is answered at the moment: what arrives belongs to the head of the next request."""
-        return self._waiter is not None and not self._waiter.done()
+        return self._waiter is not None and not self._waiter.done() and self._answering is None
 
     def _expect_head(self) -> None:
         self._head_deadline = asyncio.get_running_loop().call_later(self._head_timeout_seconds, self._head_is_late)
@@ -163,7 +221,8 @@ async def listening(
         raise RuntimeError("aiohttp's runner has no server after its setup")
     try:
         try:
-            listener = await loop.create_server(_connections(server, limits), host, port, backlog=BACKLOG)
+            made = _connections(server, limits, ShortWay(application))
+            listener = await loop.create_server(made, host, port, backlog=BACKLOG)
         except (OSError, OverflowError) as error:
             raise SettingError(_address_fault(error, host, port, setting_name)) from error
         try:
@@ -176,11 +235,12 @@ async def listening(
         await runner.cleanup()
 
 
-def _connections(server: web.Server, limits: WebLimits) -> Callable[[], asyncio.Protocol]:
+def _connections(server: web.Server, limits: WebLimits, short_way: ShortWay) -> Callable[[], asyncio.Protocol]:
     def connection() -> asyncio.Protocol:
         return _Connection(
             server,
             limits,
+            short_way,
             access_log=None,
             keepalive_timeout=limits.keepalive_seconds,
             max_line_size=limits.line_size_bytes,

@@ -24,6 +24,7 @@ from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
 from streams.tolerant_records import TolerantRecords
 from streams.transport import (
     FETCH_ANSWER_SIZE_BYTES_MAX,
+    FETCH_ANSWER_SIZE_BYTES_MIN,
     FETCH_MAX_WAIT_MS,
     BatchConsumer,
     BatchConsumerThread,
@@ -104,6 +105,7 @@ def test_aiokafka_reads_what_is_set_when_it_starts() -> None:
     for name in (
         "_isolation_level",
         "_fetch_max_wait_ms",
+        "_fetch_min_bytes",
         "_fetch_max_bytes",
         "_partition_assignment_strategy",
         "_group_instance_id",
@@ -118,6 +120,7 @@ async def test_the_consumer_is_made_with_what_correctness_needs(app: faust.App, 
     assert isinstance(made, aiokafka.AIOKafkaConsumer)
     assert made._isolation_level == "read_committed"
     assert made._fetch_max_wait_ms == FETCH_MAX_WAIT_MS == 25
+    assert made._fetch_min_bytes == FETCH_ANSWER_SIZE_BYTES_MIN
     # Faust's own deal partitions anew with every worker that comes or goes.
     (assignor,) = made._partition_assignment_strategy
     assert assignor.name not in {"range", "roundrobin"}
