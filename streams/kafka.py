@@ -18,6 +18,8 @@ PARTITION_FETCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # One answer to a fetch of our readers, as it is compressed, and what they hold of answers that nobody has taken yet.
 FETCH_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
 READER_QUEUE_SIZE_KIB_MAX: Final = 32 * 1024
+# How soon a reader whose queue was full fetches again.
+READER_QUEUE_BACKOFF_MS: Final = 5
 # One record batch.
 BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # The largest record that any topic of ours takes: an event with its attributes, a large context.
@@ -73,6 +75,8 @@ class KafkaOptions:
             "fetch.message.max.bytes": PARTITION_FETCH_SIZE_BYTES_MAX,
             "fetch.max.bytes": FETCH_SIZE_BYTES_MAX,
             "queued.max.messages.kbytes": READER_QUEUE_SIZE_KIB_MAX,
+            # With a full queue librdkafka would look again after a second, and a reader wait for most of it.
+            "fetch.queue.backoff.ms": READER_QUEUE_BACKOFF_MS,
             "allow.auto.create.topics": False,
         }
 

@@ -24,6 +24,7 @@ from schemas.errors import DeliveryFailed, RestartNeeded
 from schemas.rows import record_key
 from schemas.topics import Catalogue, Topic
 from state.engine import Rows
+from state.native.loading import load
 from state.store import Store
 from state.store_cache import shared_cache
 from streams.bulk import RECORDS_PER_READ_MAX, Record, partition_range
@@ -210,7 +211,7 @@ def _restore(kafka: KafkaOptions, place: Path) -> Iterator[int]:
     """A worker's restore of the partition."""
     options = CheckpointOptions(
         kafka, Catalogue(partitions=1), "benchmark", "context", Topic.ROUTED, Topic.STATE, place, _FINGERPRINT,
-        Metrics("benchmark", "0"), shared_cache(_CACHE_SIZE_BYTES),
+        Metrics("benchmark", "0"), shared_cache(_CACHE_SIZE_BYTES), library=load(),
     )  # fmt: skip
     changelog_id = topic_ids(kafka, [_topic()])[_topic()]
     store, found = Restore(options, 0, changelog_id=changelog_id, closing=threading.Event()).run()

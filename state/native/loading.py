@@ -1,8 +1,12 @@
 """Loads the library, and calls it: bytes in, bytes out, without the interpreter's lock meanwhile."""
 
 import ctypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+from state.native.packed_rows import PackedRows
 from state.native.sources import library_path
 
 #: Of requests and answers, as `library.rs` has it.
@@ -14,6 +18,12 @@ class _Answer(ctypes.Structure):
     """Bytes that are the library's until they are given back."""
 
     _fields_ = (("bytes", ctypes.c_void_p), ("size", ctypes.c_size_t), ("capacity", ctypes.c_size_t))
+
+
+class _Piece(ctypes.Structure):
+    """Bytes of ours; whoever makes it keeps them."""
+
+    _fields_ = (("bytes", ctypes.c_char_p), ("size", ctypes.c_size_t))
 
 
 class Library:
@@ -29,6 +39,8 @@ class Library:
         self._plan.argtypes = (*buffer, *buffer, answer)
         self._step.argtypes = (*buffer, *buffer, *buffer, answer)
         self._release.argtypes, self._release.restype = (answer,), None
+        self._table = handle.goldenthread_table
+        self._table.argtypes = (*buffer, ctypes.POINTER(_Piece), ctypes.c_size_t)
 
     def plan(self, settings: bytes, request: bytes) -> bytes | None:
         """What has to be at hand for the fragments of a request; None where it can't be read."""
@@ -41,6 +53,21 @@ class Library:
         answer = _Answer()
         done = self._step(settings, len(settings), request, len(request), supply, len(supply), answer)
         return self._taken(answer) if done == _DONE else None
+
+    def write_table(self, path: Path, batches: Sequence[PackedRows]) -> bool:
+        """Write rows as a new file that a store can take in, of each key what came last; it is on the disk then.
+
+        Returns whether it was written; not where there is no row.
+
+        Raises:
+            OSError: the system did not let it be written.
+        """
+        name = os.fsencode(path)
+        pieces = [_Piece(piece, len(piece)) for batch in batches for piece in batch]
+        failed = self._table(name, len(name), (_Piece * len(pieces))(*pieces), len(pieces))
+        if failed > 0:
+            raise OSError(failed, os.strerror(failed), str(path))
+        return bool(failed == _DONE)
 
     def _taken(self, answer: _Answer) -> bytes:
         try:

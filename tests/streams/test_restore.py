@@ -16,9 +16,13 @@ import structlog
 from schemas.errors import RestartNeeded, StateError, StoreHeld, StoreUnusable
 from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
 from state import store as store_module
+from state import store_filling as store_filling_module
+from state.native.building import build
+from state.native.loading import Library, load
 from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
 from state.store_cache import shared_cache
 from state.store_folder import RebuildReason
+from streams import bulk as bulk_module
 from streams import restore as restore_module
 from streams import restore_progress as progress_module
 from streams import store_state as store_state_module
@@ -38,6 +42,8 @@ import os, signal, sys, threading
 from pathlib import Path
 from schemas.errors import GoldenthreadError
 from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
+from state import store_filling
+from state.native.loading import load
 from state.store import Store
 from state.store_cache import shared_cache
 from streams import bulk, restore
@@ -69,9 +75,26 @@ if when == "while flushing":
             store._database.flush(False)
             os.kill(os.getpid(), signal.SIGKILL)
     Store.write = killed
+tables = os.environ.get("TABLES")
+if tables:
+    # Each batch becomes a table.
+    store_filling.TABLE_SIZE_BYTES = 1
+    take_in = Store.take_in
+    def killed(store, table):
+        # Of some batches the last is being written, the one before is there.
+        if tables == "before one is taken in":
+            if table.name == "2.table":
+                os.kill(os.getpid(), signal.SIGKILL)
+            take_in(store, table)
+        else:
+            take_in(store, table)
+            if table.name == "2.table" and tables == "after one is taken in":
+                os.kill(os.getpid(), signal.SIGKILL)
+    Store.take_in = killed
 options = CheckpointOptions(
     KafkaOptions(brokers), Catalogue(prefix=prefix, partitions=2, channels=("web",)), prefix, "context",
     Topic.ROUTED, Topic.STATE, Path(folder), "f", Metrics("test", "1"), shared_cache(8 * 1024 * 1024), fault,
+    library=load() if tables else None,
 )
 try:
     store, _ = Restore(options, 0, changelog_id=changelog_id, closing=threading.Event()).run()
@@ -95,6 +118,7 @@ class _Disk:
         self.changelog_id = topic_ids(kafka, [self.changelog])[self.changelog]
         self.metrics = Metrics("test", "1")
         self.path = folder / "context-0"
+        self.library: Library | None = None
 
     def feed(self, rows: dict[bytes, bytes | None], partition: int = 0) -> None:
         """Changelog records."""
@@ -104,7 +128,7 @@ class _Disk:
         """A restore that has not begun."""
         options = CheckpointOptions(
             self.kafka, self.catalogue, self.catalogue.prefix, stage, Topic.ROUTED, Topic.STATE, self.folder, "f",
-            self.metrics, shared_cache(8 * 1024 * 1024),
+            self.metrics, shared_cache(8 * 1024 * 1024), library=self.library,
         )  # fmt: skip
         wanted: dict[str, Any] = {"changelog_id": self.changelog_id, "closing": threading.Event()}
         return Restore(options, partition, **(wanted | changes))
@@ -135,6 +159,16 @@ def disk(kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path) -> _Disk:
     made = _Disk(kafka, catalogue, tmp_path / "worker-0")
     made.feed({**_rows()})
     return made
+
+
+@pytest.fixture
+def library() -> Library:
+    """What writes tables."""
+    said = build()
+    found = load()
+    if found is None:
+        pytest.skip(said)
+    return found
 
 
 @pytest.fixture
@@ -170,6 +204,58 @@ def test_a_store_that_is_filled_at_once_is_the_same_and_is_gone_on_with(
     disk.feed({b"row/0000": None, b"row/9999": b"new"})
     assert disk.restored() == (_rows(1) | {b"row/9999": b"new"}, 2)
     assert opened == [False, True, False, False]
+
+
+@pytest.mark.parametrize("table_size_bytes", [1, 10_000, store_filling_module.TABLE_SIZE_BYTES])
+def test_a_store_that_is_filled_by_tables_is_the_same_as_one_that_is_written(
+    disk: _Disk, library: Library, table_size_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.feed({b"row/0000": None, b"row/0001": b"newer", b"row/9999": b""})
+    disk.feed({b"row/0000": b"again", b"row/0002": None, b"row/0001": b"newest"})
+    expected, records = disk.restored()
+    assert expected == _rows(3) | {b"row/0000": b"again", b"row/0001": b"newest", b"row/9999": b""}
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    monkeypatch.setattr(bulk_module, "RECORDS_PER_READ_MAX", 100)
+    monkeypatch.setattr(store_filling_module, "TABLE_SIZE_BYTES", table_size_bytes)
+    # One that is made anew, and one that slept.
+    shutil.rmtree(disk.path)
+    disk.library = library
+    assert disk.restored() == (expected, records)
+    disk.feed({b"row/0003": None, b"row/0004": b"newer"})
+    del expected[b"row/0003"]
+    assert disk.restored() == (expected | {b"row/0004": b"newer"}, 2)
+    assert not (disk.path / "filling").exists()
+
+
+def test_rows_that_the_library_refuses_are_written_without_it(
+    disk: _Disk, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    monkeypatch.setattr(Library, "write_table", lambda *_: False)
+    disk.library = library
+    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (_rows(), 0)
+
+
+def test_a_restore_that_nobody_wants_leaves_no_tables(
+    disk: _Disk, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    monkeypatch.setattr(bulk_module, "RECORDS_PER_READ_MAX", 100)
+    monkeypatch.setattr(store_filling_module, "TABLE_SIZE_BYTES", 1)
+    closing = threading.Event()
+    take_in = Store.take_in
+
+    def taking_in(store: Store, table: Path) -> None:
+        take_in(store, table)
+        closing.set()
+
+    monkeypatch.setattr(Store, "take_in", taking_in)
+    disk.library = library
+    with pytest.raises(RestartNeeded, match="was closed while it was restored"):
+        disk.restored(closing=closing)
+    assert not (disk.path / "filling").exists()
+    assert disk.restored() == (_rows(), ROWS - 100)
 
 
 def _flip_in_block(path: Path) -> None:
@@ -373,7 +459,33 @@ def test_a_kill_in_the_middle_of_a_restore_leaves_what_the_next_goes_on_from(
     assert disk.rebuilds(RebuildReason.DAMAGED) == 0
 
 
-def test_a_full_disk_ends_a_restore_with_words_and_the_next_is_exact(disk: _Disk) -> None:
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(
+    ("tables", "left"),
+    [("in between", ROWS - 200), ("before one is taken in", ROWS - 100), ("after one is taken in", ROWS - 200)],
+)
+def test_a_kill_while_tables_are_taken_in_leaves_what_the_next_goes_on_from(
+    disk: _Disk, library: Library, tables: str, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILLING", "1")
+    monkeypatch.setenv("TABLES", tables)
+    assert _in_a_process(disk, 3, "in tables").returncode == -9
+    assert (disk.path / "filling").is_dir()
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    disk.library = library
+    assert disk.restored() == (_rows(), left)
+    assert not (disk.path / "filling").exists()
+    assert disk.rebuilds(RebuildReason.DAMAGED) == 0
+
+
+@pytest.mark.parametrize("filling", [False, True])
+@pytest.mark.usefixtures("library")
+def test_a_full_disk_ends_a_restore_with_words_and_the_next_is_exact(
+    disk: _Disk, filling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if filling:
+        monkeypatch.setenv("FILLING", "1")
+        monkeypatch.setenv("TABLES", "in between")
     ended = _in_a_process(disk, 0, "flushed", limit_bytes=3_000)
     assert ended.returncode == 3, ended.stderr
     assert ended.stdout.startswith("DiskRefused")
