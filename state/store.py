@@ -31,7 +31,7 @@ from schemas.topics import Partition
 from state.frozen_rows import FrozenRows
 from state.store_cache import StoreCache, shared_cache
 from state.store_folder import RebuildReason, failure_of, mark_damaged, remove, require_whole
-from state.store_options import filling_options, store_options
+from state.store_options import FILLING_TRIGGERS, USING_TRIGGERS, filling_options, store_options
 from state.store_statistics import StoreStatistics
 
 FORMAT_VERSION: Final = 1
@@ -248,6 +248,13 @@ class Store:
         options.set_move_files(True)
         try:
             self._database.ingest_external_file([str(table)], options)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def put_off_merges(self, put_off: bool) -> None:
+        """Merge tables no sooner than a store that is filled has to, or again as a store in use does."""
+        try:
+            self._database.set_options(FILLING_TRIGGERS if put_off else USING_TRIGGERS)
         except Exception as error:
             raise self._failed(error) from error
 

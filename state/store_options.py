@@ -8,17 +8,30 @@ from state.store_cache import StoreCache
 
 # One store's share at the most; `state.store_cache` bounds those of all stores together.
 WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
-# Of a store that is being filled: so many files come together before they are merged, which saves merging the same rows
-# time and again. Whoever opens it next merges them beside its work, and is not to be slowed down by them.
-_FILLING_FILES_MAX: Final = 32
-_SLOWING_FILES: Final = 40
-_STOPPING_FILES: Final = 56
 _FILLING_BUFFERS_MAX: Final = 4
+# So many new tables, or so many bytes of them, are merged at once; RocksDB's own default.
+_USING_FILES_MAX: Final = 4
+_USING_SIZE_BYTES_MAX: Final = 256 * 1024 * 1024
+# Of a store that is being filled many more, which saves merging the same rows time and again. Whoever uses it next
+# merges them beside its work, and no writer is to be slowed down by as many as that.
+_FILLING_FILES_MAX: Final = 64
+_FILLING_SIZE_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
+_SLOWING_FILES: Final = 72
+_STOPPING_FILES: Final = 96
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES_MAX: Final = 256
 # RocksDB's own diary, of which two files are kept.
 _LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
+
+
+def _triggers(files: int, size_bytes: int) -> dict[str, str]:
+    return {"level0_file_num_compaction_trigger": str(files), "max_bytes_for_level_base": str(size_bytes)}
+
+
+#: What a store that is open is told before it is filled, and when it is used again.
+FILLING_TRIGGERS: Final = _triggers(_FILLING_FILES_MAX, _FILLING_SIZE_BYTES_MAX)
+USING_TRIGGERS: Final = _triggers(_USING_FILES_MAX, _USING_SIZE_BYTES_MAX)
 
 
 def store_options(cache: StoreCache) -> Options:
@@ -35,6 +48,8 @@ def store_options(cache: StoreCache) -> Options:
     options.set_write_buffer_manager(cache.write_buffers)
     options.set_max_open_files(_OPEN_FILES_MAX)
     options.set_compression_type(DBCompressionType.lz4())
+    options.set_level_zero_file_num_compaction_trigger(_USING_FILES_MAX)
+    options.set_max_bytes_for_level_base(_USING_SIZE_BYTES_MAX)
     options.set_level_zero_slowdown_writes_trigger(_SLOWING_FILES)
     options.set_level_zero_stop_writes_trigger(_STOPPING_FILES)
     options.set_keep_log_file_num(2)
@@ -54,6 +69,5 @@ def filling_options(cache: StoreCache) -> Options:
     # While one is sorted and written the next ones fill.
     options.set_max_write_buffer_number(_FILLING_BUFFERS_MAX)
     options.set_level_zero_file_num_compaction_trigger(_FILLING_FILES_MAX)
-    # By their size, too, they would be merged.
-    options.set_max_bytes_for_level_base(_FILLING_FILES_MAX * WRITE_BUFFER_SIZE_BYTES)
+    options.set_max_bytes_for_level_base(_FILLING_SIZE_BYTES_MAX)
     return options

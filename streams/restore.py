@@ -177,7 +177,8 @@ class Restore:
             if self._on_progress is not None:
                 self._on_progress(left)
             if left >= FILLING_RECORDS_MIN and reading.filling is None:
-                self._reopen(reading, filling=True)
+                if self._options.library is None:
+                    self._reopen(reading, filling=True)
                 reading.fill(self._options.library)
 
         def apply(read: Rows) -> None:
@@ -198,7 +199,7 @@ class Restore:
             end = rows_to_end(self._options.kafka, self._changelog, self._partition, start, apply, on_progress=tell)
         except StateError as error:
             raise StateError(f"{error}. {self._what_to_do()}") from error
-        if reading.finish():
+        if reading.finish() and self._options.library is None:
             self._reopen(reading, filling=False)
         reading.store.write({}, self.position(end))
 

@@ -1,7 +1,8 @@
 //! The context stage's hot path over bytes, for those fragments that are plain; the rest is left to Python.
 //!
 //! `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out, which
-//! are those that `state.context` gives. Only this file is unsafe: it takes bytes from Python and gives bytes back.
+//! are those that `state.context` gives. `table` writes rows to a file for a store that is filled. Only this file is
+//! unsafe: it takes bytes from Python and gives bytes back.
 
 mod blake2b;
 mod changes;
@@ -103,22 +104,15 @@ pub struct Piece {
     size: usize,
 }
 
-/// See `table::write`; of each batch the four pieces in their order. 0, the system's number of what went wrong, or less
-/// than 0 where these are no rows.
+/// See `table::write`: 0, the system's number of what went wrong, or less than 0 where these are no rows.
 ///
 /// # Safety
-/// As `goldenthread_plan`, for the path and so many pieces.
+/// As `goldenthread_plan`, for the path and so many batches.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn goldenthread_table(path: *const u8, path_size: usize, pieces: *const Piece, count: usize) -> i32 {
+pub unsafe extern "C" fn goldenthread_table(path: *const u8, path_size: usize, batches: *const Piece, count: usize) -> i32 {
     let path = unsafe { borrowed(path, path_size) };
-    let pieces = unsafe { std::slice::from_raw_parts(pieces, count) };
-    let batches: Vec<table::Batch> = pieces
-        .chunks_exact(4)
-        .map(|batch| {
-            let piece = |number: usize| unsafe { borrowed(batch[number].bytes, batch[number].size) };
-            table::Batch { keys: piece(0), key_sizes: piece(1), values: piece(2), value_sizes: piece(3) }
-        })
-        .collect();
+    let pieces = unsafe { std::slice::from_raw_parts(batches, count) };
+    let batches: Vec<&[u8]> = pieces.iter().map(|piece| unsafe { borrowed(piece.bytes, piece.size) }).collect();
     match guarded(|| std::str::from_utf8(path).ok().map(|path| table::write(path.as_ref(), &batches))) {
         Ok(Some(Ok(()))) => DONE,
         Ok(Some(Err(error))) => error.raw_os_error().unwrap_or(-REFUSED),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from state.native.packed_rows import PackedRows
 from state.native.sources import library_path
 
 #: Of requests and answers, as `library.rs` has it.
@@ -23,7 +22,7 @@ class _Answer(ctypes.Structure):
 class _Piece(ctypes.Structure):
     """Bytes of ours; whoever makes it keeps them."""
 
-    _fields_ = (("bytes", ctypes.c_char_p), ("size", ctypes.c_size_t))
+    _fields_ = (("bytes", ctypes.c_void_p), ("size", ctypes.c_size_t))
 
 
 class Library:
@@ -54,8 +53,12 @@ class Library:
         done = self._step(settings, len(settings), request, len(request), supply, len(supply), answer)
         return self._taken(answer) if done == _DONE else None
 
-    def write_table(self, path: Path, batches: Sequence[PackedRows]) -> bool:
+    def write_table(self, path: Path, batches: Sequence[bytearray]) -> bool:
         """Write rows as a new file that a store can take in, of each key what came last; it is on the disk then.
+
+        Args:
+            path: The file.
+            batches: Each an array of MessagePack: an array of keys, and one of their values, nil where one is deleted.
 
         Returns whether it was written; not where there is no row.
 
@@ -63,7 +66,9 @@ class Library:
             OSError: the system did not let it be written.
         """
         name = os.fsencode(path)
-        pieces = [_Piece(piece, len(piece)) for batch in batches for piece in batch]
+        # What is held so can't be moved by whoever else has it.
+        held = [(ctypes.c_char * 0).from_buffer(batch) for batch in batches]
+        pieces = [_Piece(ctypes.addressof(begin), len(batch)) for begin, batch in zip(held, batches, strict=True)]
         failed = self._table(name, len(name), (_Piece * len(pieces))(*pieces), len(pieces))
         if failed > 0:
             raise OSError(failed, os.strerror(failed), str(path))

@@ -6,9 +6,11 @@
 //! written here by RocksDB itself.
 
 use std::fs::File;
-use std::io::{BufWriter, Error, ErrorKind, Result, Write};
+use std::io::{Error, ErrorKind, Result, Write};
 use std::path::Path;
 
+use crate::msgpack::Reader;
+use crate::refusal::{demand, Read};
 use crate::table_block::{number, Block};
 use crate::table_filter;
 use crate::xxh64;
@@ -27,24 +29,12 @@ const PUT: [u8; 8] = [1, 0, 0, 0, 0, 0, 0, 0];
 const DELETED: [u8; 8] = [0; 8];
 const FILTER_NAME: &[u8] = b"fullfilter.rocksdb.BuiltinBloomFilter";
 const PROPERTIES_NAME: &[u8] = b"rocksdb.properties";
-/// The size of a value that deletes its key.
-const NO_VALUE: u32 = u32::MAX;
-
-/// Rows as they come from Python: keys and values each in one piece, and their sizes as 32-bit numbers, low byte first.
-pub struct Batch<'a> {
-    pub keys: &'a [u8],
-    pub key_sizes: &'a [u8],
-    pub values: &'a [u8],
-    pub value_sizes: &'a [u8],
-}
-
 struct Row<'a> {
     key: &'a [u8],
     value: Option<&'a [u8]>,
 }
 
 /// Where a block lies, without its checksum.
-#[derive(Default)]
 struct Handle {
     offset: u64,
     size: u64,
@@ -61,81 +51,95 @@ impl Handle {
 
 /// Write the rows of some batches, at least one row, and see that they are on the disk.
 ///
-/// Keys may come in any order; where one comes again, what came last counts.
-pub fn write(path: &Path, batches: &[Batch]) -> Result<()> {
-    let sorted = sorted(batches).ok_or_else(|| Error::from(ErrorKind::InvalidInput))?;
+/// A batch is an array of MessagePack with two arrays in it: keys, and the value of each, nil where it is deleted. Keys
+/// may come in any order; where one comes again, what came last counts.
+pub fn write(path: &Path, batches: &[&[u8]]) -> Result<()> {
+    let rows = sorted(batches).map_err(|_| Error::from(ErrorKind::InvalidInput))?;
+    if rows.is_empty() {
+        return Err(Error::from(ErrorKind::InvalidInput));
+    }
     let file = File::create_new(path)?;
-    let mut table = Table { file: BufWriter::with_capacity(WRITE_SIZE_BYTES, file), offset: 0 };
-    table.write(&sorted)?;
-    table.file.into_inner()?.sync_data()
+    // A block may go past it by a row, which is a record of Kafka at the most.
+    let mut table = Table { file, pending: Vec::with_capacity(2 * WRITE_SIZE_BYTES), written: 0 };
+    table.write(&rows)?;
+    table.file.sync_data()
 }
 
+/// A file, and what goes there next: blocks are made where they are written from.
 struct Table {
-    file: BufWriter<File>,
-    offset: u64,
+    file: File,
+    pending: Vec<u8>,
+    written: u64,
 }
 
 impl Table {
     /// 1. Rows in blocks. 2. The filter. 3. Where each block begins. 4. What the table says of itself. 5. Where all is.
     fn write(&mut self, rows: &[Row]) -> Result<()> {
         // 1. Rows.
-        let (mut index, mut block) = (Block::new(1), Block::new(RESTART_INTERVAL));
-        let (mut blocks, mut key, mut hashes) = (0, Vec::new(), Vec::with_capacity(rows.len()));
-        for row in rows {
-            key.clear();
-            key.extend_from_slice(row.key);
-            key.extend(if row.value.is_some() { PUT } else { DELETED });
-            block.add(&key, row.value.unwrap_or_default());
+        let (mut index, mut places) = (Block::new(1), Vec::new());
+        let mut block = Block::new(RESTART_INTERVAL);
+        let (mut blocks, mut hashes) = (0, Vec::with_capacity(rows.len()));
+        let mut size_bytes = 0;
+        for (number, row) in rows.iter().enumerate() {
+            let kind = if row.value.is_some() { &PUT } else { &DELETED };
+            let before = self.pending.len();
+            block.add(&mut self.pending, row.key, kind, row.value.unwrap_or_default());
             hashes.push(table_filter::hashed(row.key));
-            if block.bytes.len() >= BLOCK_SIZE_BYTES {
-                index.add(row.key, &self.block(&mut block)?.encoded());
+            size_bytes += self.pending.len() - before;
+            if size_bytes >= BLOCK_SIZE_BYTES || number + 1 == rows.len() {
+                let start = block.finish(&mut self.pending);
+                index.add(&mut places, row.key, &[], &self.end_block(start)?.encoded());
                 blocks += 1;
+                size_bytes = 0;
             }
         }
-        if let (false, Some(last)) = (block.is_empty(), rows.last()) {
-            index.add(last.key, &self.block(&mut block)?.encoded());
-            blocks += 1;
-        }
-        let data_size = self.offset;
+        let data_size = self.written + self.pending.len() as u64;
         // 2. The filter.
-        let filter = self.raw(&mut table_filter::filter(&hashes))?;
+        let filter = self.block(&table_filter::filter(&hashes))?;
         // 3. The index.
-        let index = self.block(&mut index)?;
+        index.finish(&mut places);
+        let index = self.block(&places)?;
         // 4. Properties.
-        let properties = self.block(&mut properties(rows, blocks, data_size, &index, &filter))?;
-        let mut names = Block::new(1);
-        names.add(FILTER_NAME, &filter.encoded());
-        names.add(PROPERTIES_NAME, &properties.encoded());
-        let names = self.block(&mut names)?;
+        let properties = self.block(&properties(rows, blocks, data_size, &index, &filter))?;
+        let (mut names, mut named) = (Block::new(1), Vec::new());
+        names.add(&mut named, FILTER_NAME, &[], &filter.encoded());
+        names.add(&mut named, PROPERTIES_NAME, &[], &properties.encoded());
+        names.finish(&mut named);
+        let names = self.block(&named)?;
         // 5. The end.
         let mut handles = [names.encoded(), index.encoded()].concat();
         handles.resize(HANDLES_SIZE_BYTES, 0);
-        self.file.write_all(&[CHECKSUM_XXH64])?;
-        self.file.write_all(&handles)?;
-        self.file.write_all(&FORMAT_VERSION.to_le_bytes())?;
-        self.file.write_all(&MAGIC.to_le_bytes())
+        self.pending.push(CHECKSUM_XXH64);
+        self.pending.extend(handles);
+        self.pending.extend(FORMAT_VERSION.to_le_bytes());
+        self.pending.extend(MAGIC.to_le_bytes());
+        self.file.write_all(&self.pending)
     }
 
-    fn block(&mut self, block: &mut Block) -> Result<Handle> {
-        block.finish();
-        let handle = self.raw(&mut block.bytes);
-        block.clear();
-        handle
+    fn block(&mut self, bytes: &[u8]) -> Result<Handle> {
+        let start = self.pending.len();
+        self.pending.extend_from_slice(bytes);
+        self.end_block(start)
     }
 
-    fn raw(&mut self, bytes: &mut Vec<u8>) -> Result<Handle> {
-        let handle = Handle { offset: self.offset, size: bytes.len() as u64 };
-        bytes.push(UNCOMPRESSED);
-        let checksum = xxh64::checksum(bytes) as u32;
-        bytes.extend(checksum.to_le_bytes());
-        self.file.write_all(bytes)?;
-        self.offset += bytes.len() as u64;
+    /// Add to the block that begins there what RocksDB keeps behind each one.
+    fn end_block(&mut self, start: usize) -> Result<Handle> {
+        let size = (self.pending.len() - start) as u64;
+        let handle = Handle { offset: self.written + start as u64, size };
+        self.pending.push(UNCOMPRESSED);
+        let checksum = xxh64::checksum(&self.pending[start..]) as u32;
+        self.pending.extend(checksum.to_le_bytes());
+        if self.pending.len() >= WRITE_SIZE_BYTES {
+            self.file.write_all(&self.pending)?;
+            self.written += self.pending.len() as u64;
+            self.pending.clear();
+        }
         Ok(handle)
     }
 }
 
 /// What RocksDB wants to know of a table that it takes in; in the order of the names.
-fn properties(rows: &[Row], blocks: u64, data_size: u64, index: &Handle, filter: &Handle) -> Block {
+fn properties(rows: &[Row], blocks: u64, data_size: u64, index: &Handle, filter: &Handle) -> Vec<u8> {
     let numeral = |value: u64| {
         let mut bytes = Vec::new();
         number(&mut bytes, value);
@@ -144,7 +148,7 @@ fn properties(rows: &[Row], blocks: u64, data_size: u64, index: &Handle, filter:
     let deleted = rows.iter().filter(|row| row.value.is_none()).count() as u64;
     let keys_size: usize = rows.iter().map(|row| row.key.len() + PUT.len()).sum();
     let values_size: usize = rows.iter().filter_map(|row| row.value).map(<[u8]>::len).sum();
-    let mut block = Block::new(1);
+    let (mut block, mut bytes) = (Block::new(1), Vec::new());
     for (name, value) in [
         ("rocksdb.block.based.table.index.type", vec![0; 4]),
         ("rocksdb.block.based.table.prefix.filtering", b"0".to_vec()),
@@ -170,16 +174,17 @@ fn properties(rows: &[Row], blocks: u64, data_size: u64, index: &Handle, filter:
         ("rocksdb.raw.key.size", numeral(keys_size as u64)),
         ("rocksdb.raw.value.size", numeral(values_size as u64)),
     ] {
-        block.add(name.as_bytes(), &value);
+        block.add(&mut bytes, name.as_bytes(), &[], &value);
     }
-    block
+    block.finish(&mut bytes);
+    bytes
 }
 
-/// Each key once, in their order; None where the sizes of a batch do not add up, or there is no row.
-fn sorted<'a>(batches: &[Batch<'a>]) -> Option<Vec<Row<'a>>> {
+/// Each key once, in their order.
+fn sorted<'a>(batches: &[&'a [u8]]) -> Read<Vec<Row<'a>>> {
     let mut found = Vec::new();
     for batch in batches {
-        add(&mut found, batch)?;
+        add(&mut found, Reader::new(batch))?;
     }
     // Stable: of rows with the same key, what came last stays last.
     found.sort_by(|(one, row), (other, next)| one.cmp(other).then_with(|| row.key.cmp(next.key)));
@@ -190,29 +195,27 @@ fn sorted<'a>(batches: &[Batch<'a>]) -> Option<Vec<Row<'a>>> {
             _ => sorted.push(row),
         }
     }
-    (!sorted.is_empty()).then_some(sorted)
+    Ok(sorted)
 }
 
 /// Add the rows of a batch, each with what its key begins with: most keys differ in that, so nobody looks where they lie.
-fn add<'a>(found: &mut Vec<(u64, Row<'a>)>, batch: &Batch<'a>) -> Option<()> {
-    let (mut keys, mut values) = (batch.keys, batch.values);
-    if batch.key_sizes.len() != batch.value_sizes.len() || batch.key_sizes.len() % 4 != 0 {
-        return None;
-    }
-    for (key_size, value_size) in batch.key_sizes.chunks_exact(4).zip(batch.value_sizes.chunks_exact(4)) {
-        let key = taken(&mut keys, u32::from_le_bytes(key_size.try_into().ok()?))?;
-        let value_size = u32::from_le_bytes(value_size.try_into().ok()?);
-        let value = if value_size == NO_VALUE { None } else { Some(taken(&mut values, value_size)?) };
+fn add<'a>(found: &mut Vec<(u64, Row<'a>)>, mut batch: Reader<'a>) -> Read<()> {
+    batch.array_of(2)?;
+    let (first, count) = (found.len(), batch.array()?);
+    for _ in 0..count {
+        let key = batch.bytes()?;
         let mut begin = [0; 8];
         let length = key.len().min(8);
         begin[..length].copy_from_slice(&key[..length]);
-        found.push((u64::from_be_bytes(begin), Row { key, value }));
+        found.push((u64::from_be_bytes(begin), Row { key, value: None }));
     }
-    (keys.is_empty() && values.is_empty()).then_some(())
-}
-
-fn taken<'a>(bytes: &mut &'a [u8], size: u32) -> Option<&'a [u8]> {
-    let (taken, left) = bytes.split_at_checked(size as usize)?;
-    *bytes = left;
-    Some(taken)
+    batch.array_of(count)?;
+    for (_, row) in &mut found[first..] {
+        if batch.is_nil() {
+            batch.nil()?;
+        } else {
+            row.value = Some(batch.bytes()?);
+        }
+    }
+    demand(batch.is_done())
 }

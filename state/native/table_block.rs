@@ -1,8 +1,9 @@
 //! A block of a table: rows in the order of their keys, of which each leaves out what it begins with as the one before.
 
-/// A block that is being made.
+/// What is known of a block while its rows are written, one after the other, to the end of some bytes.
 pub struct Block {
-    pub bytes: Vec<u8>,
+    /// Where in those bytes it begins.
+    start: usize,
     last_key: Vec<u8>,
     restarts: Vec<u32>,
     since_restart: usize,
@@ -12,48 +13,45 @@ pub struct Block {
 impl Block {
     /// Of which every so manieth key is whole, so that a reader can begin there.
     pub fn new(restart_interval: usize) -> Self {
-        Block { bytes: Vec::new(), last_key: Vec::new(), restarts: Vec::new(), since_restart: 0, restart_interval }
+        Block { start: 0, last_key: Vec::new(), restarts: Vec::new(), since_restart: 0, restart_interval }
     }
 
     pub fn is_empty(&self) -> bool {
         self.restarts.is_empty()
     }
 
-    /// Add a row; its key is greater than that of the one before.
-    pub fn add(&mut self, key: &[u8], value: &[u8]) {
-        let shared = if self.restarts.is_empty() || self.since_restart == self.restart_interval {
-            self.restarts.push(self.bytes.len() as u32);
-            self.since_restart = 0;
-            0
-        } else {
-            key.iter().zip(&self.last_key).take_while(|(one, other)| one == other).count()
-        };
-        self.since_restart += 1;
-        for size in [shared, key.len() - shared, value.len()] {
-            number(&mut self.bytes, size as u64);
+    /// Add a row; its key, which comes in two pieces, is greater than that of the one before.
+    pub fn add(&mut self, out: &mut Vec<u8>, key: &[u8], rest_of_key: &[u8], value: &[u8]) {
+        if self.is_empty() {
+            self.start = out.len();
         }
-        self.bytes.extend_from_slice(&key[shared..]);
-        self.bytes.extend_from_slice(value);
+        let mut shared = 0;
+        if self.is_empty() || self.since_restart == self.restart_interval {
+            self.restarts.push((out.len() - self.start) as u32);
+            self.since_restart = 0;
+        } else {
+            shared = key.iter().zip(&self.last_key).take_while(|(one, other)| one == other).count();
+        }
+        self.since_restart += 1;
+        for size in [shared, key.len() - shared + rest_of_key.len(), value.len()] {
+            number(out, size as u64);
+        }
+        out.extend_from_slice(&key[shared..]);
+        out.extend_from_slice(rest_of_key);
+        out.extend_from_slice(value);
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
     }
 
-    /// End it: where to begin is said at the end.
-    pub fn finish(&mut self) {
-        if self.restarts.is_empty() {
-            self.restarts.push(0);
-        }
+    /// End it, where to begin being said at the end, and be ready for the next one; gives where it began.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> usize {
         for restart in &self.restarts {
-            self.bytes.extend(restart.to_le_bytes());
+            out.extend(restart.to_le_bytes());
         }
-        self.bytes.extend((self.restarts.len() as u32).to_le_bytes());
-    }
-
-    /// Make it empty again, for the next one.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
+        out.extend((self.restarts.len() as u32).to_le_bytes());
         self.restarts.clear();
         self.since_restart = 0;
+        self.start
     }
 }
 
