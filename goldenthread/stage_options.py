@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agents.context import context_engines
 from agents.stages import STATEFUL
-from goldenthread.folding import folding_library
+from goldenthread.folding import folding_library, wanted_library
 from goldenthread.parts import Parts
 from schemas.enrichment.names import with_derived
 from schemas.identity_policy import Policy
@@ -29,6 +29,7 @@ def stage_options(
         secret_fingerprint=parts.keyring.fingerprint,
         metrics=metrics,
         cache=cache,
+        library=wanted_library(parts.settings.native),
     )
 
 

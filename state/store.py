@@ -17,12 +17,9 @@ from typing import Final
 import msgspec
 from rocksdict import (
     AccessType,
-    BlockBasedOptions,
     Checkpoint,
     DbClosedError,
-    DBCompressionType,
-    MemtableFactory,
-    Options,
+    IngestExternalFileOptions,
     Rdict,
     RdictIter,
     WriteBatch,
@@ -34,6 +31,7 @@ from schemas.topics import Partition
 from state.frozen_rows import FrozenRows
 from state.store_cache import StoreCache, shared_cache
 from state.store_folder import RebuildReason, failure_of, mark_damaged, remove, require_whole
+from state.store_options import FILLING_TRIGGERS, USING_TRIGGERS, filling_options, store_options
 from state.store_statistics import StoreStatistics
 
 FORMAT_VERSION: Final = 1
@@ -41,19 +39,8 @@ FORMAT_VERSION: Final = 1
 _POSITION_PREFIX: Final = b"\xff\x00position/"
 _META_KEY: Final = b"\xff\x00meta"
 _RESERVED: Final = b"\xff"
-# One store's share at the most; `state.store_cache` bounds those of all stores together.
-WRITE_BUFFER_SIZE_BYTES: Final = 32 * 1024 * 1024
-# Of a store that is being filled: so many files come together before they are merged, which saves merging the same rows
-# time and again. Writers are slowed down from 20 files on, which the next one to open it should not find.
-_FILLING_FILES_MAX: Final = 12
-_FILLING_BUFFERS_MAX: Final = 4
-# Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
-_BLOOM_BITS_PER_KEY: Final = 10
-_OPEN_FILES_MAX: Final = 256
 # What the texts of RocksDB's errors begin with when files or disk are not as they should be.
 _ABOUT_FILES: Final = ("Corruption", "IO error")
-# RocksDB's own diary, of which two files are kept.
-_LOG_SIZE_BYTES_MAX: Final = 1024 * 1024
 
 
 class StoredPosition(msgspec.Struct, frozen=True, array_like=True):
@@ -69,39 +56,6 @@ class StoreMeta(msgspec.Struct, frozen=True, array_like=True):
 
     format_version: int
     secret_fingerprint: str
-
-
-def _filling_options(cache: StoreCache) -> Options:
-    """For many rows that nobody reads meanwhile: they are sorted once, by the thread that puts them on disk.
-
-    Sorted one by one as they come they cost the writing thread three times as much, which holds Python's lock.
-    """
-    options = _options(cache)
-    options.set_memtable_factory(MemtableFactory.vector())
-    options.set_allow_concurrent_memtable_write(False)
-    # While one is sorted and written the next ones fill.
-    options.set_max_write_buffer_number(_FILLING_BUFFERS_MAX)
-    options.set_level_zero_file_num_compaction_trigger(_FILLING_FILES_MAX)
-    return options
-
-
-def _options(cache: StoreCache) -> Options:
-    table = BlockBasedOptions()
-    table.set_block_cache(cache.blocks)
-    table.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
-    table.set_cache_index_and_filter_blocks(True)
-    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(WRITE_BUFFER_SIZE_BYTES)
-    options.set_write_buffer_manager(cache.write_buffers)
-    options.set_max_open_files(_OPEN_FILES_MAX)
-    options.set_compression_type(DBCompressionType.lz4())
-    options.set_keep_log_file_num(2)
-    options.set_max_log_file_size(_LOG_SIZE_BYTES_MAX)
-    options.set_stats_dump_period_sec(0)
-    return options
 
 
 class Store:
@@ -157,7 +111,7 @@ class Store:
     ) -> "Store":
         require_whole(path)
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
-        options = (_filling_options if filling else _options)(cache or shared_cache())
+        options = (filling_options if filling else store_options)(cache or shared_cache())
         try:
             # Of a folder that is there already, rows are in a column family that is opened with options of its own:
             # without ours with no filter, and with a cache too small for its index, which each look-up then reads anew.
@@ -261,7 +215,7 @@ class Store:
 
     def position(self, topic: str, partition: int) -> StoredPosition | None:
         """How far the store is in a partition, or None where it never read it."""
-        encoded = self.get(self._position_key(topic, partition))
+        encoded = self.get(_position_key(topic, partition))
         return None if encoded is None else msgspec.msgpack.decode(encoded, type=StoredPosition)
 
     def write(
@@ -272,18 +226,35 @@ class Store:
         """Commit rows and positions (None deletes), all or nothing."""
         self.require_sound()
         batch = WriteBatch(raw_mode=True)
-        for key, value in changes.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        for (topic, partition), position in positions.items():
-            if position is None:
-                batch.delete(self._position_key(topic, partition))
-            else:
-                batch.put(self._position_key(topic, partition), msgspec.msgpack.encode(position))
+        for rows in (changes, position_rows(positions)):
+            for key, value in rows.items():
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
         try:
             self._database.write(batch, write_opt=self._write_options)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def take_in(self, table: Path) -> None:
+        """Make the rows of a table its own, all or nothing, over those that are there; the file is gone then.
+
+        Args:
+            table: A file on the same disk, as `state.native` writes them.
+        """
+        self.require_sound()
+        options = IngestExternalFileOptions()
+        options.set_move_files(True)
+        try:
+            self._database.ingest_external_file([str(table)], options)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def put_off_merges(self, put_off: bool) -> None:
+        """Merge tables no sooner than a store that is filled has to, or again as a store in use does."""
+        try:
+            self._database.set_options(FILLING_TRIGGERS if put_off else USING_TRIGGERS)
         except Exception as error:
             raise self._failed(error) from error
 
@@ -405,6 +376,14 @@ class Store:
             mark_damaged(self.path, str(error))
         return failure
 
-    @staticmethod
-    def _position_key(topic: str, partition: int) -> bytes:
-        return _POSITION_PREFIX + f"{topic}/{partition}".encode()
+
+def position_rows(positions: Mapping[Partition, StoredPosition | None]) -> dict[bytes, bytes | None]:
+    """The rows by which a store keeps positions, for whoever writes them together with others; None deletes."""
+    return {
+        _position_key(*place): None if position is None else msgspec.msgpack.encode(position)
+        for place, position in positions.items()
+    }
+
+
+def _position_key(topic: str, partition: int) -> bytes:
+    return _POSITION_PREFIX + f"{topic}/{partition}".encode()

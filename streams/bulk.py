@@ -66,9 +66,10 @@ class Chunk(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Records of a compacted partition as rows: of each key the last value, None where it was deleted."""
+    """Records of a compacted partition as rows, in their order: a key may come again. None where it was deleted."""
 
-    rows: dict[bytes, bytes | None]
+    keys: list[bytes]
+    values: list[bytes | None]
     #: How many records they were made of.
     records: int
     #: The offset after the last of these.
@@ -152,7 +153,10 @@ class BulkReader:
         # `consume` waits until its time is over unless it gets all that it asks for; so it is asked for what is there.
         first = self._consumer.poll(timeout_s)
         rest = [] if first is None else self._consumer.consume(num_messages=RECORDS_PER_READ_MAX - 1, timeout=0)
-        for message in rest if first is None else (first, *rest):
+        messages = rest if first is None else [first, *rest]
+        if not any(map(Message.error, messages)):
+            return messages, ends
+        for message in messages:
             error = message.error()
             if error is None:
                 found.append(message)
@@ -240,8 +244,13 @@ def rows_to_end(
     """
 
     def take(messages: list[Message]) -> None:
-        rows = {key: message.value() for message in messages if (key := message.key()) is not None}
-        apply(Rows(rows, len(messages), messages[-1].offset() + 1))
+        keys = [message.key() for message in messages]
+        values = [message.value() for message in messages]
+        if None in keys:
+            # Nobody of ours writes one without a key; it is no row.
+            keyed = [place for place, key in enumerate(keys) if key is not None]
+            keys, values = [keys[place] for place in keyed], [values[place] for place in keyed]
+        apply(Rows(keys, values, len(messages), messages[-1].offset() + 1))
 
     return _messages_to_end(
         kafka, topic, partition, start, take=take, silence_s_max=silence_s_max, tell=on_progress or _tell_nobody

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.topics import Catalogue
+from state.native.loading import Library
 from state.store_cache import StoreCache
 from streams.faults import FaultHook, no_fault
 from streams.kafka import KafkaOptions
@@ -28,6 +29,8 @@ class CheckpointOptions:
     fault: FaultHook = no_fault
     #: The form in which outputs go out.
     wire: Wire = field(default_factory=Wire)
+    #: What writes whole tables of a store that is filled; None where there is none.
+    library: Library | None = None
 
     @property
     def input_name(self) -> str:

@@ -148,6 +148,8 @@ class Follower:
         reader = BulkReader(self._kafka, positions, answer_size_bytes_min=FETCH_ANSWER_SIZE_BYTES_MIN)
         try:
             self._next_offsets.update(positions)
+            if not self._ready.is_set():
+                self._store.put_off_merges(True)
             last_write = last_look = time.monotonic()
             while not self._stopping.is_set():
                 chunk = reader.read(READ_TIMEOUT_SECONDS)
@@ -164,6 +166,7 @@ class Follower:
                 if not self._ready.is_set():
                     self._remaining.set(sum(max(0, end - self._next_offsets[place]) for place, end in ends.items()))
                     if self._reached(ends):
+                        self._store.put_off_merges(False)
                         self._ready.set()
                         self._ready_gauge.set(1)
                         log.info("follower caught up", follower=self.name)
@@ -197,9 +200,8 @@ class Follower:
 
     def _apply(self, chunk: Chunk, *, write: bool) -> None:
         now_us = self._clock.now_us()
-        for record in chunk.records:
-            partition = (record.topic, record.partition)
-            self._next_offsets[partition] = record.offset + 1
+        for partition, offset in {(record.topic, record.partition): record.offset for record in chunk.records}.items():
+            self._next_offsets[partition] = offset + 1
             self._ends_seen.discard(partition)
         for partition, end in chunk.ends.items():
             self._next_offsets[partition] = max(end, self._next_offsets[partition])

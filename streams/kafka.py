@@ -21,6 +21,8 @@ READER_QUEUE_SIZE_KIB_MAX: Final = 32 * 1024
 # What belongs to a checkpoint goes out when that is flushed, or when a batch is full. While it is handed over, which
 # takes milliseconds, a short linger would send it in pieces, each of which costs the broker a request.
 TRANSACTION_LINGER_MS: Final = 50
+# How soon a reader whose queue was full fetches again.
+READER_QUEUE_BACKOFF_MS: Final = 5
 # One record batch.
 BATCH_SIZE_BYTES_MAX: Final = 1024 * 1024
 # The largest record that any topic of ours takes: an event with its attributes, a large context.
@@ -82,6 +84,8 @@ class KafkaOptions:
             "fetch.message.max.bytes": PARTITION_FETCH_SIZE_BYTES_MAX,
             "fetch.max.bytes": FETCH_SIZE_BYTES_MAX,
             "queued.max.messages.kbytes": READER_QUEUE_SIZE_KIB_MAX,
+            # With a full queue librdkafka would look again after a second, and a reader wait for most of it.
+            "fetch.queue.backoff.ms": READER_QUEUE_BACKOFF_MS,
             "allow.auto.create.topics": False,
         }
 

@@ -13,7 +13,9 @@ from typing import Final
 from schemas.errors import RestartNeeded, StateError, StoreUnusable
 from schemas.rows import PositionRow, RowDecoder
 from schemas.topics import POSITION_KEY, Partition
+from state.native.loading import Library
 from state.store import Store, StoredPosition
+from state.store_filling import StoreFilling
 from state.store_folder import RebuildReason, holds_tables
 from streams.bulk import Rows, partition_range, rows_to_end
 from streams.checkpoint_options import CheckpointOptions
@@ -157,6 +159,7 @@ class Restore:
         try:
             self._read_into(reading)
         except BaseException:
+            reading.drop()
             self._release(reading.store)
             raise
         return reading.store, reading.records
@@ -173,8 +176,10 @@ class Restore:
             progress.tell(left, reading.records)
             if self._on_progress is not None:
                 self._on_progress(left)
-            if left >= FILLING_RECORDS_MIN and not reading.filling:
-                self._reopen(reading, filling=True)
+            if left >= FILLING_RECORDS_MIN and reading.filling is None:
+                if self._options.library is None:
+                    self._reopen(reading, filling=True)
+                reading.fill(self._options.library)
 
         def apply(read: Rows) -> None:
             if self._closing.is_set():
@@ -182,7 +187,11 @@ class Restore:
                 raise RestartNeeded(f"{self._changelog}/{self._partition} was closed while it was restored")
             reading.records += read.records
             counted.inc(read.records)
-            reading.store.write(read.rows, self.position(read.next_offset))
+            position = self.position(read.next_offset)
+            if reading.filling is None:
+                reading.store.write(dict(zip(read.keys, read.values, strict=True)), position)
+            else:
+                reading.filling.add(read.keys, read.values, position)
             self._options.fault(FaultPoint.OPEN_DURING_RESTORE)
 
         start = 0 if stored is None else stored.next_offset
@@ -190,14 +199,13 @@ class Restore:
             end = rows_to_end(self._options.kafka, self._changelog, self._partition, start, apply, on_progress=tell)
         except StateError as error:
             raise StateError(f"{error}. {self._what_to_do()}") from error
-        if reading.filling:
+        if reading.finish() and self._options.library is None:
             self._reopen(reading, filling=False)
         reading.store.write({}, self.position(end))
 
     def _reopen(self, reading: "_Reading", *, filling: bool) -> None:
         self._release(reading.store)
         reading.store = self._open(filling=filling)
-        reading.filling = filling
 
     def _refuse_loss(self, next_offset: int | None) -> None:
         """Keep what is here where the broker has less: it may be the last copy there is.
@@ -228,9 +236,27 @@ class Restore:
 
 
 class _Reading:
-    """A store while it is brought to the end: which may be opened anew on the way."""
+    """A store while it is brought to the end: which may be opened anew on the way, to be filled."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.filling = False
+        self.filling: StoreFilling | None = None
         self.records = 0
+
+    def fill(self, library: Library | None) -> None:
+        """Have a filling for the store, which was opened for it."""
+        self.filling = StoreFilling(self.store, library)
+
+    def finish(self) -> bool:
+        """Have all rows in the store; gives whether it was filled."""
+        if self.filling is None:
+            return False
+        self.filling.finish()
+        self.drop()
+        return True
+
+    def drop(self) -> None:
+        """End the filling, and with it what the store does not have yet."""
+        if self.filling is not None:
+            self.filling.close()
+            self.filling = None

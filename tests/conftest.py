@@ -10,6 +10,8 @@ import hypothesis
 import pytest
 
 from goldenthread.settings import PREFIX
+from state.native.building import build
+from state.native.loading import Library, load
 from streams.broker.local_broker import LocalBroker
 from streams.broker.options import BrokerOptions, default_cache_dir
 
@@ -73,3 +75,13 @@ def local_broker(
 def broker(local_broker: LocalBroker) -> str:
     """The bootstrap address of the session's broker."""
     return local_broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    """The compiled library of these sources, built where there is a compiler."""
+    said = build()
+    found = load()
+    if found is None:
+        pytest.skip(said)
+    return found

@@ -2,7 +2,8 @@
 
 The library works on the bytes of rows and messages, where making Python's objects of them costs most of the time. It
 takes in what is plain and refuses the rest, which then goes the general way, `state.context`: that one is complete, and
-what the library gives is the same to the byte. It knows no Kafka, no files and no clock.
+what the library gives is the same to the byte. It knows no Kafka and no clock, and no files but those that it
+is asked for: tables of a store (`table.rs`).
 
 This package imports nothing but the standard library; `state.context.compiled` knows what to give it. No crates either.
 

@@ -1,7 +1,8 @@
 //! The context stage's hot path over bytes, for those fragments that are plain; the rest is left to Python.
 //!
 //! `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out, which
-//! are those that `state.context` gives. Only this file is unsafe: it takes bytes from Python and gives bytes back.
+//! are those that `state.context` gives. `table` writes rows to a file for a store that is filled. Only this file is
+//! unsafe: it takes bytes from Python and gives bytes back.
 
 mod blake2b;
 mod changes;
@@ -29,9 +30,13 @@ mod refusal;
 mod settings;
 mod sorted;
 mod step;
+mod table;
+mod table_block;
+mod table_filter;
 mod tally;
 mod time;
 mod view;
+mod xxh64;
 
 use std::panic::{catch_unwind, set_hook};
 use std::sync::Once;
@@ -112,6 +117,30 @@ pub unsafe extern "C" fn goldenthread_messages(
     unsafe { give(answer, || client::messages(&taken, request)) }
 }
 
+/// Some bytes of Python's.
+#[repr(C)]
+pub struct Piece {
+    bytes: *const u8,
+    size: usize,
+}
+
+/// See `table::write`: 0, the system's number of what went wrong, or less than 0 where these are no rows.
+///
+/// # Safety
+/// As `goldenthread_plan`, for the path and so many batches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_table(path: *const u8, path_size: usize, batches: *const Piece, count: usize) -> i32 {
+    let path = unsafe { borrowed(path, path_size) };
+    let pieces = unsafe { std::slice::from_raw_parts(batches, count) };
+    let batches: Vec<&[u8]> = pieces.iter().map(|piece| unsafe { borrowed(piece.bytes, piece.size) }).collect();
+    match guarded(|| std::str::from_utf8(path).ok().map(|path| table::write(path.as_ref(), &batches))) {
+        Ok(Some(Ok(()))) => DONE,
+        Ok(Some(Err(error))) => error.raw_os_error().unwrap_or(-REFUSED),
+        Ok(None) => -REFUSED,
+        Err(_) => -FAILED,
+    }
+}
+
 /// Give an answer back, once.
 ///
 /// # Safety
@@ -126,17 +155,9 @@ unsafe fn borrowed<'a>(bytes: *const u8, size: usize) -> &'a [u8] {
     if size == 0 { &[] } else { unsafe { std::slice::from_raw_parts(bytes, size) } }
 }
 
-/// Let the caller have what `make` makes. No panic goes further than here.
+/// Let the caller have what `make` makes.
 unsafe fn give(answer: *mut Answer, make: impl FnOnce() -> Read<Vec<u8>> + std::panic::UnwindSafe) -> i32 {
-    // Of a panic only its place is told: what it says may hold a piece of somebody's event.
-    TOLD.call_once(|| {
-        set_hook(Box::new(|panic| {
-            if let Some(place) = panic.location() {
-                eprintln!("the compiled library gave up at {place}; Python goes on");
-            }
-        }))
-    });
-    match catch_unwind(make) {
+    match guarded(make) {
         Ok(Ok(made)) => {
             let mut made = std::mem::ManuallyDrop::new(made);
             unsafe { answer.write(Answer { bytes: made.as_mut_ptr(), size: made.len(), capacity: made.capacity() }) };
@@ -145,4 +166,17 @@ unsafe fn give(answer: *mut Answer, make: impl FnOnce() -> Read<Vec<u8>> + std::
         Ok(Err(_)) => REFUSED,
         Err(_) => FAILED,
     }
+}
+
+/// Do something. No panic goes further than here.
+fn guarded<Made>(make: impl FnOnce() -> Made + std::panic::UnwindSafe) -> std::thread::Result<Made> {
+    // Of a panic only its place is told: what it says may hold a piece of somebody's event.
+    TOLD.call_once(|| {
+        set_hook(Box::new(|panic| {
+            if let Some(place) = panic.location() {
+                eprintln!("the compiled library gave up at {place}; Python goes on");
+            }
+        }))
+    });
+    catch_unwind(make)
 }

@@ -1,8 +1,10 @@
 """Loads the library, and calls it: bytes in, bytes out, without the interpreter's lock meanwhile."""
 
 import ctypes
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from state.native.sources import library_path
@@ -16,6 +18,12 @@ class _Answer(ctypes.Structure):
     """Bytes that are the library's until they are given back."""
 
     _fields_ = (("bytes", ctypes.c_void_p), ("size", ctypes.c_size_t), ("capacity", ctypes.c_size_t))
+
+
+class _Piece(ctypes.Structure):
+    """Bytes of ours; whoever makes it keeps them."""
+
+    _fields_ = (("bytes", ctypes.c_void_p), ("size", ctypes.c_size_t))
 
 
 class Library:
@@ -34,6 +42,8 @@ class Library:
         addresses = (ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_size_t), ctypes.c_size_t)
         self._messages.argtypes = (*addresses, *buffer, answer)
         self._release.argtypes, self._release.restype = (answer,), None
+        self._table = handle.goldenthread_table
+        self._table.argtypes = (*buffer, ctypes.POINTER(_Piece), ctypes.c_size_t)
 
     def plan(self, settings: bytes, request: bytes) -> bytes | None:
         """What has to be at hand for the fragments of a request; None where it can't be read."""
@@ -64,6 +74,27 @@ class Library:
             yield made.bytes
         finally:
             self._release(made)
+
+    def write_table(self, path: Path, batches: Sequence[bytearray]) -> bool:
+        """Write rows as a new file that a store can take in, of each key what came last; it is on the disk then.
+
+        Args:
+            path: The file.
+            batches: Each an array of MessagePack: an array of keys, and one of their values, nil where one is deleted.
+
+        Returns whether it was written; not where there is no row.
+
+        Raises:
+            OSError: the system did not let it be written.
+        """
+        name = os.fsencode(path)
+        # What is held so can't be moved by whoever else has it.
+        held = [(ctypes.c_char * 0).from_buffer(batch) for batch in batches]
+        pieces = [_Piece(ctypes.addressof(begin), len(batch)) for begin, batch in zip(held, batches, strict=True)]
+        failed = self._table(name, len(name), (_Piece * len(pieces))(*pieces), len(pieces))
+        if failed > 0:
+            raise OSError(failed, os.strerror(failed), str(path))
+        return bool(failed == _DONE)
 
     def _taken(self, answer: _Answer) -> bytes:
         try:

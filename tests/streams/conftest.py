@@ -13,6 +13,7 @@ from streams.kafka import KafkaOptions
 from streams.topics import create_topics
 from tests.conftest import FreePorts
 from tests.streams.hurt_broker import HurtBroker
+from tests.streams.restoring import Disk, numbered_rows
 
 
 @pytest.fixture
@@ -26,6 +27,14 @@ def catalogue(kafka: KafkaOptions) -> Catalogue:
     """Topics just made, two partitions each, under a prefix that no other test has."""
     made = Catalogue(prefix=f"t{uuid.uuid4().hex[:12]}.", partitions=2, channels=("web",))
     create_topics(kafka, made)
+    return made
+
+
+@pytest.fixture
+def disk(kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path) -> Disk:
+    """A folder of stores, and a changelog with numbered rows for the first of them."""
+    made = Disk(kafka, catalogue, tmp_path / "worker-0")
+    made.feed({**numbered_rows()})
     return made
 
 

@@ -1,9 +1,6 @@
 """Goal: whatever is on disk, a restored store is exactly its changelog, or an operator is asked. On a real broker."""
 
-import resource
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,127 +11,18 @@ import pytest
 import structlog
 
 from schemas.errors import RestartNeeded, StateError, StoreHeld, StoreUnusable
-from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
+from schemas.topics import TOMBSTONE_RETENTION_MS
 from state import store as store_module
 from state.store import FORMAT_VERSION, Store, StoredPosition, StoreMeta
-from state.store_cache import shared_cache
 from state.store_folder import RebuildReason
-from streams import restore as restore_module
 from streams import restore_progress as progress_module
 from streams import store_state as store_state_module
-from streams.checkpoint_options import CheckpointOptions
-from streams.kafka import KafkaOptions
-from streams.metrics import Metrics
-from streams.restore import Restore
 from streams.restore_progress import RestoreProgress
-from streams.topics import topic_ids
-from tests.streams.feeding import send
+from tests.streams.restoring import FINGERPRINT, ROWS, Disk, in_a_process, numbered_rows
 
-ROOT = Path(__file__).parents[2]
-FINGERPRINT, ANOTHER = "f", "another"
-ROWS = 400
-RESTORE_IN_A_PROCESS = """
-import os, signal, sys, threading
-from pathlib import Path
-from schemas.errors import GoldenthreadError
-from schemas.topics import TOMBSTONE_RETENTION_MS, Catalogue, Topic
-from state.store import Store
-from state.store_cache import shared_cache
-from streams import bulk, restore
-from streams.checkpoint_options import CheckpointOptions
-from streams.kafka import KafkaOptions
-from streams.metrics import Metrics
-from streams.restore import Restore
-brokers, prefix, folder, changelog_id, kill_at, when = sys.argv[1:]
-bulk.RECORDS_PER_READ_MAX = 100
-if os.environ.get("FILLING"):
-    restore.FILLING_RECORDS_MIN = 1
-passes = 0
-def fault(point):
-    global passes
-    passes += 1
-    if passes == int(kill_at):
-        os.kill(os.getpid(), signal.SIGKILL)
-write, flush = Store.write, Store.flush
-def flushing(store, *arguments):
-    write(store, *arguments)
-    flush(store)
-if when == "flushed":
-    Store.write = flushing
-if when == "while flushing":
-    def killed(store, *arguments):
-        write(store, *arguments)
-        if passes + 1 == int(kill_at):
-            # RocksDB writes a table in a thread of its own; this one kills the process meanwhile.
-            store._database.flush(False)
-            os.kill(os.getpid(), signal.SIGKILL)
-    Store.write = killed
-options = CheckpointOptions(
-    KafkaOptions(brokers), Catalogue(prefix=prefix, partitions=2, channels=("web",)), prefix, "context",
-    Topic.ROUTED, Topic.STATE, Path(folder), "f", Metrics("test", "1"), shared_cache(8 * 1024 * 1024), fault,
-)
-try:
-    store, _ = Restore(options, 0, changelog_id=changelog_id, closing=threading.Event()).run()
-    Store.flush(store)
-except GoldenthreadError as error:
-    print(type(error).__name__, error)
-    sys.exit(error.exit_code)
-"""
+ANOTHER = "another"
 
 pytestmark = pytest.mark.kafka
-
-
-class _Disk:
-    """Restores of partitions of one stage, into folders of a test."""
-
-    def __init__(self, kafka: KafkaOptions, catalogue: Catalogue, folder: Path) -> None:
-        self.kafka = kafka
-        self.catalogue = catalogue
-        self.folder = folder
-        self.changelog = catalogue.name(Topic.STATE)
-        self.changelog_id = topic_ids(kafka, [self.changelog])[self.changelog]
-        self.metrics = Metrics("test", "1")
-        self.path = folder / "context-0"
-
-    def feed(self, rows: dict[bytes, bytes | None], partition: int = 0) -> None:
-        """Changelog records."""
-        send(self.kafka, self.changelog, rows.items(), partition)
-
-    def restore(self, partition: int = 0, stage: str = "context", **changes: Any) -> Restore:
-        """A restore that has not begun."""
-        options = CheckpointOptions(
-            self.kafka, self.catalogue, self.catalogue.prefix, stage, Topic.ROUTED, Topic.STATE, self.folder, "f",
-            self.metrics, shared_cache(8 * 1024 * 1024),
-        )  # fmt: skip
-        wanted: dict[str, Any] = {"changelog_id": self.changelog_id, "closing": threading.Event()}
-        return Restore(options, partition, **(wanted | changes))
-
-    def restored(self, partition: int = 0, **changes: Any) -> tuple[dict[bytes, bytes], int]:
-        """All rows after a restore, and how many records it read."""
-        store, records = self.restore(partition, **changes).run()
-        rows = dict(store.rows())
-        store.close()
-        return rows, records
-
-    def store(self) -> Store:
-        """The folder as a store, past what a restore verifies."""
-        return Store.open(self.path, secret_fingerprint=FINGERPRINT)
-
-    def rebuilds(self, reason: str) -> float | None:
-        """How often the store was made anew."""
-        labels = {"store": "context-0", "reason": reason}
-        return self.metrics.registry.get_sample_value("goldenthread_store_rebuilds_total", labels)
-
-
-def _rows(start: int = 0, end: int = ROWS, value: bytes = b"1") -> dict[bytes, bytes]:
-    return {b"row/%04d" % number: value * 100 for number in range(start, end)}
-
-
-@pytest.fixture
-def disk(kafka: KafkaOptions, catalogue: Catalogue, tmp_path: Path) -> _Disk:
-    made = _Disk(kafka, catalogue, tmp_path / "worker-0")
-    made.feed({**_rows()})
-    return made
 
 
 @pytest.fixture
@@ -145,31 +33,12 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return capture.entries
 
 
-def test_an_empty_disk_gets_all_of_the_changelog_and_a_stale_one_the_rest(disk: _Disk) -> None:
-    assert disk.restored() == (_rows(), ROWS)
+def test_an_empty_disk_gets_all_of_the_changelog_and_a_stale_one_the_rest(disk: Disk) -> None:
+    assert disk.restored() == (numbered_rows(), ROWS)
     disk.feed({b"row/0000": None, b"row/9999": b"new"})
-    expected = _rows(1) | {b"row/9999": b"new"}
+    expected = numbered_rows(1) | {b"row/9999": b"new"}
     assert disk.restored() == (expected, 2)
     assert disk.restored() == (expected, 0)
-
-
-def test_a_store_that_is_filled_at_once_is_the_same_and_is_gone_on_with(
-    disk: _Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[bool] = []
-    open_store = Store.open
-
-    def opening(path: Path, **named: Any) -> Store:
-        opened.append(named["filling"])
-        return open_store(path, **named)
-
-    monkeypatch.setattr(Store, "open", opening)
-    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", ROWS)
-    assert disk.restored() == (_rows(), ROWS)
-    assert opened == [False, True, False]
-    disk.feed({b"row/0000": None, b"row/9999": b"new"})
-    assert disk.restored() == (_rows(1) | {b"row/9999": b"new"}, 2)
-    assert opened == [False, True, False, False]
 
 
 def _flip_in_block(path: Path) -> None:
@@ -182,9 +51,7 @@ def _flip_in_block(path: Path) -> None:
     table.write_bytes(bytes(content))
 
 
-def test_a_damaged_block_that_is_met_while_running_is_healed_by_the_next_start(
-    disk: _Disk, warnings: list[Any]
-) -> None:
+def test_a_damaged_block_that_is_met_while_running_is_healed_by_the_next_start(disk: Disk, warnings: list[Any]) -> None:
     disk.restored()
     _flip_in_block(disk.path)
     store, records = disk.restore().run()
@@ -193,7 +60,7 @@ def test_a_damaged_block_that_is_met_while_running_is_healed_by_the_next_start(
         dict(store.rows())
     assert told.value.exit_code == 3
     store.close()
-    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
     assert disk.rebuilds(RebuildReason.DAMAGED) == 1
     (line,) = warnings
     assert line["log_level"] == "warning"
@@ -202,24 +69,24 @@ def test_a_damaged_block_that_is_met_while_running_is_healed_by_the_next_start(
     assert "Corruption" in line["detail"]
     assert Path(line["kept"]) == disk.path.with_name("context-0.set-aside")
     # It does not loop: the next start finds a store that is whole.
-    assert disk.restored() == (_rows(), 0)
+    assert disk.restored() == (numbered_rows(), 0)
     assert disk.rebuilds(RebuildReason.DAMAGED) == 1
 
 
-def test_a_folder_that_is_not_whole_is_made_anew(disk: _Disk) -> None:
+def test_a_folder_that_is_not_whole_is_made_anew(disk: Disk) -> None:
     # tests/state/test_store_damage.py has all the ways in which one may not be whole.
     disk.restored()
     next(disk.path.glob("*.sst")).unlink()
-    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
     (disk.path / "CURRENT").unlink()
-    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
     assert disk.rebuilds(RebuildReason.DAMAGED) == 2
     assert sorted(path.name for path in disk.folder.iterdir()) == ["context-0", "context-0.set-aside"]
 
 
 @pytest.mark.parametrize("moved_ms", [-TOMBSTONE_RETENTION_MS // 2 - 1000, 30 * 86_400_000])
 def test_a_store_that_slept_too_long_or_was_written_by_a_clock_that_was_ahead_is_made_anew(
-    disk: _Disk, moved_ms: int
+    disk: Disk, moved_ms: int
 ) -> None:
     disk.restored()
     store = disk.store()
@@ -229,21 +96,21 @@ def test_a_store_that_slept_too_long_or_was_written_by_a_clock_that_was_ahead_is
     # Its deletion may have come and gone meanwhile.
     store.write({b"ghost": b"1"}, {(disk.changelog, 0): moved})
     store.close()
-    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
     assert disk.rebuilds(RebuildReason.STALE) == 1
 
 
-def test_an_older_format_is_made_anew_and_nothing_of_it_is_kept(disk: _Disk) -> None:
+def test_an_older_format_is_made_anew_and_nothing_of_it_is_kept(disk: Disk) -> None:
     disk.restored()
     store = disk.store()
     store.write({store_module._META_KEY: msgspec.msgpack.encode(StoreMeta(0, "f")), b"ghost": b"1"}, {})
     store.close()
-    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
     assert disk.rebuilds(RebuildReason.OLDER_FORMAT) == 1
     assert [path.name for path in disk.folder.iterdir()] == ["context-0"]
 
 
-def test_a_newer_format_is_refused_with_the_action_to_take(disk: _Disk) -> None:
+def test_a_newer_format_is_refused_with_the_action_to_take(disk: Disk) -> None:
     disk.restored()
     store = disk.store()
     store.write({store_module._META_KEY: msgspec.msgpack.encode(StoreMeta(FORMAT_VERSION + 1, "f"))}, {})
@@ -251,12 +118,12 @@ def test_a_newer_format_is_refused_with_the_action_to_take(disk: _Disk) -> None:
     with pytest.raises(StateError, match=f"has format {FORMAT_VERSION + 1}, this version reads {FORMAT_VERSION}: up"):
         disk.restored()
     store, records = disk.restore().rebuild()
-    assert (dict(store.rows()), records) == (_rows(), ROWS)
+    assert (dict(store.rows()), records) == (numbered_rows(), ROWS)
     store.close()
 
 
 @pytest.mark.parametrize("origin", ["another partition", "another stage", "another topic", "nobody's rows"])
-def test_a_foreign_folder_is_set_aside(disk: _Disk, origin: str) -> None:
+def test_a_foreign_folder_is_set_aside(disk: Disk, origin: str) -> None:
     if origin == "another partition":
         disk.feed({b"other": b"1"}, partition=1)
         disk.restored(1)
@@ -274,12 +141,12 @@ def test_a_foreign_folder_is_set_aside(disk: _Disk, origin: str) -> None:
         else:
             store.write({b"ghost": b"1"}, {place: None})
         store.close()
-    assert disk.restored() == (_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
     assert disk.rebuilds(RebuildReason.FOREIGN) == 1
     assert (disk.folder / "context-0.set-aside").is_dir()
 
 
-def test_what_the_changelog_lost_is_not_thrown_away(disk: _Disk) -> None:
+def test_what_the_changelog_lost_is_not_thrown_away(disk: Disk) -> None:
     disk.restored()
     store = disk.store()
     position = store.position(disk.changelog, 0)
@@ -292,14 +159,14 @@ def test_what_the_changelog_lost_is_not_thrown_away(disk: _Disk) -> None:
     with pytest.raises(StateError, match="was made from 5000"):
         disk.restore().rebuild()
     rebuilt, _ = disk.restore().rebuild(discard=True)
-    assert dict(rebuilt.rows()) == _rows()
+    assert dict(rebuilt.rows()) == numbered_rows()
     rebuilt.close()
     kept = Store.open_to_read(disk.path.with_name("context-0.set-aside"), secret_fingerprint=FINGERPRINT)
     assert kept.get(b"last copy") == b"1"
     kept.close()
 
 
-def test_a_damaged_store_of_an_empty_changelog_is_not_thrown_away(disk: _Disk) -> None:
+def test_a_damaged_store_of_an_empty_changelog_is_not_thrown_away(disk: Disk) -> None:
     disk.path.mkdir(parents=True)
     (disk.path / "000008.sst").write_bytes(b"what is left")
     shutil.move(disk.path, disk.folder / "context-1")
@@ -308,7 +175,7 @@ def test_a_damaged_store_of_an_empty_changelog_is_not_thrown_away(disk: _Disk) -
     assert (disk.folder / "context-1" / "000008.sst").exists()
 
 
-def test_a_store_ahead_of_its_changelog_says_what_to_do(disk: _Disk) -> None:
+def test_a_store_ahead_of_its_changelog_says_what_to_do(disk: Disk) -> None:
     disk.restored()
     store = disk.store()
     position = store.position(disk.changelog, 0)
@@ -320,13 +187,13 @@ def test_a_store_ahead_of_its_changelog_says_what_to_do(disk: _Disk) -> None:
         disk.restored()
 
 
-def test_another_secret_is_refused(disk: _Disk) -> None:
+def test_another_secret_is_refused(disk: Disk) -> None:
     Store.open(disk.path, secret_fingerprint=ANOTHER).close()
     with pytest.raises(StateError, match="another GOLDENTHREAD_SECRET"):
         disk.restored()
 
 
-def test_a_store_that_is_held_is_left_alone(disk: _Disk) -> None:
+def test_a_store_that_is_held_is_left_alone(disk: Disk) -> None:
     disk.restored()
     store = disk.store()
     with pytest.raises(StoreHeld):
@@ -335,49 +202,40 @@ def test_a_store_that_is_held_is_left_alone(disk: _Disk) -> None:
     assert disk.rebuilds(RebuildReason.DAMAGED) == 0
 
 
-def test_a_restore_that_is_not_wanted_ends(disk: _Disk) -> None:
+def test_a_restore_that_is_not_wanted_ends(disk: Disk) -> None:
     closing = threading.Event()
     closing.set()
     with pytest.raises(RestartNeeded, match="was closed while it was restored"):
         disk.restored(closing=closing)
-    assert disk.restored() == (_rows(), ROWS)
-
-
-def _in_a_process(
-    disk: _Disk, kill_at: int, when: str, limit_bytes: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    def limit() -> None:
-        if limit_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
-    return subprocess.run(
-        [
-            sys.executable, "-c", RESTORE_IN_A_PROCESS, disk.kafka.bootstrap_servers, disk.catalogue.prefix,
-            str(disk.folder), disk.changelog_id, str(kill_at), when,
-        ],
-        cwd=ROOT, timeout=120, check=False, capture_output=True, text=True, preexec_fn=limit,
-    )  # fmt: skip
+    assert disk.restored() == (numbered_rows(), ROWS)
 
 
 @pytest.mark.parametrize("filling", [False, True])
 @pytest.mark.parametrize("when", ["in memory", "flushed", "while flushing"])
 def test_a_kill_in_the_middle_of_a_restore_leaves_what_the_next_goes_on_from(
-    disk: _Disk, when: str, filling: bool, monkeypatch: pytest.MonkeyPatch
+    disk: Disk, when: str, filling: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if filling:
         monkeypatch.setenv("FILLING", "1")
-    assert _in_a_process(disk, 2, when).returncode == -9
+    assert in_a_process(disk, 2, when).returncode == -9
     rows, records = disk.restored()
-    assert rows == _rows()
+    assert rows == numbered_rows()
     assert records in ({ROWS - 200} if when == "flushed" else {ROWS, ROWS - 100, ROWS - 200})
     assert disk.rebuilds(RebuildReason.DAMAGED) == 0
 
 
-def test_a_full_disk_ends_a_restore_with_words_and_the_next_is_exact(disk: _Disk) -> None:
-    ended = _in_a_process(disk, 0, "flushed", limit_bytes=3_000)
+@pytest.mark.parametrize("filling", [False, True])
+@pytest.mark.usefixtures("library")
+def test_a_full_disk_ends_a_restore_with_words_and_the_next_is_exact(
+    disk: Disk, filling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if filling:
+        monkeypatch.setenv("FILLING", "1")
+        monkeypatch.setenv("TABLES", "in between")
+    ended = in_a_process(disk, 0, "flushed", limit_bytes=3_000)
     assert ended.returncode == 3, ended.stderr
     assert ended.stdout.startswith("DiskRefused")
-    assert disk.restored()[0] == _rows()
+    assert disk.restored()[0] == numbered_rows()
     assert disk.rebuilds(RebuildReason.DAMAGED) == 0
 
 

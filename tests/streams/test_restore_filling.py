@@ -1,0 +1,108 @@
+"""Goal: a store that is filled by whole tables is the one that is written row by row, whenever it is killed."""
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.errors import RestartNeeded
+from state import store_filling as store_filling_module
+from state.native.loading import Library
+from state.store import Store
+from state.store_folder import RebuildReason
+from streams import bulk as bulk_module
+from streams import restore as restore_module
+from tests.streams.restoring import ROWS, Disk, in_a_process, numbered_rows
+
+pytestmark = pytest.mark.kafka
+
+
+def test_a_store_that_is_filled_at_once_is_the_same_and_is_gone_on_with(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bool] = []
+    open_store = Store.open
+
+    def opening(path: Path, **named: Any) -> Store:
+        opened.append(named["filling"])
+        return open_store(path, **named)
+
+    monkeypatch.setattr(Store, "open", opening)
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", ROWS)
+    assert disk.restored() == (numbered_rows(), ROWS)
+    assert opened == [False, True, False]
+    disk.feed({b"row/0000": None, b"row/9999": b"new"})
+    assert disk.restored() == (numbered_rows(1) | {b"row/9999": b"new"}, 2)
+    assert opened == [False, True, False, False]
+
+
+@pytest.mark.parametrize("table_size_bytes", [1, 10_000, store_filling_module.TABLE_SIZE_BYTES])
+def test_a_store_that_is_filled_by_tables_is_the_same_as_one_that_is_written(
+    disk: Disk, library: Library, table_size_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.feed({b"row/0000": None, b"row/0001": b"newer", b"row/9999": b""})
+    disk.feed({b"row/0000": b"again", b"row/0002": None, b"row/0001": b"newest"})
+    expected, records = disk.restored()
+    assert expected == numbered_rows(3) | {b"row/0000": b"again", b"row/0001": b"newest", b"row/9999": b""}
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    monkeypatch.setattr(bulk_module, "RECORDS_PER_READ_MAX", 100)
+    monkeypatch.setattr(store_filling_module, "TABLE_SIZE_BYTES", table_size_bytes)
+    # One that is made anew, and one that slept.
+    shutil.rmtree(disk.path)
+    disk.library = library
+    assert disk.restored() == (expected, records)
+    disk.feed({b"row/0003": None, b"row/0004": b"newer"})
+    del expected[b"row/0003"]
+    assert disk.restored() == (expected | {b"row/0004": b"newer"}, 2)
+    assert not (disk.path / "filling").exists()
+
+
+def test_rows_that_the_library_refuses_are_written_without_it(
+    disk: Disk, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    monkeypatch.setattr(Library, "write_table", lambda *_: False)
+    disk.library = library
+    assert disk.restored() == (numbered_rows(), ROWS)
+    assert disk.restored() == (numbered_rows(), 0)
+
+
+def test_a_restore_that_nobody_wants_leaves_no_tables(
+    disk: Disk, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    monkeypatch.setattr(bulk_module, "RECORDS_PER_READ_MAX", 100)
+    monkeypatch.setattr(store_filling_module, "TABLE_SIZE_BYTES", 1)
+    closing = threading.Event()
+    take_in = Store.take_in
+
+    def taking_in(store: Store, table: Path) -> None:
+        take_in(store, table)
+        closing.set()
+
+    monkeypatch.setattr(Store, "take_in", taking_in)
+    disk.library = library
+    with pytest.raises(RestartNeeded, match="was closed while it was restored"):
+        disk.restored(closing=closing)
+    assert not (disk.path / "filling").exists()
+    assert disk.restored() == (numbered_rows(), ROWS - 100)
+
+
+@pytest.mark.parametrize(
+    ("tables", "left"),
+    [("in between", ROWS - 200), ("before one is taken in", ROWS - 100), ("after one is taken in", ROWS - 200)],
+)
+def test_a_kill_while_tables_are_taken_in_leaves_what_the_next_goes_on_from(
+    disk: Disk, library: Library, tables: str, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILLING", "1")
+    monkeypatch.setenv("TABLES", tables)
+    assert in_a_process(disk, 3, "in tables").returncode == -9
+    assert (disk.path / "filling").is_dir()
+    monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
+    disk.library = library
+    assert disk.restored() == (numbered_rows(), left)
+    assert not (disk.path / "filling").exists()
+    assert disk.rebuilds(RebuildReason.DAMAGED) == 0
