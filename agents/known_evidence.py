@@ -78,8 +78,16 @@ class KnownEvidence:
     def __init__(self, rows: ManyRows, *, cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX) -> None:
         self._rows = rows
         events_size_bytes = int(cached_size_bytes_max * _EVENTS_SHARE)
-        self._events: BoundedCache[str, _Sight] = BoundedCache(events_size_bytes, _size_bytes)
+        self._events: BoundedCache[bytes, _Sight] = BoundedCache(events_size_bytes, _size_bytes)
         self._said: BoundedCache[bytes, _Sight] = BoundedCache(cached_size_bytes_max - events_size_bytes, _size_bytes)
+
+    def is_known(self, name: bytes, time_us: int) -> bool:
+        """Whether an event later than the first sight tells nothing, by the name of its identifiers, grade and source.
+
+        What this does not say is known may be so: `news` has the last word.
+        """
+        common = self._events.get(name)
+        return common is not None and common.first_time < time_us and sight_bucket(time_us) <= common.last
 
     def news(
         self, identifiers: Sequence[SealedIdentifier], *, source: str, event_id: str, time_us: int, grade: int
@@ -87,7 +95,7 @@ class KnownEvidence:
         """The evidence to send for an event, or None when all of it is known."""
         bucket, now = sight_bucket(time_us), (time_us, event_id)
         # Fragment ids have one length and a grade one digit, so that no two events have a name in common.
-        name = "".join([*[identifier.fragment for identifier in identifiers], _GRADES[grade], source])
+        name = "".join([*[identifier.fragment for identifier in identifiers], _GRADES[grade], source]).encode()
         common = self._events.get(name)
         if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
             return None

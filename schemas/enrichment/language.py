@@ -87,4 +87,4 @@ def enricher() -> Enricher:
     def read(text: str, _region: str) -> Reading:
         return read_part(text[:TEXT_LENGTH_MAX])
 
-    return Enricher(EnricherName.LANGUAGE, read, paths=PATHS)
+    return Enricher(EnricherName.LANGUAGE, read, paths=PATHS, text_length=TEXT_LENGTH_MAX)

@@ -1,4 +1,4 @@
-//! BLAKE2b (RFC 7693) with a digest of 8 bytes, by which dedupe knows an event.
+//! BLAKE2b (RFC 7693), by which copies of an event are known.
 
 const INITIAL: [u64; 8] = [
     0x6a09_e667_f3bc_c908,
@@ -24,13 +24,12 @@ const ORDERS: [[usize; 16]; 10] = [
 ];
 const ROUNDS: usize = 12;
 const BLOCK_SIZE_BYTES: usize = 128;
-pub const DIGEST_SIZE_BYTES: usize = 8;
 
-/// The digest of the bytes.
-pub fn digest(input: &[u8]) -> [u8; DIGEST_SIZE_BYTES] {
+/// The digest of the bytes, of `SIZE` bytes, which are at most 64.
+pub fn digest<const SIZE: usize>(input: &[u8]) -> [u8; SIZE] {
     let mut state = INITIAL;
     // Neither key nor salt: one tree of depth and fan-out 1.
-    state[0] ^= 0x0101_0000 ^ DIGEST_SIZE_BYTES as u64;
+    state[0] ^= 0x0101_0000 ^ SIZE as u64;
     let mut done: usize = 0;
     while input.len() - done > BLOCK_SIZE_BYTES {
         let mut block = [0; BLOCK_SIZE_BYTES];
@@ -41,7 +40,11 @@ pub fn digest(input: &[u8]) -> [u8; DIGEST_SIZE_BYTES] {
     let mut block = [0; BLOCK_SIZE_BYTES];
     block[..input.len() - done].copy_from_slice(&input[done..]);
     compress(&mut state, &block, input.len() as u64, true);
-    state[0].to_le_bytes()
+    let mut digest = [0; SIZE];
+    for (part, word) in digest.chunks_mut(8).zip(state) {
+        part.copy_from_slice(&word.to_le_bytes()[..part.len()]);
+    }
+    digest
 }
 
 fn compress(state: &mut [u64; 8], block: &[u8; BLOCK_SIZE_BYTES], counted: u64, is_last: bool) {

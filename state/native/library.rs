@@ -1,7 +1,7 @@
-//! The context stage's hot path over bytes, for those fragments that are plain; the rest is left to Python.
+//! The hot paths of intake and of the context stage over bytes, for what is plain; the rest is left to Python.
 //!
-//! `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out, which
-//! are those that `state.context` gives. Only this file is unsafe: it takes bytes from Python and gives bytes back.
+//! Of each, `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out,
+//! which are those that Python gives. Only this file is unsafe: it takes bytes from Python and gives bytes back.
 
 mod blake2b;
 mod changes;
@@ -13,6 +13,7 @@ mod fragment;
 mod household;
 mod identity;
 mod input;
+mod intake;
 mod interaction;
 mod json;
 mod member;
@@ -38,7 +39,7 @@ use std::sync::Once;
 use refusal::Read;
 
 /// Of requests and answers: raised with each change of what they look like.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 static TOLD: Once = Once::new();
 const DONE: i32 = 0;
 const REFUSED: i32 = 1;
@@ -90,6 +91,41 @@ pub unsafe extern "C" fn goldenthread_step(
     let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
     let supply = unsafe { borrowed(supply, supply_size) };
     unsafe { give(answer, || step::step(request, supply, &settings::Settings::read(settings)?)) }
+}
+
+/// See `intake::slice::plan`.
+///
+/// # Safety
+/// As `goldenthread_plan`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_intake_plan(
+    settings: *const u8,
+    settings_size: usize,
+    request: *const u8,
+    request_size: usize,
+    answer: *mut Answer,
+) -> i32 {
+    let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
+    unsafe { give(answer, || intake::slice::plan(request, &intake::settings::Settings::read(settings)?)) }
+}
+
+/// See `intake::slice::step`.
+///
+/// # Safety
+/// As `goldenthread_plan`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_intake_step(
+    settings: *const u8,
+    settings_size: usize,
+    request: *const u8,
+    request_size: usize,
+    supply: *const u8,
+    supply_size: usize,
+    answer: *mut Answer,
+) -> i32 {
+    let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
+    let supply = unsafe { borrowed(supply, supply_size) };
+    unsafe { give(answer, || intake::slice::step(request, supply, &intake::settings::Settings::read(settings)?)) }
 }
 
 /// Give an answer back, once.
