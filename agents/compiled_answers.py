@@ -52,19 +52,9 @@ class Answers:
         self._places = places
         self._enrichment = enrichment
         self._looks = [] if enrichment is None else enrichment.looks()
-        self._kept = Recent(cached_size_bytes_max)
-
-    def to(self, names: list[bytes]) -> list[bytes]:
-        """The answers to what the names ask for, in their order."""
-        found = self._kept.get_many(names)
-        answers: list[bytes] = []
-        for name, known in zip(names, found, strict=True):
-            answer = known
-            if answer is None:
-                answer = self._answer(name)
-                self._kept.put(name, answer)
-            answers.append(answer)
-        return answers
+        self._kept = Recent(self._answer, cached_size_bytes_max)
+        #: The answers to what names ask for, in their order.
+        self.to = self._kept.get_many
 
     def _answer(self, name: bytes) -> bytes:
         try:

@@ -31,13 +31,13 @@ from schemas.event import CONTENT_TYPE_HEADER, CloudEvent, is_cloud_event, parse
 from schemas.limits import ROUTED_SIZE_BYTES_MAX
 from schemas.mapping import Arrival, Mapping, MappingSet
 from schemas.mapping_records import BodyRecord
-from schemas.messages import RoutedEvent, decode_evidence, encode
+from schemas.messages import RoutedEvent, encode
 from schemas.sources import SourceRegistry
 from schemas.strict_json import read_json
 from schemas.topics import PICKED_HEADER, RECEIVED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
 from state.engine import Output
 from state.native.loading import Library
-from state.native.slice_answer import Evidence as ShownEvidence
+from state.native.slice_answer import Evidence as Shown
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.outbox import Outbox
@@ -154,31 +154,22 @@ class Intake:
             return
         # The numbers of the records that go the general way, and how far the others are handed over.
         left = sorted(set(range(len(records))).difference(said.numbers)) if len(said.routed) < len(records) else ()
-        routed = evidence = 0
-        for number in left:
-            until = bisect_left(said.numbers, number)
+        routed = shown = 0
+        for number in (*left, len(records)):
+            until, shown_until = bisect_left(said.numbers, number), shown
+            while shown_until < len(said.evidence) and said.evidence[shown_until].number < number:
+                shown_until += 1
             outbox.put_plain(Topic.ROUTED, said.routed[routed:until])
-            routed = until
-            while evidence < len(said.evidence) and said.evidence[evidence].number < number:
-                self._say_known(said.evidence[evidence], outbox)
-                evidence += 1
-            outbox.put_each(self.handle(records[number]))
-        outbox.put_plain(Topic.ROUTED, said.routed[routed:])
-        for each in said.evidence[evidence:]:
-            self._say_known(each, outbox)
+            self._say_evidence(said.evidence[shown:shown_until], outbox)
+            routed, shown = until, shown_until
+            if number < len(records):
+                outbox.put_each(self.handle(records[number]))
         self.counts["routed"] += len(said.routed)
 
-    def _say_known(self, shown: ShownEvidence, outbox: Outbox) -> None:
-        """Say what a record showed, unless identity knows it."""
-        if self._known.is_known(shown.name, shown.time_us):
-            return
-        given = decode_evidence(shown.message)
-        evidence = self._known.news(
-            given.identifiers, source=given.source, event_id=given.id, time_us=given.time, grade=given.grade
-        )
-        if evidence is not None:
-            outbox.put_plain(Topic.EVIDENCE, [(None, encode(evidence))])
-            self.counts["evidence"] += 1
+    def _say_evidence(self, shown: Sequence[Shown], outbox: Outbox) -> None:
+        messages = self._known.say(shown)
+        outbox.put_plain(Topic.EVIDENCE, [(None, message) for message in messages])
+        self.counts["evidence"] += len(messages)
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""

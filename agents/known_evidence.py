@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Final, NamedTuple, Protocol
 
-from schemas.messages import Evidence, SealedIdentifier
+from schemas.messages import Evidence, SealedIdentifier, decode_evidence, encode
 from schemas.rows import (
     POLICY_ROW_KEY,
     EvidenceRow,
@@ -16,6 +16,7 @@ from schemas.rows import (
 from schemas.times import TIME_MAX_US, sight_bucket
 from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
+from state.native.slice_answer import Evidence as Shown
 from streams.bulk import Record
 
 #: What is remembered of whole events, and of pairs that were said and may not have come back yet.
@@ -81,13 +82,41 @@ class KnownEvidence:
         self._events: BoundedCache[bytes, _Sight] = BoundedCache(events_size_bytes, _size_bytes)
         self._said: BoundedCache[bytes, _Sight] = BoundedCache(cached_size_bytes_max - events_size_bytes, _size_bytes)
 
-    def is_known(self, name: bytes, time_us: int) -> bool:
-        """Whether an event later than the first sight tells nothing, by the name of its identifiers, grade and source.
+    def say(self, shown: Sequence[Shown]) -> list[bytes]:
+        """The messages to send for what events showed, in their order: as `news` says of each in turn, and encoded.
 
-        What this does not say is known may be so: `news` has the last word.
+        Rows are asked for all at once, and of an event with one pair, as most have, nothing is decoded.
         """
-        common = self._events.get(name)
-        return common is not None and common.first_time < time_us and sight_bucket(time_us) <= common.last
+        unknown = [each for each in shown if not self._is_known(each)]
+        rows: dict[bytes, bytes] = {}
+        if pairs := [each.pair for each in unknown if each.pair and self._said.get(each.pair) is None]:
+            found = zip(pairs, self._rows.get_many(pairs), strict=True)
+            rows = {pair: row for pair, row in found if row is not None}
+        messages = (self._message(each, rows) for each in unknown)
+        return [message for message in messages if message is not None]
+
+    def _is_known(self, shown: Shown) -> bool:
+        """Whether an event surely tells nothing; `news` compares the ids of two of one time as well."""
+        common = self._events.get(shown.name)
+        return common is not None and common.first_time < shown.time_us and sight_bucket(shown.time_us) <= common.last
+
+    def _message(self, shown: Shown, rows: Mapping[bytes, bytes]) -> bytes | None:
+        if not shown.pair:
+            given = decode_evidence(shown.message)
+            evidence = self.news(
+                given.identifiers, source=given.source, event_id=given.id, time_us=given.time, grade=given.grade
+            )
+            return None if evidence is None else encode(evidence)
+        bucket, now = sight_bucket(shown.time_us), (shown.time_us, shown.id.decode())
+        sight: _Sight | EvidenceRow | None = self._said.get(shown.pair)
+        if sight is None and (row := rows.get(shown.pair)) is not None:
+            sight = _ROWS.decode(row)
+        is_news = sight is None or now < (sight.first_time, sight.first_id) or sight.last < bucket
+        if sight is None or is_news:
+            sight = self._say(shown.pair, sight, now, bucket)
+        size_bytes = _ENTRY_SIZE_BYTES + len(shown.name) + len(sight.first_id)
+        self._events.put(shown.name, _Sight(sight.first_time, sight.first_id, sight.last, size_bytes))
+        return shown.message if is_news else None
 
     def news(
         self, identifiers: Sequence[SealedIdentifier], *, source: str, event_id: str, time_us: int, grade: int

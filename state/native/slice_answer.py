@@ -12,8 +12,10 @@ _LONG_SIZE_BYTES: Final = 8
 OUTCOMES_MAX: Final = 64
 # The last numbers of an answer: how many messages there are, and how many pieces of evidence.
 _FOOTER = struct.Struct("<II")
-# Of each: the number of its record, and where its key, itself and its end are.
-_MARK_NUMBERS: Final = 4
+# Of a message: the number of its record, and where its key, itself and its end are.
+_ROUTED_NUMBERS: Final = 4
+# Of a piece of evidence: the number of its record, and where its parts and their end are.
+_EVIDENCE_NUMBERS: Final = 6
 
 
 class Asked(NamedTuple):
@@ -30,9 +32,13 @@ class Evidence(NamedTuple):
 
     number: int
     time_us: int
-    #: By which it is known whether it was said.
+    #: By which it is known whether it was said: the identifiers' fragment ids, the grade and the source.
     name: bytes
-    #: The message, without its pairs.
+    #: The key of the pair's row where there is one pair; else empty.
+    pair: bytes
+    #: The event's.
+    id: bytes
+    #: The message; without its pairs where they are several.
     message: bytes
 
 
@@ -64,22 +70,21 @@ def read_slice(answer: bytes) -> Slice:
     outcomes = array("I", answer[start:end])
     start, end = start - evidence_count * _LONG_SIZE_BYTES, start
     times = array("q", answer[start:end])
-    start, end = start - evidence_count * _MARK_NUMBERS * _NUMBER_SIZE_BYTES, start
+    start, end = start - evidence_count * _EVIDENCE_NUMBERS * _NUMBER_SIZE_BYTES, start
     evidence = array("I", answer[start:end])
-    start, end = start - routed_count * _MARK_NUMBERS * _NUMBER_SIZE_BYTES, start
+    start, end = start - routed_count * _ROUTED_NUMBERS * _NUMBER_SIZE_BYTES, start
     routed = array("I", answer[start:end])
+    numbers, keys, values, ends = (routed[column::_ROUTED_NUMBERS] for column in range(_ROUTED_NUMBERS))
     return Slice(
-        routed[::_MARK_NUMBERS],
-        [(answer[key:value], answer[value:end]) for key, value, end in _places(routed)],
+        numbers,
+        [(answer[key:value], answer[value:end]) for key, value, end in zip(keys, values, ends, strict=True)],
         [
-            Evidence(number, time_us, answer[name:message], answer[message:end])
-            for number, time_us, (name, message, end) in zip(
-                evidence[::_MARK_NUMBERS], times, _places(evidence), strict=True
+            Evidence(
+                number, time_us, answer[name:pair], answer[pair:event_id], answer[event_id:message], answer[message:end]
+            )
+            for time_us, (number, name, pair, event_id, message, end) in zip(
+                times, zip(*[iter(evidence)] * _EVIDENCE_NUMBERS, strict=True), strict=True
             )
         ],
         outcomes,
     )
-
-
-def _places(marks: "array[int]") -> "zip[tuple[int, int, int]]":
-    return zip(marks[1::_MARK_NUMBERS], marks[2::_MARK_NUMBERS], marks[3::_MARK_NUMBERS], strict=True)

@@ -144,8 +144,8 @@ struct Said {
     body: Vec<u8>,
     /// Of each message: the number of its record, and where its key, itself and its end are.
     routed: Vec<[usize; 4]>,
-    /// The same of what is said to identity, whose key is the name by which it is known that it was said.
-    evidence: Vec<[usize; 4]>,
+    /// Of what is said to identity: the number of its record, and where its parts and their end are.
+    evidence: Vec<[usize; 6]>,
     times: Vec<i64>,
     outcomes: Counts,
 }
@@ -176,15 +176,15 @@ impl Said {
         let evidence = subject.write_evidence(&mut self.body, &event)?;
         findings.count(&mut self.outcomes)?;
         self.routed.push([number, key, message, end]);
-        if let Some(start) = evidence {
-            self.evidence.push([number, end, start, self.body.len()]);
+        if let Some([name, pair, id, message]) = evidence {
+            self.evidence.push([number, name, pair, id, message, self.body.len()]);
             self.times.push(event.time);
         }
         Ok(())
     }
 
     fn finished(mut self) -> Read<Vec<u8>> {
-        for number in self.routed.iter().chain(&self.evidence).flatten() {
+        for number in self.routed.iter().flatten().chain(self.evidence.iter().flatten()) {
             write_size(&mut self.body, *number)?;
         }
         for time in &self.times {

@@ -11,6 +11,7 @@ use crate::refusal::{demand, Read, Refusal};
 const ROUTES: u8 = 1;
 const LINKS: u8 = 2;
 const GRADES: [u8; 4] = *b"0123";
+const GRADE_ORDER: u8 = 9;
 const EVIDENCE_FIELDS: usize = 7;
 const SEALED_FIELDS: usize = 3;
 
@@ -114,20 +115,35 @@ impl<'a, 't> Subject<'a, 't> {
         evidence
     }
 
-    /// Write the name by which it is known what was said of these identifiers, and the evidence without its pairs.
+    /// Write what the event says to identity: the name by which it is known what was said of these identifiers, the key
+    /// of the pair, the event's id, and the message.
     ///
-    /// Where the message begins; nothing is written where there is no evidence.
-    pub fn write_evidence(&self, out: &mut Vec<u8>, event: &Event<'_, '_>) -> Read<Option<usize>> {
+    /// Of more identifiers than two there is no key, and the message is without its pairs. Where each of these begins;
+    /// nothing is written where there is no evidence.
+    pub fn write_evidence(&self, out: &mut Vec<u8>, event: &Event<'_, '_>) -> Read<Option<[usize; 4]>> {
         let evidence = self.evidence(event);
         if evidence.is_empty() {
             return Ok(None);
         }
+        let grade = *GRADES.get(usize::try_from(event.grade).map_err(|_| Refusal)?).ok_or(Refusal)?;
+        let name = out.len();
         for known in &evidence {
             out.extend_from_slice(known.fragment.as_bytes());
         }
-        out.push(*GRADES.get(usize::try_from(event.grade).map_err(|_| Refusal)?).ok_or(Refusal)?);
+        out.push(grade);
         out.extend_from_slice(event.source.as_bytes());
-        let start = out.len();
+        let pair = out.len();
+        if let [one, other] = evidence[..] {
+            let (first, second) = (one.fragment.min(other.fragment), one.fragment.max(other.fragment));
+            // The best grade sorts first.
+            let order = [b'0' + GRADE_ORDER - (grade - b'0')];
+            for part in [b"e/", first.as_bytes(), b"/", &order, b"/", second.as_bytes(), b"/", event.source.as_bytes()] {
+                out.extend_from_slice(part);
+            }
+        }
+        let id = out.len();
+        out.extend_from_slice(event.id.as_bytes());
+        let message = out.len();
         write_array(out, EVIDENCE_FIELDS);
         write_text(out, "evidence");
         write_text(out, event.source);
@@ -139,8 +155,15 @@ impl<'a, 't> Subject<'a, 't> {
             write_array(out, SEALED_FIELDS);
             out.extend_from_slice(known.encoded);
         }
-        write_array(out, 0);
-        Ok(Some(start))
+        if evidence.len() == 2 {
+            write_array(out, 1);
+            write_array(out, 2);
+            write_integer(out, 0);
+            write_integer(out, 1);
+        } else {
+            write_array(out, 0);
+        }
+        Ok(Some([name, pair, id, message]))
     }
 }
 
