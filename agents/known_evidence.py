@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from schemas.messages import Evidence, SealedIdentifier, decode_evidence, encode
 from schemas.rows import (
@@ -36,7 +38,7 @@ class ManyRows(Protocol):
         """The rows in the order of the keys, None where there is none."""
 
 
-class _Sight(NamedTuple):
+class _Sight(msgspec.Struct, frozen=True, gc=False):
     """Least (time, id) of a pair from one source in one grade, and the newest 30-day bucket of sight, as in its row.
 
     Of several pairs, the greatest of the first and the least of the last: what tells none of them anything.

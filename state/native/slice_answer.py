@@ -3,6 +3,7 @@
 import struct
 from array import array
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
@@ -53,6 +54,9 @@ class Slice(NamedTuple):
     outcomes: "array[int]"
 
 
+_evidence = partial(tuple.__new__, Evidence)
+
+
 def read_asked(answer: bytes, records: int) -> Asked:
     """What the plan of so many records asks for."""
     (count,) = struct.unpack_from("<I", answer)
@@ -79,10 +83,11 @@ def read_slice(answer: bytes) -> Slice:
         numbers,
         [(answer[key:value], answer[value:end]) for key, value, end in zip(keys, values, ends, strict=True)],
         [
-            Evidence(
-                number, time_us, answer[name:pair], answer[pair:event_id], answer[event_id:message], answer[message:end]
+            # As `Evidence` makes itself, but for what naming its fields takes.
+            _evidence(
+                (number, time_us, answer[name:pair], answer[pair:event], answer[event:message], answer[message:end])
             )
-            for time_us, (number, name, pair, event_id, message, end) in zip(
+            for time_us, (number, name, pair, event, message, end) in zip(
                 times, zip(*[iter(evidence)] * _EVIDENCE_NUMBERS, strict=True), strict=True
             )
         ],

@@ -147,10 +147,7 @@ impl<'t> Members<'t> {
                 "permissions" => members.permissions = Some(object(tree, node)?),
                 "groups" => members.groups = Some(object(tree, node)?),
                 "refs" => members.refs = Some(node),
-                "summary" => {
-                    members.summary = tree.text(node)?;
-                    demand(is_within(members.summary, bounds.summary))?;
-                }
+                "summary" => members.summary = tree.text(node)?,
                 "direction" => {
                     members.direction = tree.text(node)?;
                     demand(matches!(members.direction, "in" | "out" | ""))?;
@@ -178,6 +175,19 @@ fn object(tree: &Tree<'_>, node: usize) -> Read<usize> {
 /// Whether a text has at most so many characters.
 pub fn is_within(text: &str, length_max: usize) -> bool {
     text.len() <= length_max || text.chars().count() <= length_max
+}
+
+/// So many characters at a text's start.
+pub fn start_of(text: &str, length: usize) -> &str {
+    if text.len() <= length {
+        return text;
+    }
+    text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Whether it is white space to Python, to which four control characters are some as well.
+pub fn is_space(letter: char) -> bool {
+    letter.is_whitespace() || matches!(letter, '\x1c'..='\x1f')
 }
 
 /// A text of 1 to so many characters.

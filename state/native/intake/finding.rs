@@ -1,6 +1,6 @@
 //! What enrichers look at, as it is asked for, and what they found out, as one JSON object.
 
-use super::event::{is_within, Event};
+use super::event::{start_of, Event};
 use super::moment::original_of;
 use super::settings::{Look, Settings};
 use super::said::write_traits;
@@ -43,14 +43,6 @@ pub fn texts<'t, 's>(
 
 fn member(tree: &Tree<'_>, object: usize, name: &str) -> Option<usize> {
     tree.members(object).find(|(key, _)| *key == name).map(|(_, node)| node)
-}
-
-/// So many characters of a text.
-fn start_of(text: &str, length: usize) -> &str {
-    if is_within(text, length) {
-        return text;
-    }
-    text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
 }
 
 /// What was found out about one event.

@@ -3,7 +3,7 @@
 use super::canonical::write_object;
 use super::event::{Arrival, Event};
 use super::finding::Findings;
-use super::said::{write_groups, write_permissions, write_refs, write_traits};
+use super::said::{write_groups, write_permissions, write_refs, write_summary, write_traits};
 use super::settings::Settings;
 use super::subject::Subject;
 use super::tree::Tree;
@@ -47,7 +47,7 @@ impl Routed<'_, '_> {
         write_bytes(out, &content);
         write_boolean(out, event.is_assigned);
         write_text(out, members.direction);
-        write_text(out, members.summary);
+        write_summary(out, members.summary, bounds);
         write_text(out, members.session);
         match findings.traits {
             Some(encoded) => out.extend_from_slice(encoded),

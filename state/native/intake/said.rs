@@ -1,15 +1,16 @@
-//! What an event says: traits, permissions, references and groups within their bounds, as its message has them.
+//! What an event says: its line for people, traits, permissions, references and groups within their bounds, as its message has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::canonical::write_value;
-use super::event::{bounded, is_kind_name, is_within, Members};
+use super::event::{bounded, is_kind_name, is_space, is_within, start_of, Members};
 use super::settings::Bounds;
 use super::tree::{Tree, Value};
 use crate::msgpack::{write_array, write_boolean, write_bytes, write_map, write_text};
 use crate::refusal::{demand, Read, Refusal};
 
 const REF_FIELDS: usize = 3;
+const ELLIPSIS: &str = "…";
 
 /// Traits with their values in canonical JSON, by name or as they came.
 pub fn write_traits(
@@ -34,6 +35,16 @@ pub fn write_traits(
         write_bytes(out, &value);
     }
     Ok(())
+}
+
+/// A line for people, cut where it is longer than one may be.
+pub fn write_summary(out: &mut Vec<u8>, summary: &str, bounds: &Bounds) {
+    if is_within(summary, bounds.summary) {
+        write_text(out, summary);
+    } else {
+        let start = start_of(summary, bounds.summary - ELLIPSIS.chars().count()).trim_end_matches(is_space);
+        write_text(out, &format!("{start}{ELLIPSIS}"));
+    }
 }
 
 /// Channel to purpose to yes or no; channels without purposes are left out.
@@ -115,8 +126,8 @@ pub fn write_groups<'t>(
         demand(is_kind_name(kind))?;
         let mut add = |node: usize| {
             if !tree.is_null(node) {
-                let value = tree.text_or_integer(node)?;
-                demand(is_trimmed(value) && is_within(value, bounds.ref_field))?;
+                let value = tree.text_or_integer(node)?.trim_matches(is_space);
+                demand(is_within(value, bounds.ref_field))?;
                 if !value.is_empty() {
                     groups.entry(kind).or_default().insert(value);
                 }
@@ -138,10 +149,4 @@ pub fn write_groups<'t>(
         }
     }
     Ok(())
-}
-
-/// Whether surely no white space is around it, of which some letters are that only some languages know.
-fn is_trimmed(text: &str) -> bool {
-    let is_space = |letter: char| letter <= ' ' || letter.is_whitespace();
-    !text.starts_with(is_space) && !text.ends_with(is_space)
 }

@@ -12,6 +12,9 @@ const DECIMAL_DIGITS_MAX: usize = 15;
 /// Numbers less than 0.001 are written with an exponent somewhere below it.
 const LEADING_ZEROS_MAX: usize = 2;
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
 pub enum Value<'a> {
     Null,
     Boolean(bool),
@@ -186,14 +189,11 @@ impl<'a> Parser<'a, '_> {
     fn quoted(&mut self) -> Read<()> {
         let bytes = self.text.as_bytes();
         let start = self.place + 1;
-        let mut place = start;
-        loop {
-            match *bytes.get(place).ok_or(Refusal)? {
-                b'"' => break,
-                b'\\' => return self.escaped(start, place),
-                byte => demand(byte >= b' ')?,
-            }
-            place += 1;
+        let place = plain_end(bytes, start);
+        match *bytes.get(place).ok_or(Refusal)? {
+            b'"' => {}
+            b'\\' => return self.escaped(start, place),
+            _ => return Err(Refusal),
         }
         self.place = place + 1;
         self.push(Value::Text(Cow::Borrowed(&self.text[start..place])));
@@ -274,6 +274,26 @@ impl<'a> Parser<'a, '_> {
         // An exponent comes where a comma or a bracket has to, and is refused there.
         Ok(())
     }
+}
+
+/// Where the first quote, backslash or control character is from `start` on, or the end: eight bytes are looked at a time.
+fn plain_end(bytes: &[u8], start: usize) -> usize {
+    let mut place = start;
+    while let Some(word) = bytes.get(place..place + 8) {
+        let mut digits = [0; 8];
+        digits.copy_from_slice(word);
+        let word = u64::from_le_bytes(digits);
+        let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
+        let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word;
+        let marks = (control | zero_in(word ^ (ONES * u64::from(b'"'))) | zero_in(word ^ (ONES * u64::from(b'\\')))) & HIGH_BITS;
+        if marks != 0 {
+            // The lowest mark is right; those above it may be its borrow.
+            return place + marks.trailing_zeros() as usize / 8;
+        }
+        place += 8;
+    }
+    let rest = bytes.get(place..).unwrap_or_default();
+    place + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')).unwrap_or(rest.len())
 }
 
 /// The letter of the digits after `\u`, and of those of the other half of a pair; never a null byte.
