@@ -87,38 +87,41 @@ class KnownEvidence:
     def say(self, shown: Sequence[Shown]) -> list[bytes]:
         """The messages to send for what events showed, in their order: as `news` says of each in turn, and encoded.
 
-        Rows are asked for all at once, and of an event with one pair, as most have, nothing is decoded.
+        Rows of pairs that nothing is remembered of are asked for all at once, and of an event with one pair, as most
+        have, nothing is decoded.
         """
-        unknown = [each for each in shown if not self._is_known(each)]
-        rows: dict[bytes, bytes] = {}
-        if pairs := [each.pair for each in unknown if each.pair and self._said.get(each.pair) is None]:
-            found = zip(pairs, self._rows.get_many(pairs), strict=True)
-            rows = {pair: row for pair, row in found if row is not None}
-        messages = (self._message(each, rows) for each in unknown)
+        events, said = self._events, self._said
+        pairs = [each.pair for each in shown if each.pair and each.name not in events and each.pair not in said]
+        rows = dict(zip(pairs, self._rows.get_many(pairs), strict=True)) if pairs else {}
+        messages = [self._of_pair(each, rows) if each.pair else self._of_pairs(each) for each in shown]
         return [message for message in messages if message is not None]
 
-    def _is_known(self, shown: Shown) -> bool:
-        """Whether an event surely tells nothing; `news` compares the ids of two of one time as well."""
+    def _of_pair(self, shown: Shown, rows: Mapping[bytes, bytes | None]) -> bytes | None:
+        time_us, pair = shown.time_us, shown.pair
+        bucket = sight_bucket(time_us)
         common = self._events.get(shown.name)
-        return common is not None and common.first_time < shown.time_us and sight_bucket(shown.time_us) <= common.last
-
-    def _message(self, shown: Shown, rows: Mapping[bytes, bytes]) -> bytes | None:
-        if not shown.pair:
-            given = decode_evidence(shown.message)
-            evidence = self.news(
-                given.identifiers, source=given.source, event_id=given.id, time_us=given.time, grade=given.grade
-            )
-            return None if evidence is None else encode(evidence)
-        bucket, now = sight_bucket(shown.time_us), (shown.time_us, shown.id.decode())
-        sight: _Sight | EvidenceRow | None = self._said.get(shown.pair)
-        if sight is None and (row := rows.get(shown.pair)) is not None:
-            sight = _ROWS.decode(row)
+        if common is not None and bucket <= common.last and common.first_time < time_us:
+            return None
+        now = (time_us, shown.id.decode())
+        if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
+            return None
+        sight: _Sight | EvidenceRow | None = self._said.get(pair)
+        if sight is None:
+            row = rows[pair] if pair in rows else self._rows.get_many([pair])[0]
+            sight = None if row is None else _ROWS.decode(row)
         is_news = sight is None or now < (sight.first_time, sight.first_id) or sight.last < bucket
         if sight is None or is_news:
-            sight = self._say(shown.pair, sight, now, bucket)
+            sight = self._say(pair, sight, now, bucket)
         size_bytes = _ENTRY_SIZE_BYTES + len(shown.name) + len(sight.first_id)
         self._events.put(shown.name, _Sight(sight.first_time, sight.first_id, sight.last, size_bytes))
         return shown.message if is_news else None
+
+    def _of_pairs(self, shown: Shown) -> bytes | None:
+        given = decode_evidence(shown.message)
+        evidence = self.news(
+            given.identifiers, source=given.source, event_id=given.id, time_us=given.time, grade=given.grade
+        )
+        return None if evidence is None else encode(evidence)
 
     def news(
         self, identifiers: Sequence[SealedIdentifier], *, source: str, event_id: str, time_us: int, grade: int

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.intake import Intake
-from agents.known_evidence import KnownEvidence
+from agents.known_evidence import CACHED_SIZE_BYTES_MAX, KnownEvidence
 from bench.generator import SOURCES_FILE, Plan, encode, generate
 from bench.job.events import Plan as JobPlan
 from bench.job.events import arrivals
@@ -87,7 +87,11 @@ class _Twins:
     """The general way and the library's, with the same to go by."""
 
     def __init__(
-        self, registry: SourceRegistry, channels: Sequence[str] = CHANNELS, enrichers: Sequence[str] = ENRICHERS
+        self,
+        registry: SourceRegistry,
+        channels: Sequence[str] = CHANNELS,
+        enrichers: Sequence[str] = ENRICHERS,
+        known_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
     ) -> None:
         assert LIBRARY is not None
         self.library = _Watched(LIBRARY)
@@ -100,7 +104,7 @@ class _Twins:
                 cleaner=Cleaner(policy=DEFAULT_POLICY, registry=registry, keyring=RING, channels=channels),
                 registry=registry,
                 mappings=load_mappings(registry),
-                known=KnownEvidence(MemoryRows()),
+                known=KnownEvidence(MemoryRows(), cached_size_bytes_max=known_size_bytes_max),
                 enrichment=enrichment,
                 library=library,
             )
@@ -140,6 +144,17 @@ def test_odd_records_come_to_the_same(
     twins: dict[Sequence[str], _Twins], seed: int, enrichers: Sequence[str], channel: str
 ) -> None:
     twins[enrichers].handle(OddRecords(seed).draw(60, f"gt.raw.{channel}"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 30_000))
+def test_evidence_is_said_again_alike_where_little_of_it_is_remembered(
+    registry: SourceRegistry, seed: int, known_size_bytes_max: int
+) -> None:
+    twins = _Twins(registry, enrichers=(), known_size_bytes_max=known_size_bytes_max)
+    odd = OddRecords(seed)
+    for _ in range(3):
+        twins.handle(odd.draw(70))
 
 
 def test_the_records_that_tests_draw_are_taken_where_they_are_plain(registry: SourceRegistry) -> None:
