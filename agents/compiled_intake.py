@@ -15,6 +15,7 @@ from agents.compiled_answers import Answers
 from agents.compiled_settings import OUTCOMES, IntakeSettings, packed_text
 from schemas.cleaning import Cleaner
 from schemas.enrichment.enrichment import Enrichment
+from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE
 from schemas.sources import SourceRegistry
 from schemas.topics import Catalogue
 from state.native.loading import Library
@@ -22,6 +23,9 @@ from state.native.slice_answer import Slice, read_asked, read_slice
 
 #: Larger records are left to the general way, so that a slice has its bound.
 RECORD_SIZE_BYTES_MAX: Final = 64 * 1024
+
+_STRUCTURED: Final = STRUCTURED_CONTENT_TYPE.encode()
+_STRUCTURED_AND_MORE: Final = _STRUCTURED + b";"
 
 _header = struct.Struct("<q").pack
 _count = struct.Struct("<I").pack
@@ -80,8 +84,8 @@ class CompiledIntake:
         channel = self._catalogue.channel_of(first.topic)
         if channel not in self._catalogue.channels:
             return None
-        # Headers may make a record anything; one without a value, or one that is left out for its size, is refused.
-        values = [b"" if record.headers else record.value or b"" for record in records]
+        # One without a value, or one that is left out here, is refused.
+        values = [(record.value or b"") if _says_nothing(record.headers) else b"" for record in records]
         if max(map(len, values)) > RECORD_SIZE_BYTES_MAX:
             values = [value if len(value) <= RECORD_SIZE_BYTES_MAX else b"" for value in values]
         return b"".join(
@@ -95,3 +99,13 @@ class CompiledIntake:
                 *values,
             )
         )
+
+
+def _says_nothing(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Whether a record is what it is without its headers. They may make it anything, but collect writes just this."""
+    if not headers:
+        return True
+    name, content = headers[0]
+    if len(headers) > 1 or name != CONTENT_TYPE_HEADER or content is None:
+        return False
+    return content == _STRUCTURED or content.startswith(_STRUCTURED_AND_MORE)

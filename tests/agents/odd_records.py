@@ -76,6 +76,23 @@ _SMALL = (
     "NaN", "-", "0",
     ".5", "e1", "[", "}", '"', ",", ":", "\\",
 )  # fmt: skip
+# The first is what collect writes.
+_HEADERS: tuple[tuple[tuple[str, bytes | None], ...], ...] = (
+    *((("content-type", b"application/cloudevents+json"),),) * 5,
+    (("content-type", b"application/cloudevents+json; charset=utf-8"),),
+    (("Content-Type", b"Application/CloudEvents+JSON"),),
+    (("content-type", b"application/cloudevents-batch+json"),),
+    (("content-type", b"application/cloudevents+avro"),),
+    (("content-type", b"application/cloudevents+json-avro"),),
+    (("content-type", b"application/json"),),
+    (("content-type", None),),
+    (("gt-source", b"legacy"),),
+    (("content-type", b"application/cloudevents+json"), ("gt-source", b"legacy")),
+    (("content-type", b"application/cloudevents+json"), ("ce_id", b"1")),
+    (("content-type", b"application/cloudevents+json"), ("content-type", b"application/json")),
+    (("ce_id", b"1"),),
+    (("other", b"x"),),
+)
 
 
 class Raw(NamedTuple):
@@ -119,7 +136,7 @@ class OddRecords:
             value = chance.choice(
                 (None, b"", b"null", b"[]", b"\xff", b"\x00\x00\x00\x00\x01x", b"\xef\xbb\xbf{}", text[:40].encode())
             )
-        headers = (("gt-source", b"legacy"),) if chance.random() < 0.02 else ()
+        headers = chance.choice(_HEADERS) if chance.random() < 0.2 else ()
         return Raw(value, headers, topic=topic, timestamp=NOW_MS + chance.choice((0, 1, 999)))
 
     def _event(self, channel: str) -> dict[str, Any]:
