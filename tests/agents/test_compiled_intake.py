@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -66,6 +67,35 @@ class _Watched(Library):
         return answer
 
 
+class _Damaging(Library):
+    """A library that is given bytes of which some are others than they were, or are missing."""
+
+    def __init__(self, library: Library, seed: int) -> None:
+        self._library = library
+        self._chance = Random(seed)
+
+    def intake_plan(self, settings: bytes, request: bytes) -> bytes | None:
+        """As the library does; what it says of damaged bytes is asked for and left aside."""
+        self._library.intake_plan(settings, self._damaged(request))
+        return self._library.intake_plan(settings, request)
+
+    def intake_step(self, settings: bytes, request: bytes, supply: bytes) -> bytes | None:
+        """As the library does of damaged bytes; nothing that anybody could go by."""
+        self._library.intake_step(settings, self._damaged(request), supply)
+        self._library.intake_step(settings, request, self._damaged(supply))
+        return None
+
+    def _damaged(self, content: bytes) -> bytes:
+        chance, damaged = self._chance, bytearray(content)
+        for _ in range(chance.randrange(1, 4)):
+            place = chance.randrange(len(damaged))
+            if chance.random() < 0.2:
+                del damaged[place:]
+                return bytes(damaged)
+            damaged[place] = chance.randrange(256)
+        return bytes(damaged)
+
+
 class _Box:
     """An outbox that keeps all it is given, by topic."""
 
@@ -83,6 +113,24 @@ class _Box:
         self.put_each(Output(topic, key, value) for key, value in records)
 
 
+def _intake(
+    registry: SourceRegistry,
+    channels: Sequence[str],
+    enrichment: Enrichment | None,
+    known: KnownEvidence,
+    library: Library | None,
+) -> Intake:
+    return Intake(
+        catalogue=Catalogue(channels=tuple(channels)),
+        cleaner=Cleaner(policy=DEFAULT_POLICY, registry=registry, keyring=RING, channels=channels),
+        registry=registry,
+        mappings=load_mappings(registry),
+        known=known,
+        enrichment=enrichment,
+        library=library,
+    )
+
+
 class _Twins:
     """The general way and the library's, with the same to go by."""
 
@@ -95,20 +143,11 @@ class _Twins:
     ) -> None:
         assert LIBRARY is not None
         self.library = _Watched(LIBRARY)
-        catalogue = Catalogue(channels=tuple(channels))
         self.ways: list[tuple[Intake, Enrichment | None]] = []
         for library in (None, self.library):
             enrichment = Enrichment(enrichers, phone_region=DEFAULT_POLICY.phone_region) if enrichers else None
-            intake = Intake(
-                catalogue=catalogue,
-                cleaner=Cleaner(policy=DEFAULT_POLICY, registry=registry, keyring=RING, channels=channels),
-                registry=registry,
-                mappings=load_mappings(registry),
-                known=KnownEvidence(MemoryRows(), cached_size_bytes_max=known_size_bytes_max),
-                enrichment=enrichment,
-                library=library,
-            )
-            self.ways.append((intake, enrichment))
+            known = KnownEvidence(MemoryRows(), cached_size_bytes_max=known_size_bytes_max)
+            self.ways.append((_intake(registry, channels, enrichment, known, library), enrichment))
 
     def handle(self, records: Given) -> dict[str, list[Output]]:
         """What both say of the records of one partition, by topic."""
@@ -164,6 +203,17 @@ def test_the_records_that_tests_draw_are_taken_where_they_are_plain(registry: So
     assert len(said[Topic.DEAD]) > 300
     assert len(said[Topic.ROUTED]) > 500
     assert twins.library.taken > 350
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32))
+def test_damaged_bytes_end_no_process_and_what_is_refused_goes_the_general_way(seed: int) -> None:
+    assert LIBRARY is not None
+    library = _Damaging(LIBRARY, seed)
+    intake = _intake(SourceRegistry(), CHANNELS, None, KnownEvidence(MemoryRows()), library)
+    box = _Box()
+    intake.handle_many(OddRecords(seed).draw(20), box)  # type: ignore[arg-type]
+    assert len(box.said[Topic.ROUTED]) + len(box.said[Topic.DEAD]) == 20
 
 
 @settings(max_examples=300, deadline=None)
