@@ -85,7 +85,9 @@ class CompiledIntake:
         if channel not in self._catalogue.channels:
             return None
         # One without a value, or one that is left out here, is refused.
-        values = [(record.value or b"") if _says_nothing(record.headers) else b"" for record in records]
+        values = [
+            b"" if record.headers and not _says_nothing(record.headers) else record.value or b"" for record in records
+        ]
         if max(map(len, values)) > RECORD_SIZE_BYTES_MAX:
             values = [value if len(value) <= RECORD_SIZE_BYTES_MAX else b"" for value in values]
         return b"".join(
@@ -103,8 +105,6 @@ class CompiledIntake:
 
 def _says_nothing(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """Whether a record is what it is without its headers. They may make it anything, but collect writes just this."""
-    if not headers:
-        return True
     name, content = headers[0]
     if len(headers) > 1 or name != CONTENT_TYPE_HEADER or content is None:
         return False
