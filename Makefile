@@ -10,7 +10,7 @@ hash = $(shell cat $(1) pyproject.toml | cksum | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/runtime-$(call hash,requirements.txt)
 DEVELOPMENT := $(VENV)/development-$(call hash,requirements-dev.txt)
 # The compiled library is tried anew when its sources change, or where the compiler is.
-LIBRARY := state/native/built/tried-$(shell { command -v rustc; cat state/native/*.rs state/native/*.py; } | cksum | cut -d ' ' -f 1)
+LIBRARY := state/native/built/tried-$(shell { command -v rustc; cat state/native/*.rs state/native/*/*.rs state/native/*.py; } | cksum | cut -d ' ' -f 1)
 
 .PHONY: help run install develop test lint unit drill bench format lock clean
 

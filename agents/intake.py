@@ -11,6 +11,7 @@ Stateless: what it repeats after a crash the fold removes. Per record:
    holds is the newest word.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from traceback import format_tb
@@ -18,6 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from agents.compiled_intake import CompiledIntake
 from agents.known_evidence import KnownEvidence
 from schemas.avro.event_headers import declares_avro, headers_of_json
 from schemas.avro.framing import is_framed
@@ -34,8 +36,11 @@ from schemas.sources import SourceRegistry
 from schemas.strict_json import read_json
 from schemas.topics import PICKED_HEADER, RECEIVED_HEADER, REQUEST_HEADER, SOURCE_HEADER, Catalogue, Topic
 from state.engine import Output
+from state.native.loading import Library
+from state.native.slice_answer import Evidence as Shown
 from streams.logs import logger
 from streams.metrics import Metrics
+from streams.outbox import Outbox
 from streams.wire_input import without_registry
 
 log = logger(__name__)
@@ -80,6 +85,7 @@ class Intake:
         enrichment: Enrichment | None = None,
         metrics: Metrics | None = None,
         read_framed: Callable[[bytes], bytes] = without_registry,
+        library: Library | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._cleaner = cleaner
@@ -89,6 +95,11 @@ class Intake:
         self._enrichment = enrichment
         self._metrics = metrics
         self._read_framed = read_framed
+        self._compiled = None
+        if library is not None:
+            self._compiled = CompiledIntake(
+                library, catalogue=catalogue, cleaner=cleaner, registry=registry, enrichment=enrichment
+            )
         self.counts: Counter[str] = Counter()
 
     def handle(self, record: Any) -> list[Output]:
@@ -130,6 +141,35 @@ class Intake:
         if cleaned.orders:
             outputs += [Output(Topic.EVIDENCE, None, encode(order)) for order in cleaned.orders]
             self.counts["orders"] += 1
+
+    def handle_many(self, records: Sequence[Any], outbox: Outbox) -> None:
+        """The outputs of records of one partition, as `handle` for each in turn, and faster where a library is at hand.
+
+        Evidence is held against what is known in the order of the records, whichever way they go.
+        """
+        said = None if self._compiled is None else self._compiled.take(records)
+        if said is None:
+            for record in records:
+                outbox.put_each(self.handle(record))
+            return
+        # The numbers of the records that go the general way, and how far the others are handed over.
+        left = sorted(set(range(len(records))).difference(said.numbers)) if len(said.routed) < len(records) else ()
+        routed = shown = 0
+        for number in (*left, len(records)):
+            until, shown_until = bisect_left(said.numbers, number), shown
+            while shown_until < len(said.evidence) and said.evidence[shown_until].number < number:
+                shown_until += 1
+            outbox.put_plain(Topic.ROUTED, said.routed[routed:until])
+            self._say_evidence(said.evidence[shown:shown_until], outbox)
+            routed, shown = until, shown_until
+            if number < len(records):
+                outbox.put_each(self.handle(records[number]))
+        self.counts["routed"] += len(said.routed)
+
+    def _say_evidence(self, shown: Sequence[Shown], outbox: Outbox) -> None:
+        messages = self._known.say(shown)
+        outbox.put_plain(Topic.EVIDENCE, [(None, message) for message in messages])
+        self.counts["evidence"] += len(messages)
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""

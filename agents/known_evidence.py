@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from schemas.messages import Evidence, SealedIdentifier
+import msgspec
+
+from schemas.messages import Evidence, SealedIdentifier, decode_evidence, encode
 from schemas.rows import (
     POLICY_ROW_KEY,
     EvidenceRow,
@@ -16,6 +18,7 @@ from schemas.rows import (
 from schemas.times import TIME_MAX_US, sight_bucket
 from state.engine import Rows
 from state.identity.bounded_cache import BoundedCache
+from state.native.slice_answer import Evidence as Shown
 from streams.bulk import Record
 
 #: What is remembered of whole events, and of pairs that were said and may not have come back yet.
@@ -35,7 +38,7 @@ class ManyRows(Protocol):
         """The rows in the order of the keys, None where there is none."""
 
 
-class _Sight(NamedTuple):
+class _Sight(msgspec.Struct, frozen=True, gc=False):
     """Least (time, id) of a pair from one source in one grade, and the newest 30-day bucket of sight, as in its row.
 
     Of several pairs, the greatest of the first and the least of the last: what tells none of them anything.
@@ -78,8 +81,47 @@ class KnownEvidence:
     def __init__(self, rows: ManyRows, *, cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX) -> None:
         self._rows = rows
         events_size_bytes = int(cached_size_bytes_max * _EVENTS_SHARE)
-        self._events: BoundedCache[str, _Sight] = BoundedCache(events_size_bytes, _size_bytes)
+        self._events: BoundedCache[bytes, _Sight] = BoundedCache(events_size_bytes, _size_bytes)
         self._said: BoundedCache[bytes, _Sight] = BoundedCache(cached_size_bytes_max - events_size_bytes, _size_bytes)
+
+    def say(self, shown: Sequence[Shown]) -> list[bytes]:
+        """The messages to send for what events showed, in their order: as `news` says of each in turn, and encoded.
+
+        Rows of pairs that nothing is remembered of are asked for all at once, and of an event with one pair, as most
+        have, nothing is decoded.
+        """
+        events, said = self._events, self._said
+        pairs = [each.pair for each in shown if each.pair and each.name not in events and each.pair not in said]
+        rows = dict(zip(pairs, self._rows.get_many(pairs), strict=True)) if pairs else {}
+        messages = [self._of_pair(each, rows) if each.pair else self._of_pairs(each) for each in shown]
+        return [message for message in messages if message is not None]
+
+    def _of_pair(self, shown: Shown, rows: Mapping[bytes, bytes | None]) -> bytes | None:
+        time_us, pair = shown.time_us, shown.pair
+        bucket = sight_bucket(time_us)
+        common = self._events.get(shown.name)
+        if common is not None and bucket <= common.last and common.first_time < time_us:
+            return None
+        now = (time_us, shown.id.decode())
+        if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
+            return None
+        sight: _Sight | EvidenceRow | None = self._said.get(pair)
+        if sight is None:
+            row = rows[pair] if pair in rows else self._rows.get_many([pair])[0]
+            sight = None if row is None else _ROWS.decode(row)
+        is_news = sight is None or now < (sight.first_time, sight.first_id) or sight.last < bucket
+        if sight is None or is_news:
+            sight = self._say(pair, sight, now, bucket)
+        size_bytes = _ENTRY_SIZE_BYTES + len(shown.name) + len(sight.first_id)
+        self._events.put(shown.name, _Sight(sight.first_time, sight.first_id, sight.last, size_bytes))
+        return shown.message if is_news else None
+
+    def _of_pairs(self, shown: Shown) -> bytes | None:
+        given = decode_evidence(shown.message)
+        evidence = self.news(
+            given.identifiers, source=given.source, event_id=given.id, time_us=given.time, grade=given.grade
+        )
+        return None if evidence is None else encode(evidence)
 
     def news(
         self, identifiers: Sequence[SealedIdentifier], *, source: str, event_id: str, time_us: int, grade: int
@@ -87,7 +129,7 @@ class KnownEvidence:
         """The evidence to send for an event, or None when all of it is known."""
         bucket, now = sight_bucket(time_us), (time_us, event_id)
         # Fragment ids have one length and a grade one digit, so that no two events have a name in common.
-        name = "".join([*[identifier.fragment for identifier in identifiers], _GRADES[grade], source])
+        name = "".join([*[identifier.fragment for identifier in identifiers], _GRADES[grade], source]).encode()
         common = self._events.get(name)
         if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
             return None

@@ -1,4 +1,4 @@
-"""By what a worker folds events: the compiled library (`state.native`) where it is built and wanted, or Python."""
+"""By what a worker takes in and folds events: the compiled library (`state.native`), or Python."""
 
 from goldenthread.setting_values import Native
 from goldenthread.settings import variable_name
@@ -14,16 +14,15 @@ def wanted_library(native: Native) -> Library | None:
     return None if native is Native.OFF else load()
 
 
-def folding_library(native: Native) -> Library | None:
-    """The library for the engines of this process; None where all is done in Python. It says which in the log."""
+def compiled_library(native: Native, stage: str) -> Library | None:
+    """The library for a stage of this process; None where all is done in Python. It says which in the log."""
     if native is Native.OFF:
-        log.info("events are folded in Python", reason=f"{variable_name('native')} is off")
+        log.info("events are handled in Python", stage=stage, reason=f"{variable_name('native')} is off")
         return None
     library = wanted_library(native)
     if library is None:
-        log.info(
-            "events are folded in Python", reason="there is no compiled library: `python -m state.native` builds it"
-        )
+        reason = "there is no compiled library: `python -m state.native` builds it"
+        log.info("events are handled in Python", stage=stage, reason=reason)
     else:
-        log.info("events are folded by the compiled library", library=library_path().name)
+        log.info("events are handled by the compiled library", stage=stage, library=library_path().name)
     return library

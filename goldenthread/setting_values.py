@@ -22,7 +22,7 @@ _LOCALHOST: Final = "localhost"
 
 
 class Native(StrEnum):
-    """Whether events are folded by the compiled library."""
+    """Whether events are taken in and folded by the compiled library."""
 
     #: Where it is built.
     AUTO = "auto"

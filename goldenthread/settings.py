@@ -205,7 +205,7 @@ class Settings(BaseSettings):
     )
     native: Native = Field(
         Native.AUTO,
-        description="`auto`: the compiled library folds events where it is built; `off`: Python does it, slower.",
+        description="`auto`: the compiled library does the usual work where it is built; `off`: Python does all.",
     )
     read_ahead_mb: int = Field(
         96,

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from agents.context import context_engines
+from agents import context
 from agents.stages import STATEFUL
-from goldenthread.folding import folding_library, wanted_library
+from goldenthread.folding import compiled_library, wanted_library
 from goldenthread.parts import Parts
 from schemas.enrichment.names import with_derived
 from schemas.identity_policy import Policy
@@ -36,7 +36,7 @@ def stage_options(
 def context_factory(parts: Parts, metrics: Metrics, *, first_policy: Policy | None = None) -> EngineFactory:
     """What makes the context stage's engines; `first_policy` is the installation's first one."""
     settings = parts.settings
-    return context_engines(
+    return context.context_engines(
         catalogue=parts.catalogue,
         keyring=parts.keyring,
         policy=parts.policy,
@@ -45,6 +45,6 @@ def context_factory(parts: Parts, metrics: Metrics, *, first_policy: Policy | No
         horizon_days=settings.dedupe_horizon_days,
         cached_rows_max=settings.cached_fragments_max,
         cached_size_bytes_max=settings.cached_fragments_size_bytes_max,
-        library=folding_library(settings.native),
+        library=compiled_library(settings.native, context.STAGE),
         metrics=metrics,
     )

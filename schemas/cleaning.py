@@ -70,8 +70,8 @@ class Cleaner:
     ) -> None:
         self._registry = registry
         self._channels = frozenset(channels)
-        self._future_tolerance_us = future_tolerance_seconds * MICROSECONDS_PER_SECOND
-        self._identifiers = EventIdentifiers(policy, keyring, cached_identifiers_max=cached_identifiers_max)
+        self.future_tolerance_us = future_tolerance_seconds * MICROSECONDS_PER_SECOND
+        self.identifiers = EventIdentifiers(policy, keyring, cached_identifiers_max=cached_identifiers_max)
 
     def clean(self, event: CloudEvent, *, topic_channel: str | None, now_us: int) -> Cleaned:
         """The routed event and its evidence.
@@ -87,7 +87,7 @@ class Cleaner:
         channel = event.channel or source.channel or topic_channel
         if channel not in self._channels or (channel != topic_channel and topic_channel is not None):
             raise self._wrong_channel(channel, topic_channel)
-        if event.time > now_us + self._future_tolerance_us:
+        if event.time > now_us + self.future_tolerance_us:
             raise EventError(DeadCode.FUTURE_TIME, "the time lies in the future of the one who received it", "/time")
         # 2. Whose event it is.
         fields = event.fields
@@ -104,7 +104,7 @@ class Cleaner:
         orders: tuple[Order, ...] = ()
         others_concealed: list[str] = []
         if is_record_order(event):
-            others, others_concealed = read_others(event, self._identifiers, source, grade)
+            others, others_concealed = read_others(event, self.identifiers, source, grade)
             orders = record_orders(event, known[0].sealed, others)
         # 3. What it says.
         summary = fields.summary or ""
@@ -157,14 +157,14 @@ class Cleaner:
         given = fields.identifiers
         if given is None:
             return known, groups, []
-        for kind, _, resolved in self._identifiers.values(given, source, "/data/identifiers"):
+        for kind, _, resolved in self.identifiers.values(given, source, "/data/identifiers"):
             if isinstance(resolved, Known):
                 known.append(resolved)
             elif resolved is not None:
                 groups.setdefault(kind.name, []).append(resolved)
         if len(known) > 1:
             known.sort()
-        return known, groups, self._identifiers.concealed(given)
+        return known, groups, self.identifiers.concealed(given)
 
 
 def _wrong(message: str, *path: str | int) -> EventError:

@@ -85,6 +85,19 @@ class EventIdentifiers:
             except EventError as error:
                 raise EventError(error.code, error.message, value_pointer(pointer, name, place)) from None
 
+    @property
+    def concealed_kinds(self) -> frozenset[str]:
+        """The kinds that may not be shown to anybody."""
+        return self._concealed
+
+    def resolve(self, name: str, value: str, realm: str, namespace: str) -> Known | str | None:
+        """What a value of a kind comes to, as `values` says it; nothing is kept of it.
+
+        Raises:
+            EventError: it is too long, or a kind can't be called so.
+        """
+        return self._make_known(name, trim(value) if self._kind_of(name).enabled else "", realm, namespace)
+
     def concealed(self, given: Mapping[str, Named]) -> list[str]:
         """The kinds among those given that may not be shown to anybody; `values` has read them before."""
         if self._concealed.isdisjoint(given):

@@ -214,6 +214,7 @@ class _Addressed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _ADDRESSED: msgspec.msgpack.Decoder[_Addressed] = msgspec.msgpack.Decoder(_Addressed)
 _ROUTED: msgspec.msgpack.Decoder[RoutedMessage] = msgspec.msgpack.Decoder(RoutedEvent | Own | Add | Drop | Snapshot)
+_EVIDENCE: msgspec.msgpack.Decoder[Evidence] = msgspec.msgpack.Decoder(Evidence)
 _IDENTITY: msgspec.msgpack.Decoder[IdentityMessage] = msgspec.msgpack.Decoder(
     Evidence | Order | Undo | PolicyChange | Repair
 )
@@ -238,3 +239,8 @@ def target_of(value: bytes) -> str:
 def decode_identity(value: bytes) -> IdentityMessage:
     """The message in a record of `identity.evidence`; raises one of `strict_json.UNREADABLE`."""
     return _IDENTITY.decode(value)
+
+
+def decode_evidence(value: bytes) -> Evidence:
+    """As `decode_identity`, of what is known to be evidence."""
+    return _EVIDENCE.decode(value)

@@ -1,6 +1,7 @@
 """A batch: records of one partition, as they travel from the fetch to whoever works on them."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.errors import RestartNeeded
@@ -16,6 +17,10 @@ class PlacedRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
+
+
+# Every record comes by here, and this takes half the time of naming its fields.
+_placed = partial(tuple.__new__, PlacedRecord)
 
 
 class Batch(NamedTuple):
@@ -43,7 +48,7 @@ class Batch(NamedTuple):
         topic, partition = self.topic, self.partition
         return self._replace(
             records=[
-                PlacedRecord(topic, partition, each.offset, each.timestamp, each.key, each.value, tuple(each.headers))
+                _placed((topic, partition, each.offset, each.timestamp, each.key, each.value, tuple(each.headers)))
                 for each in self.records
             ]
         )

@@ -12,27 +12,24 @@ may write raw topics in transactions, whose markers retention would overtake oth
 
 import asyncio
 import time
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.errors import RestartNeeded
-from schemas.topics import Catalogue, Partition, Topic
-from state.engine import Output
+from schemas.topics import Catalogue, Partition
 from streams.batch import Batch
 from streams.faults import FaultHook, FaultPoint, no_fault
 from streams.metrics import Metrics
+from streams.outbox import FLUSH_TIMEOUT_SECONDS, Outbox
 from streams.partition import IDLE_SECONDS, QUEUE_BATCHES_MAX, SLICE_RECORDS, Fatal, Step, count_outcomes
-from streams.producer import Record, RecordProducer
+from streams.producer import RecordProducer
 from streams.stage import DRAIN_TIMEOUT_SECONDS, Acknowledge
 
 # Records handled before a flush at the most; a flush costs a round trip, a crash repeats what was not flushed.
 RECORDS_PER_FLUSH_MAX: Final = 5_000
-FLUSH_TIMEOUT_SECONDS: Final = 60.0
-# Well below what the producer's queue holds: waiting for room there would hold up the event loop.
-OUTSTANDING_SIZE_BYTES_MAX: Final = 64 * 1024 * 1024
-# Outputs are handed to the producer together, once they have so many bytes or a slice of records is handled.
-HANDED_OVER_SIZE_BYTES: Final = 512 * 1024
+# Records are handled, and what they come to is handed to the producer, so many together (`SLICE_RECORDS`), or so large.
+SLICE_SIZE_BYTES: Final = 512 * 1024
 
 
 #: Fetches what handling the records needs, as long as they are wanted; False where they no longer are.
@@ -46,8 +43,8 @@ class Handler(Protocol):
 
     counts: Counter[str]
 
-    def handle(self, record: Any) -> list[Output]:
-        """The outputs of one record; never raises for what a record holds."""
+    def handle_many(self, records: Sequence[Any], outbox: Outbox) -> None:
+        """Put into the outbox what records of one partition come to, in turn; never raises for what a record holds."""
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""
@@ -76,12 +73,12 @@ class StatelessStage:
         self.topics = topics
         self._handler = handler
         self._catalogue = catalogue
-        self._dead = catalogue.name(Topic.DEAD)
         self._producer = producer
         self._acknowledge = acknowledge
         self._metrics = metrics
         self._fatal = fatal
         self._fault = fault
+        self._outbox = Outbox(producer, catalogue, fault)
         self._prepare = prepare
         self._idle_ends = idle_ends
         self._idle_s = idle_s
@@ -99,8 +96,6 @@ class StatelessStage:
         self._offered_s: dict[Partition, float] = {}
         self._in_hand: frozenset[Partition] = frozenset()
         self._taken = 0
-        # Keys and values that are handled and not produced yet, by topic.
-        self._waiting: defaultdict[str, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
         self._is_preparing = False
 
     async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
@@ -224,35 +219,6 @@ class StatelessStage:
                 self._done[topic, partition] = next_offset
                 self._acknowledge(topic, partition, next_offset)
 
-    def _collect(self, output: Output) -> int:
-        """Produce an output, or keep it for the next `_hand_over`; returns its bytes.
-
-        Records of one topic without headers are produced together, which takes a fraction of the time; nearly all are.
-        """
-        topic, key, value, headers = output
-        if topic == Topic.DEAD:
-            self._fault(FaultPoint.INTAKE_BEFORE_DEAD)
-            self._producer.produce(Record(self._dead, key, value, headers))
-            self._fault(FaultPoint.INTAKE_AFTER_DEAD)
-        elif headers:
-            # Nothing of the topic may overtake what came before it.
-            self._produce_waiting()
-            self._producer.produce(Record(self._catalogue.name(topic), key, value, headers))
-        else:
-            self._waiting[topic].append((key, value))
-        return len(key or b"") + len(value or b"")
-
-    def _produce_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, defaultdict(list)
-        for topic, records in waiting.items():
-            self._producer.produce_batch(self._catalogue.name(topic), None, records)
-
-    async def _hand_over(self) -> None:
-        """Produce what was collected, and see to it that not too much is outstanding."""
-        self._produce_waiting()
-        if self._producer.outstanding_bytes > OUTSTANDING_SIZE_BYTES_MAX:
-            await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
-
     async def _is_prepared(self, batch: Batch) -> bool:
         """Whether the batch can be handled now; one that is not wanted any more is fetched again, by whoever has it."""
         if self._prepare is None:
@@ -268,16 +234,22 @@ class StatelessStage:
         self._in_hand |= {(batch.topic, batch.partition)}
         batch.follow(self._expected.get((batch.topic, batch.partition)))
         self._expected[batch.topic, batch.partition] = records[-1].offset + 1
-        for start in range(0, len(records), SLICE_RECORDS):
-            waiting_bytes = 0
-            for record in records[start : start + SLICE_RECORDS]:
-                for output in self._handler.handle(record):
-                    waiting_bytes += self._collect(output)
-                if waiting_bytes > HANDED_OVER_SIZE_BYTES:
-                    waiting_bytes = 0
-                    await self._hand_over()
-                self._taken += 1
-            await self._hand_over()
+        for part in _slices(records):
+            self._handler.handle_many(part, self._outbox)
+            self._taken += len(part)
+            await self._outbox.hand_over()
             await asyncio.sleep(0)
         channel = self._catalogue.channel_of(batch.topic)
         self._metrics.events_received.labels(self.name, channel).inc(len(records))
+
+
+def _slices(records: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The records in parts, whose outputs are handed to the producer together."""
+    start = size_bytes = 0
+    for place, record in enumerate(records):
+        size_bytes += len(record.value or b"")
+        if place - start + 1 >= SLICE_RECORDS or size_bytes > SLICE_SIZE_BYTES:
+            yield records[start : place + 1]
+            start, size_bytes = place + 1, 0
+    if start < len(records):
+        yield records[start:]

@@ -15,6 +15,7 @@ from connectors.web.server import listening
 from connectors.web.service import make_service
 from connectors.web.standard import ReadyReport
 from goldenthread.access import make_access
+from goldenthread.folding import compiled_library
 from goldenthread.parts import Parts
 from goldenthread.processes.gap_watch import GapWatch
 from goldenthread.processes.policy_watch import PolicyWatch
@@ -269,6 +270,7 @@ class Worker:
             enrichment=Enrichment(parts.settings.enrichers, phone_region=parts.policy.phone_region),
             metrics=self._metrics,
             read_framed=self._wire.read_framed,
+            library=compiled_library(parts.settings.native, intake.STAGE),
         )
         return StatelessStage(
             intake.STAGE,

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from schemas.enrichment.findings import Findings
+from schemas.enrichment.findings import Counts, Findings
 from schemas.enrichment.names import DERIVED, ENRICHERS, EnricherName, Outcome, enricher_names
 from schemas.enrichment.phone import region_of
 from schemas.enrichment.reading import Enricher, Reading, folded
@@ -35,6 +35,34 @@ _ABSENT: Final = msgspec.Raw(b"")
 # A text has quotes around it, the shortest time two hyphens at these places.
 _TIME_SIZES_BYTES: Final = range(TEXT_LENGTH_MIN + 2, TEXT_LENGTH_MAX + 3)
 _HYPHENS: Final = (slice(5, 6), slice(8, 9))
+
+
+class Look(NamedTuple):
+    """Where in an event's data an enricher looks."""
+
+    enricher: Enricher
+    #: The name of the field, and the member of the object in it.
+    field: str
+    member: str | None
+    #: As findings call it.
+    name: str
+
+
+class ReadTraits(NamedTuple):
+    """What enrichers make of an event's traits, whatever else is in it."""
+
+    traits: dict[str, bytes]
+    #: What is found out, JSON values by the names under which they are told.
+    told: dict[str, Any]
+    counts: Counts
+
+
+class ReadText(NamedTuple):
+    """What an enricher makes of a text in an event's data."""
+
+    outcome: Outcome
+    #: What it tells under its own name, where it says anything.
+    told: dict[str, Any] | None
 
 
 class Enriched(NamedTuple):
@@ -81,7 +109,7 @@ class Enrichment:
 
     def __init__(self, names: Iterable[str] = ENRICHERS, *, phone_region: str = "") -> None:
         enrichers = [REGISTRY[EnricherName(name)]() for name in enricher_names(names)]
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.counts: Counts = Counter()
         self._phone_region = phone_region
         self._by_trait = {
             trait: (enricher, place) for enricher in enrichers for place, trait in enumerate(enricher.traits)
@@ -97,7 +125,7 @@ class Enrichment:
             event: as cleaning left it.
             time_text: its time as its producer wrote it; empty where the time was not the producer's.
         """
-        findings = Findings(event.traits)
+        findings = Findings(event.traits, self.counts)
         # Step 1.
         if event.traits:
             self._read_traits(event.traits, findings)
@@ -107,8 +135,44 @@ class Enrichment:
         # Step 3.
         if self._of_times is not None and (original := original_of(time_text)):
             findings.tell(EnricherName.TIME, {"original": original})
-            self.counts[EnricherName.TIME, Outcome.FOUND] += 1
+            findings.counts[EnricherName.TIME, Outcome.FOUND] += 1
         return Enriched(findings.traits, findings.encode())
+
+    # The parts of it, for whoever keeps what they come to.
+
+    @property
+    def looks_at_traits(self) -> bool:
+        """Whether any enricher looks at traits."""
+        return bool(self._by_trait) or self._of_times is not None
+
+    @property
+    def looks_at_times(self) -> bool:
+        """Whether what an event's time says beside the moment is told."""
+        return self._of_times is not None
+
+    def looks(self) -> list[Look]:
+        """Where step 2 looks, in this order."""
+        fields = _Told.__struct_fields__
+        return [
+            Look(enricher, fields[place.field], place.member, place.name)
+            for enricher, places in self._of_data
+            for place in places
+        ]
+
+    def read_traits(self, traits: dict[str, bytes]) -> ReadTraits:
+        """What step 1 makes of these traits; nothing is counted."""
+        counts: Counts = Counter()
+        findings = Findings(traits, counts)
+        self._read_traits(traits, findings)
+        return ReadTraits(findings.traits, findings.told(), counts)
+
+    def read_text(self, look: Look, text: str) -> ReadText | None:
+        """What step 2 makes of a text, not empty, at such a place; nothing is counted. None where it can't be read."""
+        reading = self._read(look.enricher, text, "")
+        if reading.failed is not None:
+            return None
+        told = None if reading.found is None else {**reading.found, "field": look.name}
+        return ReadText(_outcome(reading), told)
 
     def _find_reader(self, trait: str) -> tuple[Enricher | None, int]:
         """Who reads a trait by its name, and the name's place; -1 where nobody does but it may be a time."""
@@ -141,7 +205,7 @@ class Enrichment:
             text = value.decode()
         if text is None:
             if enricher.text_only:
-                self._count(enricher, Outcome.FAILED)
+                findings.counts[enricher.name, Outcome.FAILED] += 1
                 findings.fail_trait(trait, "no text")
             return None
         reading = self._read(enricher, text, region)
@@ -153,7 +217,7 @@ class Enrichment:
                 reading = Reading(failed="too long in its comparable form")
         if reading.failed is not None:
             findings.fail_trait(trait, reading.failed)
-        self._count(enricher, _outcome(reading))
+        findings.counts[enricher.name, _outcome(reading)] += 1
         return reading.found
 
     def _read_data(self, data: bytes, findings: Findings) -> None:
@@ -171,7 +235,7 @@ class Enrichment:
                 if not text:
                     continue
                 reading = self._read(enricher, text, "")
-                self._count(enricher, _outcome(reading))
+                findings.counts[enricher.name, _outcome(reading)] += 1
                 if reading.failed is not None:
                     findings.fail(place.pointer, reading.failed)
                 if reading.found is not None:
@@ -186,9 +250,6 @@ class Enrichment:
         except Exception as error:  # noqa: BLE001 - whatever a library stumbles over, the event goes on.
             # The text of such an error may hold what a person said.
             return Reading(failed=type(error).__name__)
-
-    def _count(self, enricher: Enricher, outcome: Outcome) -> None:
-        self.counts[enricher.name, outcome] += 1
 
     def _region(self, traits: dict[str, bytes]) -> str:
         """The country that the event names, or else the policy's."""

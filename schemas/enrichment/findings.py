@@ -1,11 +1,15 @@
 """What is found out about one event, until it is written as one JSON object within its bound."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.enrichment.names import DERIVED
 from schemas.limits import ENRICHED_SIZE_BYTES_MAX, TRAITS_MAX
 from schemas.strict_json import canonical_json, pointer_to
+
+#: What came of enrichers' looks, by enricher and outcome.
+Counts = Counter[tuple[str, str]]
 
 #: Traits of one sort whose findings are told beside the first one's.
 ALSO_MAX: Final = 4
@@ -18,11 +22,13 @@ _DISPENSABLE: Final = ("original", "failed")
 class Findings:
     """The traits as they are to be, and what was found out."""
 
-    __slots__ = ("_failed", "_given", "_of_traits", "_original", "_told", "traits")
+    __slots__ = ("_failed", "_given", "_of_traits", "_original", "_told", "counts", "traits")
 
-    def __init__(self, traits: dict[str, bytes]) -> None:
+    def __init__(self, traits: dict[str, bytes], counts: Counts) -> None:
         self._given = traits
         self.traits = traits
+        #: Looks are counted there.
+        self.counts = counts
         self._told: dict[str, Any] = {}
         self._original: dict[str, str] = {}
         self._failed: dict[str, str] = {}
@@ -60,8 +66,8 @@ class Findings:
             else:
                 self.fail_trait(trait, _NO_ROOM)
 
-    def encode(self) -> bytes:
-        """The findings as canonical JSON; empty where there are none."""
+    def told(self) -> dict[str, Any]:
+        """All that is told, by name."""
         told = self._told
         for name, of_traits in self._of_traits.items():
             of_traits.sort(key=lambda each: each[:2])
@@ -73,6 +79,11 @@ class Findings:
             told["original"] = self._original
         if self._failed:
             told["failed"] = self._failed
+        return told
+
+    def encode(self) -> bytes:
+        """The findings as canonical JSON; empty where there are none."""
+        told = self.told()
         if not told:
             return b""
         encoded = canonical_json(told)

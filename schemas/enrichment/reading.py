@@ -38,6 +38,8 @@ class Enricher:
     paths: tuple[tuple[str, ...], ...] = ()
     #: Whether a trait of its name that is no text is a fault.
     text_only: bool = False
+    #: The characters at a text's start that it looks at; 0 where it looks at all of it.
+    text_length: int = 0
 
 
 def folded(name: str) -> str:

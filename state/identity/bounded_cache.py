@@ -17,6 +17,10 @@ class BoundedCache(Generic[Key, Value]):
         self._weight_max = weight_max
         self._weigh = weigh
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether the value is here, which does not count as used."""
+        return key in self._entries
+
     def get(self, key: Key) -> Value | None:
         """The value, which counts as used, or None."""
         entry = self._entries.get(key)

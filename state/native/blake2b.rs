@@ -1,4 +1,4 @@
-//! BLAKE2b (RFC 7693) with a digest of 8 bytes, by which dedupe knows an event.
+//! BLAKE2b (RFC 7693), by which copies of an event are known.
 
 const INITIAL: [u64; 8] = [
     0x6a09_e667_f3bc_c908,
@@ -22,15 +22,13 @@ const ORDERS: [[usize; 16]; 10] = [
     [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
     [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
 ];
-const ROUNDS: usize = 12;
 const BLOCK_SIZE_BYTES: usize = 128;
-pub const DIGEST_SIZE_BYTES: usize = 8;
 
-/// The digest of the bytes.
-pub fn digest(input: &[u8]) -> [u8; DIGEST_SIZE_BYTES] {
+/// The digest of the bytes, of `SIZE` bytes, which are at most 64.
+pub fn digest<const SIZE: usize>(input: &[u8]) -> [u8; SIZE] {
     let mut state = INITIAL;
     // Neither key nor salt: one tree of depth and fan-out 1.
-    state[0] ^= 0x0101_0000 ^ DIGEST_SIZE_BYTES as u64;
+    state[0] ^= 0x0101_0000 ^ SIZE as u64;
     let mut done: usize = 0;
     while input.len() - done > BLOCK_SIZE_BYTES {
         let mut block = [0; BLOCK_SIZE_BYTES];
@@ -41,13 +39,19 @@ pub fn digest(input: &[u8]) -> [u8; DIGEST_SIZE_BYTES] {
     let mut block = [0; BLOCK_SIZE_BYTES];
     block[..input.len() - done].copy_from_slice(&input[done..]);
     compress(&mut state, &block, input.len() as u64, true);
-    state[0].to_le_bytes()
+    let mut digest = [0; SIZE];
+    for (part, word) in digest.chunks_mut(8).zip(state) {
+        part.copy_from_slice(&word.to_le_bytes()[..part.len()]);
+    }
+    digest
 }
 
 fn compress(state: &mut [u64; 8], block: &[u8; BLOCK_SIZE_BYTES], counted: u64, is_last: bool) {
     let mut words = [0; 16];
     for (word, bytes) in words.iter_mut().zip(block.chunks_exact(8)) {
-        *word = bytes.iter().rev().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+        let mut digits = [0; 8];
+        digits.copy_from_slice(bytes);
+        *word = u64::from_le_bytes(digits);
     }
     let mut work = [0; 16];
     work[..8].copy_from_slice(state);
@@ -56,27 +60,35 @@ fn compress(state: &mut [u64; 8], block: &[u8; BLOCK_SIZE_BYTES], counted: u64, 
     if is_last {
         work[14] = !work[14];
     }
-    for round in 0..ROUNDS {
-        let order = &ORDERS[round % ORDERS.len()];
-        for (place, (a, b, c, d)) in [
-            (0, 4, 8, 12),
-            (1, 5, 9, 13),
-            (2, 6, 10, 14),
-            (3, 7, 11, 15),
-            (0, 5, 10, 15),
-            (1, 6, 11, 12),
-            (2, 7, 8, 13),
-            (3, 4, 9, 14),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            mix(&mut work, [a, b, c, d], words[order[2 * place]], words[order[2 * place + 1]]);
-        }
-    }
+    // Each round by itself: where its order is known to the compiler all of it stays in registers.
+    round::<0>(&mut work, &words);
+    round::<1>(&mut work, &words);
+    round::<2>(&mut work, &words);
+    round::<3>(&mut work, &words);
+    round::<4>(&mut work, &words);
+    round::<5>(&mut work, &words);
+    round::<6>(&mut work, &words);
+    round::<7>(&mut work, &words);
+    round::<8>(&mut work, &words);
+    round::<9>(&mut work, &words);
+    round::<0>(&mut work, &words);
+    round::<1>(&mut work, &words);
     for place in 0..8 {
         state[place] ^= work[place] ^ work[place + 8];
     }
+}
+
+#[inline(always)]
+fn round<const NUMBER: usize>(work: &mut [u64; 16], words: &[u64; 16]) {
+    let order = const { &ORDERS[NUMBER] };
+    mix(work, [0, 4, 8, 12], words[order[0]], words[order[1]]);
+    mix(work, [1, 5, 9, 13], words[order[2]], words[order[3]]);
+    mix(work, [2, 6, 10, 14], words[order[4]], words[order[5]]);
+    mix(work, [3, 7, 11, 15], words[order[6]], words[order[7]]);
+    mix(work, [0, 5, 10, 15], words[order[8]], words[order[9]]);
+    mix(work, [1, 6, 11, 12], words[order[10]], words[order[11]]);
+    mix(work, [2, 7, 8, 13], words[order[12]], words[order[13]]);
+    mix(work, [3, 4, 9, 14], words[order[14]], words[order[15]]);
 }
 
 #[inline(always)]

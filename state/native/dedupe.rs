@@ -1,11 +1,13 @@
 //! Which events a fragment was given: rows of entries by day, as `state.dedupe` keeps them.
 
-use crate::blake2b::{digest, DIGEST_SIZE_BYTES};
+use crate::blake2b::digest;
 use crate::message::Event;
 use crate::msgpack::write_bytes_header;
 use crate::record::FORMAT;
 use crate::refusal::{demand, Read};
 
+/// Of the hash that names an event.
+const DIGEST_SIZE_BYTES: usize = 8;
 const CONTENT_SIZE_BYTES: usize = 4;
 pub const ENTRY_SIZE_BYTES: usize = DIGEST_SIZE_BYTES + CONTENT_SIZE_BYTES;
 

@@ -20,6 +20,11 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
+    /// What was not taken yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub fn take(&mut self, size: usize) -> Read<&'a [u8]> {
         if size > self.rest.len() {
             return Err(Refusal);

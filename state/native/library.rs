@@ -1,8 +1,8 @@
-//! The context stage's hot path over bytes, for those fragments that are plain; the rest is left to Python.
+//! The hot paths of intake and of the context stage over bytes, for what is plain; the rest is left to Python.
 //!
-//! `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out, which
-//! are those that `state.context` gives. `table` writes rows to a file for a store that is filled. Only this file is
-//! unsafe: it takes bytes from Python and gives bytes back.
+//! Of each, `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out,
+//! which are those that Python gives. `messages` lays records out for the client of Kafka, `table` writes rows to a file
+//! for a store that is filled. Only this file is unsafe: it takes bytes from Python and gives bytes back.
 
 mod blake2b;
 mod changes;
@@ -15,6 +15,7 @@ mod fragment;
 mod household;
 mod identity;
 mod input;
+mod intake;
 mod interaction;
 mod json;
 mod member;
@@ -101,20 +102,17 @@ pub unsafe extern "C" fn goldenthread_step(
 /// See `client::messages`. The messages point into the answers, which have to be there as long as they are in use.
 ///
 /// # Safety
-/// As `goldenthread_plan`; there are so many answers, each of its size.
+/// As `goldenthread_plan`; there are so many answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn goldenthread_messages(
-    answers: *const *const u8,
-    sizes: *const usize,
+    answers: *const Piece,
     count: usize,
     request: *const u8,
     request_size: usize,
     answer: *mut Answer,
 ) -> i32 {
-    let taken: Vec<&[u8]> =
-        (0..count).map(|number| unsafe { borrowed(*answers.add(number), *sizes.add(number)) }).collect();
-    let request = unsafe { borrowed(request, request_size) };
-    unsafe { give(answer, || client::messages(&taken, request)) }
+    let (answers, request) = unsafe { (taken(answers, count), borrowed(request, request_size)) };
+    unsafe { give(answer, || client::messages(&answers, request)) }
 }
 
 /// Some bytes of Python's.
@@ -124,21 +122,58 @@ pub struct Piece {
     size: usize,
 }
 
+unsafe fn taken<'a>(pieces: *const Piece, count: usize) -> Vec<&'a [u8]> {
+    (0..count).map(|number| unsafe { pieces.add(number).read() }).map(|each| unsafe { borrowed(each.bytes, each.size) }).collect()
+}
+
 /// See `table::write`: 0, the system's number of what went wrong, or less than 0 where these are no rows.
 ///
 /// # Safety
 /// As `goldenthread_plan`, for the path and so many batches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn goldenthread_table(path: *const u8, path_size: usize, batches: *const Piece, count: usize) -> i32 {
-    let path = unsafe { borrowed(path, path_size) };
-    let pieces = unsafe { std::slice::from_raw_parts(batches, count) };
-    let batches: Vec<&[u8]> = pieces.iter().map(|piece| unsafe { borrowed(piece.bytes, piece.size) }).collect();
+    let (path, batches) = unsafe { (borrowed(path, path_size), taken(batches, count)) };
     match guarded(|| std::str::from_utf8(path).ok().map(|path| table::write(path.as_ref(), &batches))) {
         Ok(Some(Ok(()))) => DONE,
         Ok(Some(Err(error))) => error.raw_os_error().unwrap_or(-REFUSED),
         Ok(None) => -REFUSED,
         Err(_) => -FAILED,
     }
+}
+
+/// See `intake::slice::plan`.
+///
+/// # Safety
+/// As `goldenthread_plan`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_intake_plan(
+    settings: *const u8,
+    settings_size: usize,
+    request: *const u8,
+    request_size: usize,
+    answer: *mut Answer,
+) -> i32 {
+    let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
+    unsafe { give(answer, || intake::slice::plan(request, &intake::settings::Settings::read(settings)?)) }
+}
+
+/// See `intake::slice::step`.
+///
+/// # Safety
+/// As `goldenthread_plan`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_intake_step(
+    settings: *const u8,
+    settings_size: usize,
+    request: *const u8,
+    request_size: usize,
+    supply: *const u8,
+    supply_size: usize,
+    answer: *mut Answer,
+) -> i32 {
+    let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
+    let supply = unsafe { borrowed(supply, supply_size) };
+    unsafe { give(answer, || intake::slice::step(request, supply, &intake::settings::Settings::read(settings)?)) }
 }
 
 /// Give an answer back, once.

@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,34 +27,46 @@ class _Piece(ctypes.Structure):
 
 
 class Library:
-    """The loaded library, for engines that go by the same settings each."""
+    """The loaded library, for intake and engines that go by the same settings each.
+
+    Of each of both, the first call says what has to be at hand for a request, and the second what becomes of it with
+    that; None where the request can't be read.
+    """
 
     def __init__(self, handle: ctypes.CDLL) -> None:
         buffer, answer = (ctypes.c_char_p, ctypes.c_size_t), ctypes.POINTER(_Answer)
-        self._plan, self._step, self._messages, self._release = (
-            handle.goldenthread_plan,
-            handle.goldenthread_step,
-            handle.goldenthread_messages,
-            handle.goldenthread_release,
-        )
-        self._plan.argtypes = (*buffer, *buffer, answer)
-        self._step.argtypes = (*buffer, *buffer, *buffer, answer)
-        addresses = (ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_size_t), ctypes.c_size_t)
-        self._messages.argtypes = (*addresses, *buffer, answer)
+        self._plan, self._step = handle.goldenthread_plan, handle.goldenthread_step
+        self._intake_plan, self._intake_step = handle.goldenthread_intake_plan, handle.goldenthread_intake_step
+        self._release = handle.goldenthread_release
+        for plan in (self._plan, self._intake_plan):
+            plan.argtypes = (*buffer, *buffer, answer)
+        for step in (self._step, self._intake_step):
+            step.argtypes = (*buffer, *buffer, *buffer, answer)
+        pieces = (ctypes.POINTER(_Piece), ctypes.c_size_t)
+        self._messages, self._table = handle.goldenthread_messages, handle.goldenthread_table
+        self._messages.argtypes = (*pieces, *buffer, answer)
+        self._table.argtypes = (*buffer, *pieces)
         self._release.argtypes, self._release.restype = (answer,), None
-        self._table = handle.goldenthread_table
-        self._table.argtypes = (*buffer, ctypes.POINTER(_Piece), ctypes.c_size_t)
 
     def plan(self, settings: bytes, request: bytes) -> bytes | None:
-        """What has to be at hand for the fragments of a request; None where it can't be read."""
-        answer = _Answer()
-        done = self._plan(settings, len(settings), request, len(request), answer)
-        return self._taken(answer) if done == _DONE else None
+        """What has to be at hand for the fragments of a request."""
+        return self._said(self._plan, settings, request)
 
     def step(self, settings: bytes, request: bytes, supply: bytes) -> bytes | None:
-        """What becomes of the fragments of a request, with what was asked for; None where it can't be read."""
+        """What becomes of the fragments of a request, with what was asked for."""
+        return self._said(self._step, settings, request, supply)
+
+    def intake_plan(self, settings: bytes, request: bytes) -> bytes | None:
+        """What has to be at hand for a slice of raw records."""
+        return self._said(self._intake_plan, settings, request)
+
+    def intake_step(self, settings: bytes, request: bytes, supply: bytes) -> bytes | None:
+        """What becomes of a slice of raw records, with what was asked for."""
+        return self._said(self._intake_step, settings, request, supply)
+
+    def _said(self, call: Callable[..., int], *given: bytes) -> bytes | None:
         answer = _Answer()
-        done = self._step(settings, len(settings), request, len(request), supply, len(supply), answer)
+        done = call(*(each for buffer in given for each in (buffer, len(buffer))), answer)
         return self._taken(answer) if done == _DONE else None
 
     @contextmanager
@@ -64,9 +76,9 @@ class Library:
         None where the request can't be read.
         """
         made = _Answer()
-        addresses = (ctypes.c_char_p * len(answers))(*answers)
-        sizes = (ctypes.c_size_t * len(answers))(*map(len, answers))
-        done = self._messages(addresses, sizes, len(answers), request, len(request), made)
+        # The answers are the caller's, who keeps them meanwhile.
+        pieces = [_Piece(ctypes.cast(ctypes.c_char_p(answer), ctypes.c_void_p), len(answer)) for answer in answers]
+        done = self._messages((_Piece * len(pieces))(*pieces), len(pieces), request, len(request), made)
         if done != _DONE:
             yield None
             return

@@ -19,8 +19,8 @@ _SUFFIXES: Final = {"darwin": ".dylib", "win32": ".dll"}
 def library_path() -> Path:
     """Where the library of these sources is, once it is built for this machine."""
     digest = hashlib.blake2b()
-    for source in sorted(FOLDER.glob("*.rs")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    for source in sorted(FOLDER.rglob("*.rs")):
+        digest.update(source.relative_to(FOLDER).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
     stamp = digest.hexdigest()[:_HASH_LENGTH]
     platform = sysconfig.get_platform()
     return FOLDER / _BUILT / f"{NAME}-{platform}-{stamp}{_SUFFIXES.get(sys.platform, '.so')}"

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.known_evidence import KnownEvidence, project_evidence
-from schemas.messages import Evidence, SealedIdentifier
+from schemas.messages import Evidence, SealedIdentifier, encode
 from schemas.rows import EvidenceRow, encode_row, evidence_key, link_row_key, pair_order_key
 from schemas.times import sight_bucket
 from state.engine import MemoryRows
+from state.native.slice_answer import Evidence as Shown
 from streams.bulk import Record
 
 DAY_US = 86_400_000_000
@@ -226,3 +227,37 @@ def test_the_projection_keeps_evidence_alone() -> None:
     records = [Record("gt.identity.links", 0, n, 0, key, b"v") for n, key in enumerate(keys)]
     assert project_evidence(records, MemoryRows()) == {evidence: b"v"}
     assert project_evidence([records[0]._replace(value=None)], MemoryRows()) == {evidence: None}
+
+
+def _shown(number: int, event: _Event) -> Shown:
+    """As the compiled library shows it."""
+    identifiers = tuple(IDENTIFIERS[each] for each in event.who)
+    ends = sorted(identifier.fragment for identifier in identifiers)
+    pairs = ((0, 1),) if len(identifiers) == 2 else ()
+    return Shown(
+        number,
+        event.time_us,
+        f"{''.join(each.fragment for each in identifiers)}{event.grade}{event.source}".encode(),
+        evidence_key(ends[0], ends[1], event.grade, event.source) if pairs else b"",
+        event.id.encode(),
+        encode(Evidence(event.source, event.id, event.time_us, event.grade, identifiers, pairs)),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(runs=st.lists(st.tuples(st.lists(STEPS, max_size=12), st.booleans()), max_size=4), cached_size_bytes_max=ROOMS)
+def test_of_several_at_once_the_same_is_said(
+    runs: list[tuple[list[tuple[_Event, str]], bool]], cached_size_bytes_max: int
+) -> None:
+    rows = MemoryRows()
+    one, other = (KnownEvidence(rows, cached_size_bytes_max=cached_size_bytes_max) for _ in range(2))
+    identity: dict[bytes, Sight] = {}
+    for steps, follows in runs:
+        # An event that names one identifier shows nothing.
+        events = [event for event, _ in steps if len(event.who) > 1]
+        said = [evidence for event in events if (evidence := _said(one, event)) is not None]
+        assert other.say([_shown(number, event) for number, event in enumerate(events)]) == list(map(encode, said))
+        for evidence in said:
+            _take_in(identity, evidence, evidence.pairs)
+        if follows:
+            rows.rows.update(_rows(identity))

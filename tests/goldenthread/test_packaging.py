@@ -18,7 +18,7 @@ DATA = (
     "streams/broker/kafka-4.3.0.sha256",
     *(f"bench/peers/kafka_streams/{name}.sha256" for name in ("program", "compiler")),
     *(str(path.relative_to(ROOT)) for path in (ROOT / "bench" / "peers" / "kafka_streams").rglob("*.java")),
-    *(str(path.relative_to(ROOT)) for path in (ROOT / "state" / "native").glob("*.rs")),
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "state" / "native").rglob("*.rs")),
     "schemas/enrichment/free_mail_domains.txt",
     *(str(path.relative_to(ROOT)) for folder in ("static", "templates") for path in (PAGE / folder).rglob("*.*")),
     "connectors/serve/page/static/vendor/NOTICE",

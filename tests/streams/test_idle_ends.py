@@ -7,6 +7,7 @@ a deletion of all that is there, as retention does it.
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,6 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.topics import Catalogue, Partition
-from state.engine import Output
 from streams.batch import Batch
 from streams.bulk import BulkReader, partition_range
 from streams.gap_search import find_gaps
@@ -24,6 +24,7 @@ from streams.group import GroupOffset, commit_offsets
 from streams.idle_ends import group_idle_ends, idle_ends
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
+from streams.outbox import Outbox
 from streams.recording_producer import RecordingProducer
 from streams.stateless import IdleEnds, StatelessStage
 from streams.topics import record_new_partitions, topic_ids
@@ -41,9 +42,8 @@ class _Nothing:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
-    def handle(self, record: Any) -> list[Output]:
-        assert record.value in [value for _, value in RECORDS]
-        return []
+    def handle_many(self, records: Sequence[Any], _outbox: Outbox) -> None:
+        assert all(record.value in [value for _, value in RECORDS] for record in records)
 
     def acknowledged(self) -> None:
         """Nothing to remember."""

@@ -13,16 +13,10 @@ from state.engine import Output
 from streams.batch import Batch
 from streams.faults import FaultPoint
 from streams.metrics import Metrics
+from streams.outbox import OUTSTANDING_SIZE_BYTES_MAX, Outbox
 from streams.partition import QUEUE_BATCHES_MAX
 from streams.recording_producer import RecordingProducer
-from streams.stateless import (
-    HANDED_OVER_SIZE_BYTES,
-    OUTSTANDING_SIZE_BYTES_MAX,
-    RECORDS_PER_FLUSH_MAX,
-    IdleEnds,
-    Prepare,
-    StatelessStage,
-)
+from streams.stateless import RECORDS_PER_FLUSH_MAX, SLICE_SIZE_BYTES, IdleEnds, Prepare, StatelessStage
 from tests.streams.counting import InputRecord
 from tests.waiting import until
 
@@ -39,6 +33,10 @@ class _Echo:
         self.counts: Counter[str] = Counter()
         self.handled: list[tuple[str, int]] = []
         self.acknowledgements = 0
+
+    def handle_many(self, records: Sequence[Any], outbox: Outbox) -> None:
+        for record in records:
+            outbox.put_each(self.handle(record))
 
     def handle(self, record: Any) -> list[Output]:
         self.handled.append((record.topic, record.offset))
@@ -232,8 +230,10 @@ async def test_what_waits_for_its_acknowledgement_is_bounded_and_a_flush_makes_r
     intake = _Intake()
     await intake.start()
     intake.producer.outstanding_bytes = OUTSTANDING_SIZE_BYTES_MAX + 1
-    # Those of the first are enough to be handed over; those of the second wait for the end of the slice.
-    await intake.offer(0, value=b"v" * (HANDED_OVER_SIZE_BYTES + 1))
+    # What each part of the records comes to is handed over: the first is large enough for a part of its own.
+    await intake.stage.offer(
+        Batch(WEB, 0, 1, [InputRecord(0, b"v" * (SLICE_SIZE_BYTES + 1), topic=WEB), InputRecord(0, b"v", topic=WEB)])
+    )
     await until(lambda: len(intake.of("ack")) == 1)
     assert intake.producer.flushes == 3
     await intake.offer(1, 2)

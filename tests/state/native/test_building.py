@@ -29,8 +29,10 @@ needs_compiler = pytest.mark.skipif(shutil.which("rustc") is None, reason="there
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The sources again, to be built elsewhere, and quickly."""
-    for source in sources.FOLDER.glob("*.rs"):
-        shutil.copy(source, tmp_path)
+    for source in sources.FOLDER.rglob("*.rs"):
+        place = tmp_path / source.relative_to(sources.FOLDER)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(source, place)
     for module in (sources, building):
         monkeypatch.setattr(module, "FOLDER", tmp_path)
     monkeypatch.setattr(building, "_OPTIONS", tuple(each for each in building._OPTIONS if "opt-level" not in each))
