@@ -5,16 +5,20 @@ the answer, wrapped and handed over one by one under the interpreter's lock; pac
 everybody else they are a sequence of outputs like any other.
 """
 
+import ctypes
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat
-from typing import NamedTuple, TypeVar, overload
+from typing import Final, NamedTuple, TypeVar, overload
 
 from state.engine import Output
 from state.native.answer import MARK_NUMBERS, cut
 from state.native.loading import Library
+
+#: Of one message of the client, as `client.rs` lays it out.
+MESSAGE_SIZE_BYTES: Final = 72
 
 _Made = TypeVar("_Made")
 _output = partial(tuple.__new__, Output)
@@ -32,7 +36,9 @@ class Destination(NamedTuple):
     """Where records go: each to the partition of its key among `partitions`; all to `partition` where these are 0."""
 
     partitions: int
-    partition: int = 0
+    partition: int
+    #: How large a batch of one partition may be, uncompressed.
+    batch_size_bytes_max: int
 
 
 class Packed:
@@ -62,16 +68,22 @@ class Packed:
             outputs += _outputs(self.topic, *cut(answer, marks))
         return numbers, outputs
 
-    def handed_over(self, to: Destination, take: Callable[[int], _Made]) -> _Made | None:
-        """What `take` makes of the address of the messages of the client; None where the library can't make them.
+    def handed_over(self, to: Destination, take: Callable[[int, "array[int]"], _Made]) -> _Made | None:
+        """What `take` makes of the messages of the client; None where the library can't make them.
 
-        They are there for as long as that takes.
+        It is given the address of them, and how many of them at a time are no more than a batch of each partition. They
+        are there for as long as that takes.
         """
-        parts = [struct.pack("<II", *to)]
+        parts = [struct.pack("<III", *to)]
         for piece in self._pieces:
             parts += struct.pack("<II", len(piece.marks) // MARK_NUMBERS, piece.first), piece.marks.tobytes()
-        with self._library.messages([piece.answer for piece in self._pieces], b"".join(parts)) as address:
-            return None if address is None else take(address)
+        with self._library.messages([piece.answer for piece in self._pieces], b"".join(parts)) as made:
+            if made is None:
+                return None
+            address, size_bytes = made
+            messages_bytes = len(self) * MESSAGE_SIZE_BYTES
+            counts = array("I", ctypes.string_at(address + messages_bytes, size_bytes - messages_bytes))
+            return take(address, counts)
 
 
 class Numbered:

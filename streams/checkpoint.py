@@ -17,7 +17,7 @@ from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
 from state.held_rows import HeldRows
-from state.packed_outputs import Destination, Packed, PackedOutputs, in_order
+from state.packed_outputs import Packed, PackedOutputs, in_order
 from state.store import Store
 from streams.bulk import partition_range
 from streams.checkpoint_options import CheckpointOptions
@@ -210,7 +210,7 @@ class Checkpoint:
                 if not isinstance(run, Packed):
                     self._produce_outputs(producer, run)
                 elif wire.is_avro or not producer.produce_packed(
-                    catalogue.name(run.topic), run, Destination(catalogue.partitions_of(run.topic))
+                    catalogue.name(run.topic), run, partitions=catalogue.partitions_of(run.topic)
                 ):
                     self._produce_outputs(producer, in_order(*run.numbered()))
             return
@@ -235,8 +235,7 @@ class Checkpoint:
             producer.produce_batch(changelog, [(key, row, partition) for key, row in drained.rows.items()])
             return
         for run in drained.changelog.runs:
-            to = Destination(0, partition)
-            if not (isinstance(run, Packed) and producer.produce_packed(changelog, run, to)):
+            if not (isinstance(run, Packed) and producer.produce_packed(changelog, run, partition=partition)):
                 rows = in_order(*run.numbered()) if isinstance(run, Packed) else run
                 producer.produce_batch(changelog, [(row.key, row.value, partition) for row in rows])
 

@@ -2,17 +2,23 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import DeliveryFailed, Fenced, GoldenthreadError
 from schemas.topics import Header
-from state.packed_outputs import Destination, Packed
+from state.packed_outputs import MESSAGE_SIZE_BYTES, Destination, Packed
 from streams.client_errors import client_errors
 from streams.client_library import client_library
-from streams.kafka import QUEUE_MESSAGES_MAX, QUEUE_SIZE_KIB_MAX, TRANSACTION_TIMEOUT_MS, KafkaOptions
+from streams.kafka import (
+    BATCH_SIZE_BYTES_MAX,
+    QUEUE_MESSAGES_MAX,
+    QUEUE_SIZE_KIB_MAX,
+    TRANSACTION_TIMEOUT_MS,
+    KafkaOptions,
+)
 from streams.rights import require_rights
 
 # `init_transactions` waits for an open transaction of a predecessor to be aborted; more than its timeout is an outage.
@@ -122,8 +128,11 @@ class TransactionalProducer:
             size_bytes += len(key or b"") + len(value or b"")
         self._count(topic, number, size_bytes)
 
-    def produce_packed(self, topic: str, packed: Packed, to: Destination) -> bool:
-        """Add all of them at once; False where that can't be, and nothing is added.
+    def produce_packed(self, topic: str, packed: Packed, *, partitions: int = 0, partition: int = 0) -> bool:
+        """Add all of them, a batch at a time; False where that can't be, and nothing is added.
+
+        Each goes to the partition of its key among `partitions`, or all to `partition`. A batch is acknowledged before
+        the next one is added: the client has one of a partition under way, and while another waits it does not sleep.
 
         It can't be where they might not fit into the client's queue: that one takes some of them then, and not others.
         Nor where the topic was not written yet: as long as the client does not know its partitions, it would have none
@@ -138,7 +147,17 @@ class TransactionalProducer:
             return False
         if len(self._producer) + number > QUEUE_MESSAGES_MAX:
             return False
-        taken = packed.handed_over(to, lambda messages: client.produce(self._producer, topic, messages, number))
+
+        def take(messages: int, counts: Sequence[int]) -> int:
+            taken = 0
+            for place, count in enumerate(counts):
+                if place:
+                    self.flush()
+                taken += client.produce(self._producer, topic, messages, count)
+                messages += count * MESSAGE_SIZE_BYTES
+            return taken
+
+        taken = packed.handed_over(Destination(partitions, partition, BATCH_SIZE_BYTES_MAX), take)
         if taken is None:
             return False
         if taken < number:

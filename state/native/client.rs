@@ -1,6 +1,8 @@
 //! Records of answers as the Kafka client takes many at once: an array of librdkafka's `rd_kafka_message_t`.
 
-use crate::input::Input;
+use std::collections::HashMap;
+
+use crate::input::{write_size, Input};
 use crate::refusal::{demand, Read, Refusal};
 
 /// Of one message on a machine of 64 bits: the error, the topic's handle, the partition, value and key each with its
@@ -12,6 +14,9 @@ const VALUE_SIZE_PLACE: usize = 32;
 const KEY_PLACE: usize = 40;
 const KEY_SIZE_PLACE: usize = 48;
 
+/// What a record takes in a batch beside its key and its value; and no batch has more than some ten thousand.
+const RECORD_SIZE_BYTES_MAX: usize = 128;
+
 struct Marked {
     number: usize,
     partition: u32,
@@ -21,11 +26,13 @@ struct Marked {
 
 /// The messages of all marked records in the order of their numbers. An empty value is a tombstone: none.
 ///
-/// The request has the number of partitions, or 0 and the one partition of all, and for each answer how many marks follow and what their numbers begin at;
-/// a mark is the number of what a record came of, and where its key, its value and their end are in that answer.
+/// The request has the number of partitions, or 0 and the one partition of all, how large a batch may be, and for each
+/// answer how many marks follow and what their numbers begin at; a mark is the number of what a record came of, and where
+/// its key, its value and their end are in that answer. After the messages there is how many of them fit into one batch
+/// of each partition, and so on for those that follow.
 pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
     let mut input = Input::new(request);
-    let (partitions, one) = (number(&mut input)?, number(&mut input)?);
+    let (partitions, one, batch_size) = (number(&mut input)?, number(&mut input)?, input.size()?);
     let mut found = Vec::new();
     for answer in answers {
         let (count, first) = (input.size()?, input.size()?);
@@ -51,7 +58,28 @@ pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
         put(message, KEY_PLACE, &marked.key.0.to_ne_bytes());
         put(message, KEY_SIZE_PLACE, &marked.key.1.to_ne_bytes());
     }
+    for count in batches(&found, batch_size) {
+        write_size(&mut made, count)?;
+    }
     Ok(made)
+}
+
+/// How many messages, one after the other, make no partition's batch too large.
+fn batches(found: &[Marked], batch_size: usize) -> Vec<usize> {
+    let mut filled: HashMap<u32, usize> = HashMap::new();
+    let (mut counts, mut count) = (Vec::new(), 0);
+    for marked in found {
+        let size = marked.key.1 + marked.value.1 + RECORD_SIZE_BYTES_MAX;
+        let before = *filled.get(&marked.partition).unwrap_or(&0);
+        if before > 0 && before + size > batch_size {
+            counts.push(std::mem::take(&mut count));
+            filled.clear();
+        }
+        *filled.entry(marked.partition).or_insert(0) += size;
+        count += 1;
+    }
+    counts.push(count);
+    counts
 }
 
 fn number(input: &mut Input) -> Read<u32> {

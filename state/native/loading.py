@@ -70,10 +70,10 @@ class Library:
         return self._taken(answer) if done == _DONE else None
 
     @contextmanager
-    def messages(self, answers: Sequence[bytes], request: bytes) -> Iterator[int | None]:
-        """The address of the client's messages of answers (see `client.rs`), while they are in use.
+    def messages(self, answers: Sequence[bytes], request: bytes) -> Iterator[tuple[int, int] | None]:
+        """Where the client's messages of answers are, with what is said of them (`client.rs`), while they are in use.
 
-        None where the request can't be read.
+        An address and a size; None where the request can't be read.
         """
         made = _Answer()
         # The answers are the caller's, who keeps them meanwhile.
@@ -83,7 +83,7 @@ class Library:
             yield None
             return
         try:
-            yield made.bytes
+            yield made.bytes, made.size
         finally:
             self._release(made)
 

@@ -12,7 +12,7 @@ from schemas.topics import Catalogue, Topic, partition_of
 from state.engine import Output
 from state.native.building import build
 from state.native.loading import Library, load
-from state.packed_outputs import Destination, Packed, Piece
+from state.packed_outputs import Packed, Piece
 from streams import client_library as client_module
 from streams import transaction as transaction_module
 from streams.bulk import read_all
@@ -22,7 +22,6 @@ from streams.transaction import TransactionalProducer
 
 pytestmark = pytest.mark.kafka
 
-TO = Destination(2)
 Records = list[tuple[bytes, bytes | None]]
 
 
@@ -79,7 +78,7 @@ def test_records_handed_over_together_are_in_the_transaction_in_their_partitions
     records: Records = [(b"key-%d" % (number % 5), b"%d" % number or None) for number in range(500)]
     records.append((b"gone", None))
     owner.begin()
-    assert owner.produce_packed(topic, packed(records), TO)
+    assert owner.produce_packed(topic, packed(records), partitions=2)
     # They are bytes of the client's own by now.
     assert [record.value for record in read_all(kafka, topic, 2)] == [b"one"]
     owner.commit()
@@ -90,17 +89,45 @@ def test_records_handed_over_together_are_in_the_transaction_in_their_partitions
         assert said == [(key, value) for key, value in records if partition_of(key, 2) == partition]
 
 
+def test_more_than_a_batch_is_added_batch_by_batch(
+    kafka: KafkaOptions,
+    catalogue: Catalogue,
+    owner: TransactionalProducer,
+    packed: Callable[[Records], Packed],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    topic = catalogue.name(Topic.INTERACTIONS)
+    _written(owner, topic)
+    waiting: list[int] = []
+    flush = owner.flush
+
+    def flushed() -> None:
+        waiting.append(len(owner._producer))
+        flush()
+
+    monkeypatch.setattr(owner, "flush", flushed)
+    monkeypatch.setattr(transaction_module, "BATCH_SIZE_BYTES_MAX", 10_000)
+    owner.begin()
+    assert owner.produce_packed(topic, packed([(b"key", b"%04d" % number) for number in range(300)]), partition=1)
+    # 128 bytes are taken for what a record needs beside its seven.
+    assert waiting == [74, 74, 74, 74]
+    owner.commit()
+    assert [record.value for record in read_all(kafka, topic, 2) if record.partition == 1] == [
+        b"%04d" % number for number in range(300)
+    ]
+
+
 def test_a_topic_that_was_not_written_yet_gets_nothing_in_this_way(
     catalogue: Catalogue, owner: TransactionalProducer, packed: Callable[[Records], Packed]
 ) -> None:
     topic = catalogue.name(Topic.INTERACTIONS)
     owner.begin()
-    assert not owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
+    assert not owner.produce_packed(topic, packed([(b"k", b"v")]), partitions=2)
     assert owner.sizes == {}
     owner.produce(topic, 0, b"k", b"v")
     owner.commit()
     owner.begin()
-    assert owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
+    assert owner.produce_packed(topic, packed([(b"k", b"v")]), partitions=2)
     owner.commit()
 
 
@@ -116,8 +143,8 @@ def test_what_may_not_fit_into_the_queue_is_left_to_the_other_way(
     _written(owner, topic)
     monkeypatch.setattr(transaction_module, bound, 3)
     owner.begin()
-    assert owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
-    assert not owner.produce_packed(topic, packed([(b"k", b"v")] * 4), TO)
+    assert owner.produce_packed(topic, packed([(b"k", b"v")]), partitions=2)
+    assert not owner.produce_packed(topic, packed([(b"k", b"v")] * 4), partitions=2)
     owner.commit()
 
 
@@ -128,7 +155,7 @@ def test_a_record_that_the_client_refuses_fails_the_transaction(
     _written(owner, topic)
     owner.begin()
     with pytest.raises(DeliveryFailed, match=r"1 records for .* were refused"):
-        owner.produce_packed(topic, packed([(b"k", b"v"), (b"k", bytes(2 * MESSAGE_SIZE_BYTES_MAX))]), TO)
+        owner.produce_packed(topic, packed([(b"k", b"v"), (b"k", bytes(2 * MESSAGE_SIZE_BYTES_MAX))]), partitions=2)
 
 
 def test_another_version_of_the_client_is_not_spoken_to(
@@ -144,7 +171,7 @@ def test_another_version_of_the_client_is_not_spoken_to(
         topic = catalogue.name(Topic.INTERACTIONS)
         _written(owner, topic)
         owner.begin()
-        assert not owner.produce_packed(topic, packed([(b"k", b"v")]), TO)
+        assert not owner.produce_packed(topic, packed([(b"k", b"v")]), partitions=2)
     finally:
         client_library.cache_clear()
 

@@ -2,6 +2,7 @@
 
 import ctypes
 from array import array
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,23 +50,45 @@ def _read(address: int, count: int) -> list[tuple[int, bytes, bytes | None]]:
 RECORDS = st.lists(st.tuples(st.integers(0, 99), st.binary(max_size=40), st.binary(max_size=60)), max_size=20)
 
 
-@given(st.lists(st.tuples(RECORDS, st.integers(0, 500)), min_size=1, max_size=4))
+@given(st.lists(st.tuples(RECORDS, st.integers(0, 500)), min_size=1, max_size=4), st.integers(1, 2_000))
 def test_messages_are_the_outputs_in_their_order_with_the_partitions_of_their_keys(
-    library: Library, pieces: list[tuple[list[tuple[int, bytes, bytes]], int]]
+    library: Library, pieces: list[tuple[list[tuple[int, bytes, bytes]], int]], batch_size: int
 ) -> None:
     packed = Packed("t", library, [_piece(*each) for each in pieces])
     outputs = in_order(*packed.numbered())
     assert len(packed) == len(outputs)
     assert packed.size_bytes == sum(len(output.key or b"") + len(output.value or b"") for output in outputs)
-    handed = packed.handed_over(Destination(PARTITIONS), lambda address: _read(address, len(packed)))
+
+    def read(address: int, counts: Sequence[int]) -> list[tuple[int, bytes, bytes | None]]:
+        assert sum(counts) == len(packed)
+        assert all(counts[:-1])
+        return _read(address, len(packed))
+
+    handed = packed.handed_over(Destination(PARTITIONS, 0, batch_size), read)
     assert handed == [(partition_of(output.key or b"", PARTITIONS), output.key, output.value) for output in outputs]
-    handed = packed.handed_over(Destination(0, 3), lambda address: _read(address, len(packed)))
+    handed = packed.handed_over(Destination(0, 3, batch_size), read)
     assert handed == [(3, output.key, output.value) for output in outputs]
 
 
 def test_marks_that_point_past_an_answer_are_refused(library: Library) -> None:
     piece = Piece(b"short", array("I", (0, 0, 3, 6)), 0)
-    assert Packed("t", library, [piece]).handed_over(Destination(PARTITIONS), lambda address: address) is None
+    assert Packed("t", library, [piece]).handed_over(Destination(PARTITIONS, 0, 1), lambda address, _: address) is None
+
+
+def test_batches_are_no_larger_than_they_may_be_for_any_partition(library: Library) -> None:
+    keys = [b"%d" % number for number in range(40)]
+    packed = Packed("t", library, [_piece([(number, key, bytes(72 - len(key))) for number, key in enumerate(keys)])])
+    # Each record takes 200 bytes.
+    assert packed.handed_over(Destination(0, 1, 1_000), lambda _, counts: list(counts)) == [5] * 8
+    assert packed.handed_over(Destination(0, 1, 100), lambda _, counts: list(counts)) == [1] * 40
+    counts = packed.handed_over(Destination(2, 0, 1_000), lambda _, counts: list(counts)) or []
+    places = [partition_of(key, 2) for key in keys]
+    start = 0
+    for count in counts:
+        assert max(places[start : start + count].count(place) for place in (0, 1)) <= 5
+        start += count
+    assert start == len(keys)
+    assert len(counts) < 8
 
 
 def test_outputs_made_in_both_ways_are_one_sequence_in_order(library: Library) -> None:
