@@ -1,6 +1,6 @@
 """Rows of the last checkpoints that lie in memory, on top of a store that gets them together.
 
-A customer who is active changes with every checkpoint, five times a second: all but the last of these writes would be
+A customer who is active changes with every checkpoint, five times a second: most of these writes would be
 for nothing, and a write to the store keeps everybody else waiting for the interpreter's lock. Nothing is lost by it:
 the store has no log of its own, so a crash takes what it holds in memory either way, and what it lacks is restored from
 the changelog, by the position that is written together with the rows.
@@ -14,11 +14,11 @@ from schemas.topics import Partition
 from state.store import Store, StoredPosition
 
 #: Rows are held for no longer than this while checkpoints come; those of a crash are restored.
-HELD_SECONDS: Final = 1.0
-#: What the rows of one partition may take: a second's worth of a busy one.
-HELD_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
-# What a row takes in memory beside its bytes, as measured: its key, its place in the mapping.
-_ROW_BYTES: Final = 200
+HELD_SECONDS: Final = 5.0
+#: What the rows of one partition may take: seconds' worth of a busy one.
+HELD_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
+# What a row takes in memory beside its value, as measured: its key, its place in the mapping.
+_ROW_BYTES: Final = 250
 # In place of a row that is not held.
 _NOT_HELD: Final[Any] = object()
 
@@ -40,7 +40,6 @@ class HeldRows:
         self._clock = clock
         self._rows: dict[bytes, bytes | None] = {}
         self._positions: dict[Partition, StoredPosition | None] = {}
-        # About: what a row took that was changed again is counted twice.
         self._size_bytes = 0
         self._written_s = clock()
 
@@ -71,10 +70,12 @@ class HeldRows:
     ) -> None:
         """Take in rows and positions (None deletes), all or nothing; what is due is written to the store."""
         self._store.require_sound()
+        before = len(self._rows)
+        replaced = filter(None, map(self._rows.get, changes))
+        self._size_bytes += sum(map(len, filter(None, changes.values()))) - sum(map(len, replaced))
         self._rows.update(changes)
         self._positions.update(positions)
-        values = changes.values()
-        self._size_bytes += len(changes) * _ROW_BYTES + sum(map(len, changes)) + sum(map(len, filter(None, values)))
+        self._size_bytes += (len(self._rows) - before) * _ROW_BYTES
         if self._size_bytes > self._size_bytes_max or self._clock() - self._written_s >= self._seconds:
             self.flush()
 

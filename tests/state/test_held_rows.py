@@ -58,7 +58,7 @@ def test_reads_are_those_of_a_store_that_got_each_row_at_once(store: Store, step
     assert _stored(store) == plain.rows
 
 
-def test_rows_and_their_position_are_written_together_once_a_second(store: Store) -> None:
+def test_rows_and_their_position_are_written_together_once_in_a_while(store: Store) -> None:
     clock = ManualClock()
     held = HeldRows(store, clock=clock.monotonic_s)
     held.write({b"a": b"1"}, {PLACE: _position(1)})
@@ -70,6 +70,13 @@ def test_rows_and_their_position_are_written_together_once_a_second(store: Store
     held.write({b"b": None}, {PLACE: _position(4)})
     assert store.get(b"b") == b"3"
     assert held.get(b"b") is None
+
+
+def test_a_row_that_changes_again_and_again_takes_what_it_takes_once(store: Store) -> None:
+    held = HeldRows(store, size_bytes_max=2_000)
+    for _ in range(10):
+        held.write({b"a": bytes(1_000)}, {})
+    assert _stored(store) == {}
 
 
 def test_what_takes_too_much_is_written_at_once(store: Store) -> None:
