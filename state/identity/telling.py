@@ -39,13 +39,16 @@ class Telling:
         return outputs
 
     def explain(self, decisions: Decisions, touched: Touched, cause: Cause, offset: int) -> list[Transition]:
-        """Publish the decisions, before rows are written: they speak of what was before. Returns who moves.
+        """Publish the decisions, before rows are written: they speak of what was before.
 
         Args:
             decisions: what was recomputed.
             touched: what the cause is about: a veto of one of its pairs is news.
             cause: the evidence or the order.
             offset: where it stands.
+
+        Returns:
+            Those that are placed otherwise, in the order of their ids.
         """
         transitions = [
             Transition(fragment, self._links.kind(fragment), self._links.placement(fragment), place)
@@ -80,7 +83,8 @@ class Telling:
         """Write a placement and tell whom it concerns; False when it concerns nobody, only readers of the row."""
         fragment, place = transition.fragment, transition.after
         row = self._links.known(fragment)
-        former = self._links.former(fragment)
+        # Nobody asks for orders where the row says that there are none.
+        former = row.ordered != 0 and self._links.former(fragment)
         moved = transition.moved or former != row.former
         row = msgspec.structs.replace(
             row,
