@@ -18,7 +18,7 @@ _OK = 200
 _MICROSECONDS = 1_000_000
 # Of what an event has waited already, so much passes until it is asked for again: where much is late, questions do not
 # become a load of their own, and the moment is known as exactly in proportion.
-_POLL_SHARE = 0.05
+_POLL_SHARE = 0.08
 
 
 class Shot(msgspec.Struct, frozen=True):

@@ -62,7 +62,7 @@ class FreshnessPlan(msgspec.Struct, frozen=True, kw_only=True):
     capacity_per_second: float = 0.0
     capacity_events_per_request: int = 20
     warm_events: int = 200_000
-    samples_per_second: int = 25
+    samples_per_second: int = 20
     poll_seconds: float = 0.02
     seen_seconds_max: float = 60.0
     connections: int = 128

@@ -1,7 +1,7 @@
 """What the lookup answers the short way (`connectors.web.short_way`): contexts that are there, by plain paths.
 
-That is nearly all that a busy lookup is asked. What is not found, has moved, is shared or has to wait is the general
-way's (`handlers`), which looks once more and tells it in full.
+That, and that there is none or that it has moved, is nearly all that a busy lookup answers. What is shared or has to
+wait is the general way's (`handlers`), which looks once more and tells it in full.
 """
 
 import re
@@ -10,8 +10,10 @@ from typing import Final
 
 from aiohttp import hdrs
 
-from connectors.serve.answers import Answers, Found
+from connectors.serve.answers import Answers, Found, Moved, Unknown
 from connectors.serve.handlers import CACHE_CONTROL, LAG_HEADER, MATCH_HEADER, LagSource, etag_of, match_header
+from connectors.serve.problems import NOT_KNOWN
+from connectors.web.problems import ProblemError
 from connectors.web.short_way import Reply
 from connectors.web.standard import ReadyReport
 from schemas.asked import AskedIdentifier
@@ -42,11 +44,10 @@ class ShortAnswers:
         self._answers = answers
         self._freshness = freshness
         self._ready = ready
-        self._found_by_id = metrics.lookups.labels("id", "found")
-        self._found_by_identifier = metrics.lookups.labels("identifier", "found")
+        self._lookups = metrics.lookups
 
     def find(self, path: str) -> tuple[str, Reply] | None:
-        """The context at a path, if it is there and nothing has to be waited for.
+        """The context at a path, if nothing has to be waited for.
 
         As in `handlers`, the lag is asked for before anything is read.
         """
@@ -59,16 +60,33 @@ class ShortAnswers:
         last_headers = ((hdrs.CACHE_CONTROL, CACHE_CONTROL), (LAG_HEADER, str(lag)))
         customer, kind, value = plain.groups()
         if customer is not None:
-            found = self._answers.customer(customer)
-            if not isinstance(found, Found):
-                return None
-            self._found_by_id.inc()
-            headers = ((hdrs.ETAG, etag_of(found.encoded)), _JSON)
-            return ID_ROUTE, Reply(found.encoded, headers, last_headers=last_headers)
-        answer = self._answers.identifier(AskedIdentifier(kind, value.replace("%40", "@").replace("%2B", "+")))
-        if not isinstance(answer, Found) or answer.match is None:
-            return None
-        match = match_header(answer.match)
-        self._found_by_identifier.inc()
-        matched = ((MATCH_HEADER, match), (hdrs.ETAG, etag_of(answer.encoded, match)), _JSON)
-        return IDENTIFIER_ROUTE, Reply(answer.encoded, matched, last_headers=last_headers)
+            reply = self._by_id(customer)
+            return None if reply is None else (ID_ROUTE, reply._replace(last_headers=last_headers))
+        reply = self._by_identifier(AskedIdentifier(kind, value.replace("%40", "@").replace("%2B", "+")))
+        return None if reply is None else (IDENTIFIER_ROUTE, reply._replace(last_headers=last_headers))
+
+    def _by_id(self, customer: str) -> Reply | None:
+        answer = self._answers.customer(customer)
+        if isinstance(answer, Found):
+            self._count("id", "found")
+            return Reply(answer.encoded, ((hdrs.ETAG, etag_of(answer.encoded)), _JSON))
+        if isinstance(answer, Moved):
+            self._count("id", "moved")
+            return Reply(b"", ((hdrs.LOCATION, ID_ROUTE.replace("{customer}", answer.customer)),), status=308)
+        return self._unknown("id") if isinstance(answer, Unknown) else None
+
+    def _by_identifier(self, asked: AskedIdentifier) -> Reply | None:
+        answer = self._answers.identifier(asked)
+        if isinstance(answer, Found) and answer.match is not None:
+            self._count("identifier", "found")
+            match = match_header(answer.match)
+            headers = ((MATCH_HEADER, match), (hdrs.ETAG, etag_of(answer.encoded, match)), _JSON)
+            return Reply(answer.encoded, headers)
+        return self._unknown("identifier") if isinstance(answer, Unknown) else None
+
+    def _unknown(self, by: str) -> Reply:
+        self._count(by, "unknown")
+        return Reply(ProblemError(NOT_KNOWN, NOT_KNOWN.meaning))
+
+    def _count(self, by: str, outcome: str) -> None:
+        self._lookups.labels(by, outcome).inc()

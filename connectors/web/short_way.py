@@ -45,13 +45,13 @@ _JSON: Final = ((hdrs.CONTENT_TYPE, "application/json"),)
 
 
 class Reply(NamedTuple):
-    """What there is to answer; a JSON body where the headers say nothing else."""
+    """What there is to answer; a JSON body where the headers say nothing else. A problem has its own headers, too."""
 
-    body: bytes
+    body: bytes | ProblemError
     #: Before those of every answer.
     headers: Headers = _JSON
     status: int = 200
-    #: After those of every answer.
+    #: After those of every answer; one that was there already is replaced where it stands.
     last_headers: Headers = ()
 
 
@@ -101,8 +101,8 @@ class ShortWay:
             return None
         request_id = new_request_id()
         route, reply = found
-        encoded = _encoded(reply, request_id, self._shared.get(route, ()))
-        self._account(hdrs.METH_GET, route, reply.status, started, request_id=request_id)
+        status, encoded = _encoded(reply, request_id, self._shared.get(route, ()))
+        self._account(hdrs.METH_GET, route, status, started, request_id=request_id)
         return encoded
 
     def _taken(
@@ -127,12 +127,13 @@ class ShortWay:
         try:
             reply = await replying
         except ProblemError as error:
-            reply = _problem_reply(error, request_id)
+            reply = Reply(error)
         except Exception as error:  # noqa: BLE001 - as in `boundary`.
             _log.exception("request failed", route=route, error=type(error).__name__)
-            reply = _problem_reply(ProblemError(INTERNAL_ERROR, INTERNAL_ERROR.meaning), request_id)
-        self._account(hdrs.METH_POST, route, reply.status, started)
-        return _encoded(reply, request_id, self._shared.get(route, ()))
+            reply = Reply(ProblemError(INTERNAL_ERROR, INTERNAL_ERROR.meaning))
+        status, encoded = _encoded(reply, request_id, self._shared.get(route, ()))
+        self._account(hdrs.METH_POST, route, status, started)
+        return encoded
 
     def _account(self, method: str, route: str, status: int, started: float, **known: str) -> None:
         seconds = time.perf_counter() - started
@@ -150,22 +151,19 @@ def _is_plain(message: RawRequestMessage) -> bool:
     )
 
 
-def _problem_reply(error: ProblemError, request_id: str) -> Reply:
-    response = problem_response(error, request_id)
-    body = response.body
-    return Reply(body if isinstance(body, bytes) else b"", tuple(response.headers.items()), response.status)
-
-
-def _encoded(reply: Reply, request_id: str, shared_headers: Headers) -> bytes:
-    headers = (
-        *reply.headers,
-        (hdrs.CONTENT_LENGTH, str(len(reply.body))),
-        (hdrs.DATE, rfc822_formatted_time()),
-        *COMMON_HEADERS,
-        (REQUEST_ID_HEADER, request_id),
-        *shared_headers,
-        *reply.last_headers,
-    )
-    lines = "\r\n".join([f"{name}: {value}" for name, value in headers])
-    status = f"{reply.status} {HTTPStatus(reply.status).phrase}"
-    return f"HTTP/1.1 {status}\r\n{lines}\r\n\r\n".encode() + reply.body
+def _encoded(reply: Reply, request_id: str, shared_headers: Headers) -> tuple[int, bytes]:
+    """The status, and the bytes of the whole answer."""
+    body, headers, status, last_headers = reply
+    if isinstance(body, ProblemError):
+        response = problem_response(body, request_id)
+        headers, status = tuple(response.headers.items()), response.status
+        body = response.body if isinstance(response.body, bytes) else b""
+    lines = dict(headers)
+    lines[hdrs.CONTENT_LENGTH] = str(len(body))
+    lines[hdrs.DATE] = rfc822_formatted_time()
+    lines.update(COMMON_HEADERS)
+    lines[REQUEST_ID_HEADER] = request_id
+    lines.update(shared_headers)
+    lines.update(last_headers)
+    head = "\r\n".join([f"{name}: {value}" for name, value in lines.items()])
+    return status, f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{head}\r\n\r\n".encode() + body
