@@ -109,7 +109,12 @@ pub struct Piece {
 /// # Safety
 /// As `goldenthread_plan`, for the path and so many batches.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn goldenthread_table(path: *const u8, path_size: usize, batches: *const Piece, count: usize) -> i32 {
+pub unsafe extern "C" fn goldenthread_table(
+    path: *const u8,
+    path_size: usize,
+    batches: *const Piece,
+    count: usize,
+) -> i32 {
     let path = unsafe { borrowed(path, path_size) };
     let pieces = unsafe { std::slice::from_raw_parts(batches, count) };
     let batches: Vec<&[u8]> = pieces.iter().map(|piece| unsafe { borrowed(piece.bytes, piece.size) }).collect();
