@@ -19,9 +19,9 @@ from state.native.loading import Library
 from state.store import Store, StoredPosition, position_rows
 from state.store_folder import failure_of
 
-#: Of one table. One is written while the next is gathered, so a restore holds twice as much; smaller ones would make
-#: more files to look into until they are merged.
-TABLE_SIZE_BYTES: Final = 16 * 1024 * 1024
+#: Of one table. One is written while the next is gathered, so a restore holds twice as much. With smaller ones whoever
+#: gathers waits for the disk more often, and there are more files to look into until they are merged.
+TABLE_SIZE_BYTES: Final = 32 * 1024 * 1024
 # In the store's folder, where a move needs no copy; gone with the filling, and a kill leaves it to the next one.
 _FOLDER: Final = "filling"
 
