@@ -10,7 +10,7 @@ whoever opens it next makes it anew. No scan ends at a damaged block as if nothi
 import contextlib
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -237,17 +237,18 @@ class Store:
         except Exception as error:
             raise self._failed(error) from error
 
-    def take_in(self, table: Path) -> None:
-        """Make the rows of a table its own, all or nothing, over those that are there; the file is gone then.
+    def take_in(self, tables: Sequence[Path]) -> None:
+        """Make the rows of tables its own, all or nothing, over those that are there; the files are gone then.
 
         Args:
-            table: A file on the same disk, as `state.native` writes them.
+            tables: Files on the same disk, as `state.native` writes them; a later one's rows count.
         """
         self.require_sound()
         options = IngestExternalFileOptions()
         options.set_move_files(True)
         try:
-            self._database.ingest_external_file([str(table)], options)
+            if tables:
+                self._database.ingest_external_file([str(table) for table in tables], options)
         except Exception as error:
             raise self._failed(error) from error
 

@@ -7,6 +7,7 @@ nothing, so that a kill at any moment leaves a store to go on from.
 """
 
 import shutil
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,9 +20,11 @@ from state.native.loading import Library
 from state.store import Store, StoredPosition, position_rows
 from state.store_folder import failure_of
 
-#: Of one table. One is written while the next is gathered, so a restore holds twice as much; smaller ones would make
-#: more files to look into until they are merged.
-TABLE_SIZE_BYTES: Final = 16 * 1024 * 1024
+# So many tables are written at once: while one waits for the disk, the next is sorted.
+_WRITERS: Final = 2
+#: Of one table. A restore holds one more than are written, the one that is gathered. With smaller ones whoever gathers
+#: waits for the disk more often, and there are more files to look into until they are merged.
+TABLE_SIZE_BYTES: Final = 24 * 1024 * 1024
 # In the store's folder, where a move needs no copy; gone with the filling, and a kill leaves it to the next one.
 _FOLDER: Final = "filling"
 
@@ -53,14 +56,14 @@ class StoreFilling:
         self._store = store
         self._library = library
         self._folder = store.path / _FOLDER
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-filling")
+        self._threads = ThreadPoolExecutor(max_workers=_WRITERS, thread_name_prefix="store-filling")
         self._batches: list[bytearray] = []
         # Those of the tables before, to be written over: memory that is new costs as much as the copying into it.
         self._free: list[bytearray] = []
         self._positions: Mapping[Partition, StoredPosition] = {}
         self._size_bytes = 0
         self._tables = 0
-        self._writing: _Table | None = None
+        self._writing: deque[_Table] = deque()
         if library is not None:
             store.put_off_merges(True)
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -70,8 +73,8 @@ class StoreFilling:
                 raise failure_of(store.path, error) from error
 
     def close(self) -> None:
-        """Wait for the table that is being written, and remove what the store did not take in."""
-        self._thread.shutdown()
+        """Wait for the tables that are being written, and remove what the store did not take in."""
+        self._threads.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(
@@ -103,7 +106,8 @@ class StoreFilling:
             return
         if self._batches:
             self._turn(self._library)
-        self._take_in()
+        while self._writing:
+            self._take_in()
         self._store.put_off_merges(False)
 
     def _gather(self, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
@@ -113,32 +117,40 @@ class StoreFilling:
         self._size_bytes += len(batch)
 
     def _turn(self, library: Library) -> None:
-        """Begin to write what is gathered, after what was written before is in the store: rows keep their order."""
-        self._take_in()
+        """Begin to write what is gathered; the store takes tables in in their order, so rows keep theirs."""
+        if len(self._writing) == _WRITERS:
+            self._take_in()
         positions = position_rows(self._positions)
         self._gather(list(positions), list(positions.values()))
         self._tables += 1
         path = self._folder / f"{self._tables}.table"
-        self._writing = _Table(self._batches, self._thread.submit(_write, library, path, self._batches))
+        self._writing.append(_Table(self._batches, self._threads.submit(_write, library, path, self._batches)))
         self._batches, self._size_bytes = [], 0
 
     def _take_in(self) -> None:
-        if self._writing is None:
-            return
-        batches, written = self._writing
-        self._writing = None
-        try:
-            path = written.result()
-        except OSError as error:
-            raise failure_of(self._store.path, error) from error
-        if path is None:
-            rows: dict[bytes, bytes | None] = {}
-            for batch in batches:
-                rows.update(zip(*_DECODER.decode(batch), strict=True))
-            self._store.write(rows, {})
-        else:
-            self._store.take_in(path)
-        self._free = batches
+        """Have the first of the tables in the store, and what is written behind it: together they cost less."""
+        tables: list[Path] = []
+        while self._writing and (not tables or self._writing[0].written.done()):
+            batches, written = self._writing.popleft()
+            try:
+                path = written.result()
+            except OSError as error:
+                raise failure_of(self._store.path, error) from error
+            if path is None:
+                self._store.take_in(tables)
+                tables = []
+                self._write_rows(batches)
+            else:
+                tables.append(path)
+            self._free += batches
+        self._store.take_in(tables)
+
+    def _write_rows(self, batches: list[bytearray]) -> None:
+        """What the library refused goes through the store's memory, position and all."""
+        rows: dict[bytes, bytes | None] = {}
+        for batch in batches:
+            rows.update(zip(*_DECODER.decode(batch), strict=True))
+        self._store.write(rows, {})
 
 
 def _write(library: Library, path: Path, batches: list[bytearray]) -> Path | None:

@@ -14,10 +14,10 @@ _USING_FILES_MAX: Final = 4
 _USING_SIZE_BYTES_MAX: Final = 256 * 1024 * 1024
 # Of a store that is being filled many more, which saves merging the same rows time and again. Whoever uses it next
 # merges them beside its work, and no writer is to be slowed down by as many as that.
-_FILLING_FILES_MAX: Final = 64
-_FILLING_SIZE_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
-_SLOWING_FILES: Final = 72
-_STOPPING_FILES: Final = 96
+_FILLING_FILES_MAX: Final = 32
+_FILLING_SIZE_BYTES_MAX: Final = 1024 * 1024 * 1024
+_SLOWING_FILES: Final = 40
+_STOPPING_FILES: Final = 56
 # Ten bits a key give one false positive in a hundred; most look-ups of new customers are misses.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES_MAX: Final = 256

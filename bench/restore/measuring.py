@@ -65,7 +65,7 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def quick(cls) -> "RestorePlan":
         """Some 20 seconds, starts included."""
-        return cls(records=250_000)
+        return cls(records=200_000)
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):

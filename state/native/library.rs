@@ -123,7 +123,10 @@ pub struct Piece {
 }
 
 unsafe fn taken<'a>(pieces: *const Piece, count: usize) -> Vec<&'a [u8]> {
-    (0..count).map(|number| unsafe { pieces.add(number).read() }).map(|each| unsafe { borrowed(each.bytes, each.size) }).collect()
+    (0..count)
+        .map(|number| unsafe { pieces.add(number).read() })
+        .map(|each| unsafe { borrowed(each.bytes, each.size) })
+        .collect()
 }
 
 /// See `table::write`: 0, the system's number of what went wrong, or less than 0 where these are no rows.
@@ -131,7 +134,12 @@ unsafe fn taken<'a>(pieces: *const Piece, count: usize) -> Vec<&'a [u8]> {
 /// # Safety
 /// As `goldenthread_plan`, for the path and so many batches.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn goldenthread_table(path: *const u8, path_size: usize, batches: *const Piece, count: usize) -> i32 {
+pub unsafe extern "C" fn goldenthread_table(
+    path: *const u8,
+    path_size: usize,
+    batches: *const Piece,
+    count: usize,
+) -> i32 {
     let (path, batches) = unsafe { (borrowed(path, path_size), taken(batches, count)) };
     match guarded(|| std::str::from_utf8(path).ok().map(|path| table::write(path.as_ref(), &batches))) {
         Ok(Some(Ok(()))) => DONE,

@@ -40,7 +40,7 @@ def test_a_store_has_the_last_row_of_each_key_whatever_tables_it_took_in(
             else:
                 expected[key] = value
         if written:
-            store.take_in(path)
+            store.take_in([path])
             assert not path.exists()
         assert dict(store.rows()) == expected
         assert [key for key, _ in store.rows()] == sorted(expected)
@@ -60,7 +60,7 @@ def test_large_tables_are_merged_with_all_that_is_there_and_opened_again(library
             rows[key] = None if dice.random() < 0.1 else dice.randbytes(dice.choices(sizes, [20, 20, 40, 20, 0.1])[0])
         path = tmp_path / f"{number}.table"
         assert library.write_table(path, [_batch(list(rows.items()))])
-        store.take_in(path)
+        store.take_in([path])
         expected = {key: value for key, value in (expected | rows).items() if value is not None}
         # What is written as ever comes over what was taken in.
         first = min(expected)
@@ -77,12 +77,26 @@ def test_large_tables_are_merged_with_all_that_is_there_and_opened_again(library
     store.close()
 
 
+def test_of_tables_that_are_taken_in_together_the_last_one_counts(library: Library, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store", secret_fingerprint=FINGERPRINT)
+    expected: dict[bytes, bytes] = {}
+    for together in range(3):
+        tables = [tmp_path / f"{together}-{number}" for number in range(3)]
+        for number, table in enumerate(tables):
+            rows = [(b"%d" % key, b"%d in %d" % (number, together)) for key in range(0, 300, 3 - number)]
+            assert library.write_table(table, [_batch(rows)])
+            expected.update(rows)
+        store.take_in(tables)
+        assert dict(store.rows()) == expected
+    store.close()
+
+
 def test_the_filter_of_a_table_lets_hardly_a_key_through_that_is_not_there(library: Library, tmp_path: Path) -> None:
     dice = random.Random(7)
     store = Store.open(tmp_path / "store", secret_fingerprint=FINGERPRINT)
     rows: list[tuple[bytes, bytes | None]] = [(dice.randbytes(20), b"value" * 100) for _ in range(4_000)]
     assert library.write_table(tmp_path / "table", [_batch(rows)])
-    store.take_in(tmp_path / "table")
+    store.take_in([tmp_path / "table"])
     database = store._database
     passed = sum(bool(database.key_may_exist(dice.randbytes(20))) for _ in range(4_000))
     assert passed < 4_000 * 0.03
