@@ -99,10 +99,7 @@ class KnownEvidence:
     def _of_pair(self, shown: Shown, rows: Mapping[bytes, bytes | None]) -> bytes | None:
         time_us, pair = shown.time_us, shown.pair
         bucket = sight_bucket(time_us)
-        common = self._events.get(shown.name)
-        if common is not None and bucket <= common.last and common.first_time < time_us:
-            return None
-        now = (time_us, shown.id.decode())
+        common, now = self._events.get(shown.name), (time_us, shown.id.decode())
         if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
             return None
         sight: _Sight | EvidenceRow | None = self._said.get(pair)

@@ -280,6 +280,27 @@ def test_what_is_large_what_has_headers_and_what_has_no_value_goes_the_general_w
     assert twins.library.taken == 2
 
 
+@pytest.mark.parametrize(
+    ("member", "twice"),
+    [
+        ('"id": "e"', '"id": "d", "id": "e"'),
+        ('"id": "e"', '"id": "e", "subject": "a", "subject": "b"'),
+        ('"data": {', '"data": {"text": "a", "text": "b", '),
+        ('"data": {', '"data": {"inner": {"a": 1, "b": 2, "a": 3}, '),
+        ('"data": {', '"data": {"inner": [{"a": 1, "\\u0061": 3}], '),
+        ('"data": {', '"data": {"traits": {"city": "A", "city": "B"}, '),
+        ('"data": {', '"data": {"refs": [{"kind": "a", "kind": "b", "id": 1}], '),
+        ('"email"', '"email": "b@x.nl", "email"'),
+    ],
+)
+def test_a_key_that_comes_twice_goes_the_general_way(registry: SourceRegistry, member: str, twice: str) -> None:
+    twins = _Twins(registry)
+    text = json.dumps(_EVENT)
+    assert text.count(member) == 1
+    twins.handle([Raw(text.replace(member, twice).encode())])
+    assert twins.library.taken == 0
+
+
 def test_a_channel_that_is_none_of_ours_goes_the_general_way(registry: SourceRegistry) -> None:
     twins = _Twins(registry)
     said = twins.handle([Raw(json.dumps(_EVENT).encode(), topic="gt.raw.other")])
