@@ -383,7 +383,7 @@ def test_closing_ends_a_restore_that_is_under_way(stage: _Stage, monkeypatch: py
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
             start += 1
-            apply(Rows({b"a": b"1"}, 1, start))
+            apply(Rows([b"a"], [b"1"], 1, start))
             restoring.set()
         return start
 
