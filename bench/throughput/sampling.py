@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +38,7 @@ class Used(NamedTuple):
     """What a span took."""
 
     processor_seconds: float
-    #: The most at any look in the span.
+    #: The most at any look in the span, or next to it.
     resident_bytes: int
 
     @property
@@ -106,12 +106,18 @@ class Sampler:
 
 def used(looks: list[tuple[float, Usage]], began_s: float, ended_s: float) -> Used:
     """What was used between two times, which lie between looks: processor seconds are taken to grow evenly there."""
-    within = [usage.resident_bytes for time_s, usage in looks if began_s <= time_s <= ended_s]
-    return Used(_seconds_at(looks, ended_s) - _seconds_at(looks, began_s), max(within, default=0))
+    # A short span may lie between two looks: those on either side of it count too.
+    first = max(0, bisect_left(looks, began_s, key=_moment) - 1)
+    held = [usage.resident_bytes for _, usage in looks[first : bisect_right(looks, ended_s, key=_moment) + 1]]
+    return Used(_seconds_at(looks, ended_s) - _seconds_at(looks, began_s), max(held, default=0))
+
+
+def _moment(look: tuple[float, Usage]) -> float:
+    return look[0]
 
 
 def _seconds_at(looks: list[tuple[float, Usage]], time_s: float) -> float:
-    place = bisect_left(looks, time_s, key=lambda look: look[0])
+    place = bisect_left(looks, time_s, key=_moment)
     if place == 0 or place == len(looks):
         return looks[min(place, len(looks) - 1)][1].processor_seconds if looks else 0.0
     (before_s, before), (after_s, after) = looks[place - 1], looks[place]
