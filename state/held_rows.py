@@ -1,9 +1,9 @@
 """Rows of the last checkpoints that lie in memory, on top of a store that gets them together.
 
-A customer who is active changes with every checkpoint, five times a second: most of these writes would be
-for nothing, and a write to the store keeps everybody else waiting for the interpreter's lock. Nothing is lost by it:
-the store has no log of its own, so a crash takes what it holds in memory either way, and what it lacks is restored from
-the changelog, by the position that is written together with the rows.
+A customer who is active changes with every checkpoint, five times a second: most of these writes would be for nothing,
+and a write to the store keeps everybody else waiting for the interpreter's lock. Nothing is lost by it: the store has
+no log of its own, so a crash takes what it holds in memory either way, and what it lacks is restored from the
+changelog, by the position that is written together with the rows.
 """
 
 import time
@@ -16,7 +16,7 @@ from state.store import Store, StoredPosition
 #: Rows are held for no longer than this while checkpoints come; those of a crash are restored.
 HELD_SECONDS: Final = 5.0
 #: What the rows of one partition may take: seconds' worth of a busy one.
-HELD_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
+HELD_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
 # What a row takes in memory beside its value, as measured: its key, its place in the mapping.
 _ROW_BYTES: Final = 250
 # In place of a row that is not held.
