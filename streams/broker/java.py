@@ -82,9 +82,6 @@ def java_command(program: Sequence[str], classpath: Sequence[Path], *, heap_mb: 
         f"-Xmx{heap_mb}m",
         # One small heap: the serial collector needs the least memory and threads beside it.
         "-XX:+UseSerialGC",
-        # The quick compiler alone. A broker's work is in system calls, checksums and copies; the optimising one makes
-        # the rest a fifth faster, and takes a third of a processor in the first minute after each start.
-        "-XX:TieredStopAtLevel=1",
         # A broker without memory is restarted rather than left half alive.
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",
