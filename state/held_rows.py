@@ -6,6 +6,7 @@ no log of its own, so a crash takes what it holds in memory either way, and what
 changelog, by the position that is written together with the rows.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -24,7 +25,7 @@ _NOT_HELD: Final[Any] = object()
 
 
 class HeldRows:
-    """The rows of a store as of the last checkpoint. Its methods belong to one thread at a time."""
+    """The rows of a store as of the last checkpoint. Its methods belong to one thread at a time, but for `flush`."""
 
     def __init__(
         self,
@@ -42,6 +43,9 @@ class HeldRows:
         self._positions: dict[Partition, StoredPosition | None] = {}
         self._size_bytes = 0
         self._written_s = clock()
+        # Whoever copies the store is another thread.
+        self._writing = threading.RLock()
+        store.held_by(self.flush)
 
     def get(self, key: bytes) -> bytes | None:
         """The row, or None."""
@@ -70,18 +74,27 @@ class HeldRows:
     ) -> None:
         """Take in rows and positions (None deletes), all or nothing; what is due is written to the store."""
         self._store.require_sound()
+        with self._writing:
+            self._take_in(changes, positions)
+            is_over = self._size_bytes > self._size_bytes_max
+            if is_over or self._clock() - self._written_s >= self._seconds:
+                self.flush()
+
+    def _take_in(
+        self, changes: Mapping[bytes, bytes | None], positions: Mapping[Partition, StoredPosition | None]
+    ) -> None:
         before = len(self._rows)
         replaced = filter(None, map(self._rows.get, changes))
         self._size_bytes += sum(map(len, filter(None, changes.values()))) - sum(map(len, replaced))
         self._rows.update(changes)
         self._positions.update(positions)
         self._size_bytes += (len(self._rows) - before) * _ROW_BYTES
-        if self._size_bytes > self._size_bytes_max or self._clock() - self._written_s >= self._seconds:
-            self.flush()
 
     def flush(self) -> None:
         """Write what is held to the store."""
-        if self._rows or self._positions:
-            self._store.write(self._rows, self._positions)
-            self._rows, self._positions, self._size_bytes = {}, {}, 0
-        self._written_s = self._clock()
+        with self._writing:
+            if self._rows or self._positions:
+                # Rows are found here until the store has them.
+                self._store.write(self._rows, self._positions)
+                self._rows, self._positions, self._size_bytes = {}, {}, 0
+            self._written_s = self._clock()

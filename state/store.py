@@ -10,7 +10,7 @@ whoever opens it next makes it anew. No scan ends at a damaged block as if nothi
 import contextlib
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +69,8 @@ class Store:
         self.failure: GoldenthreadError | None = None
         # Whoever copies the store is another thread than the one that closes it.
         self._open = threading.Lock()
+        # Writes what somebody holds back, where somebody does.
+        self._write_held: Callable[[], None] | None = None
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True
 
@@ -303,12 +305,18 @@ class Store:
         except Exception as error:
             raise self._failed(error) from error
 
+    def held_by(self, write: Callable[[], None]) -> None:
+        """Rows are held back by somebody, who is asked to write them before a copy is made, by whatever thread."""
+        self._write_held = write
+
     def copy_to(self, path: Path) -> None:
         """Make a folder that holds the store as it is now; its tables are links to the same files where that goes.
 
         Raises:
             StoreFailed: the store was closed meanwhile, or the disk is full.
         """
+        if self._write_held is not None:
+            self._write_held()
         with self._open:
             # There is no write-ahead log, so what is in memory only would not be in the copy.
             self.flush()

@@ -79,6 +79,14 @@ def test_a_row_that_changes_again_and_again_takes_what_it_takes_once(store: Stor
     assert _stored(store) == {}
 
 
+def test_a_copy_has_what_is_held(store: Store, tmp_path: Path) -> None:
+    HeldRows(store).write({b"a": b"1"}, {PLACE: _position(1)})
+    store.copy_to(tmp_path / "copy")
+    copy = Store.open_to_read(tmp_path / "copy", secret_fingerprint=FINGERPRINT)
+    assert (_stored(copy), copy.position(*PLACE)) == ({b"a": b"1"}, _position(1))
+    copy.close()
+
+
 def test_what_takes_too_much_is_written_at_once(store: Store) -> None:
     held = HeldRows(store, size_bytes_max=2_000)
     held.write({b"a": bytes(1_000)}, {})
