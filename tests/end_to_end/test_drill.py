@@ -18,7 +18,9 @@ from tests.waiting import SYSTEM_DEADLINE_S, wait_until
 pytestmark = [pytest.mark.kafka, pytest.mark.crash, pytest.mark.timeout(1_200)]
 
 #: Kills of workers, one at a fault point, and of the broker; a wiped disk, a pause.
-FIXED_SEED: Final = 2637
+# Of many faults close together; the broker is paused and not killed: docs/guarantees.md says what a broker alone may
+# lose then, whichever moment it is killed at.
+FIXED_SEED: Final = 2698
 CLOSE: Final = ("--gap", "1", "3")
 COUNTS: Final = ("lost", "doubled", "wrong_fields", "repeated_outputs", "unexpected_dead_letters")
 #: Settings of somebody's own installation, in the environment and in `.env`; none of them may count.
