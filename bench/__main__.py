@@ -342,7 +342,7 @@ def identity_speed_command(
 @program.command("report")
 def report_command(
     *,
-    quick: Annotated[bool, typer.Option(help="The figures that matter most, in some six minutes.")] = False,
+    quick: Annotated[bool, typer.Option(help="The figures that matter most, in under four minutes.")] = False,
     only: Annotated[
         list[str] | None,
         typer.Option(help="throughput, one of its parts a to f, freshness, lookup or restore; may be given again."),
