@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
-from agents.compiled_settings import OUTCOMES, packed_text
+from agents.compiled_settings import OUTCOMES
 from schemas.enrichment.enrichment import Enrichment
 from schemas.event_identifiers import EventIdentifiers
 from schemas.messages import encode
 from schemas.strict_json import canonical_json
+from state.native.packing import packed_bytes, packed_text
 from state.recent import Recent
 
 #: Some 400 bytes each: identifiers, sets of traits and texts that come again.
@@ -22,7 +23,6 @@ CACHED_SIZE_BYTES_MAX: Final = 48 * 1024 * 1024
 _IDENTIFIER: Final = ord("i")
 _TRAITS: Final = ord("t")
 _PLACE = struct.Struct("<xI")
-_number = struct.Struct("<I").pack
 _position = struct.Struct(">I").pack
 _UNUSABLE: Final = b"-"
 _GROUP: Final = b"g"
@@ -81,13 +81,13 @@ class Answers:
         order = _position(position) + "\0".join(identifier).encode()
         flags = (_ROUTES if known.routes else 0) | (_LINKS if known.links else 0)
         sealed = encode(known.sealed)[_ARRAY_SIZE_BYTES:]
-        return b"".join((_KNOWN, bytes((flags,)), _number(len(order)), order, sealed))
+        return b"".join((_KNOWN, bytes((flags,)), packed_bytes(order), sealed))
 
     def _traits(self, traits: dict[str, bytes]) -> bytes:
         if self._enrichment is None:
             return _LEFT
         read = self._enrichment.read_traits(traits)
-        told = [packed_text(name) + _packed(canonical_json(value)) for name, value in sorted(read.told.items())]
+        told = [packed_text(name) + packed_bytes(canonical_json(value)) for name, value in sorted(read.told.items())]
         counts = [(_NUMBER_OF[outcome], count) for outcome, count in read.counts.items()]
         return b"".join(
             (
@@ -108,7 +108,3 @@ class Answers:
             return _LEFT
         told = b"" if read.told is None else canonical_json(read.told)
         return bytes((_NUMBER_OF[look.enricher.name, read.outcome],)) + told
-
-
-def _packed(content: bytes) -> bytes:
-    return _number(len(content)) + content

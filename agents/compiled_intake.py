@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agents.compiled_answers import Answers
-from agents.compiled_settings import OUTCOMES, IntakeSettings, packed_text
+from agents.compiled_settings import OUTCOMES, IntakeSettings
 from schemas.cleaning import Cleaner
 from schemas.enrichment.enrichment import Enrichment
 from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE
 from schemas.sources import SourceRegistry
 from schemas.topics import Catalogue
 from state.native.loading import Library
+from state.native.packing import packed_text
 from state.native.slice_answer import Slice, read_asked, read_slice
 
 #: Larger records are left to the general way, so that a slice has its bound.

@@ -12,6 +12,7 @@ from schemas.event import TRANSPORT_FIELDS
 from schemas.identifiers import DEFAULT_NAMESPACE, DEFAULT_REALM
 from schemas.orders import MERGED_EVENT, REMOVED_EVENT, REPLACED_EVENT
 from schemas.sources import ANY_TYPE, SourceRegistry
+from state.native.packing import packed_text
 
 #: Texts that enrichers look at as a whole: longer ones are left to the general way, so that what is kept is bounded.
 TEXT_SIZE_BYTES_MAX: Final = 1024
@@ -48,12 +49,6 @@ _BOUNDS: Final = (
 
 _number: Final = struct.Struct("<I").pack
 _long: Final = struct.Struct("<q").pack
-
-
-def packed_text(text: str) -> bytes:
-    """A text after its length."""
-    encoded = text.encode()
-    return _number(len(encoded)) + encoded
 
 
 class IntakeSettings:

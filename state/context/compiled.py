@@ -19,7 +19,7 @@ import msgspec
 from schemas.rows import day_prefix
 from state.context.bundles import BUNDLED_FROM_MEMBERS
 from state.context.entries import Entries
-from state.context.packed_identities import PackedIdentities, packed_text
+from state.context.packed_identities import PackedIdentities
 from state.context.publication import Unseal
 from state.context.rows import MEMBERS
 from state.dedupe import Dedupe
@@ -27,6 +27,7 @@ from state.fragment import Limits
 from state.join import JoinRules
 from state.native.answer import NOTHING, read_answer
 from state.native.loading import Library
+from state.native.packing import packed_text
 from state.packed_outputs import Numbered, Piece
 
 # Of each fragment of a plan: whether it is taken in (and named by what is queued), where its sealed identifier starts

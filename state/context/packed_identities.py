@@ -8,6 +8,7 @@ from schemas.identity_policy import Policy, Strength
 from schemas.strict_json import UNREADABLE
 from state.context.publication import Unseal
 from state.join import JoinRules
+from state.native.packing import packed_text
 
 #: Identifiers that stay packed: some 250 bytes each.
 PACKED_IDENTITIES_MAX: Final = 50_000
@@ -64,9 +65,3 @@ def _packed_kind(kind: str, policy: Policy) -> tuple[int, bytes]:
         | (_MEDIUM if of_policy.strength >= Strength.MEDIUM else 0)
     )
     return flags, _NUMBER.pack(policy.position(kind)) + packed_text(kind)
-
-
-def packed_text(text: str) -> bytes:
-    """A text after its size."""
-    encoded = text.encode()
-    return _NUMBER.pack(len(encoded)) + encoded

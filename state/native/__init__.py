@@ -10,5 +10,6 @@ to give it. No crates either.
 
 Read `library.rs` (what Python calls). Of intake: `intake/mod.rs`. Of the context stage: `step.rs` and `entry.rs` (one
 fragment's part of a drain), `fold.rs`, `view.rs`, `document.rs`. Here `sources` (where it lies), `loading` (finds and
-calls it), `answer` and `slice_answer` (read what it says) and `building` (`python -m state.native` compiles it).
+calls it), `packing` (hands it texts), `answer` and `slice_answer` (read what it says) and `building` (`python -m
+state.native` compiles it).
 """
