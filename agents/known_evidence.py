@@ -100,13 +100,13 @@ class KnownEvidence:
         time_us, pair = shown.time_us, shown.pair
         bucket = sight_bucket(time_us)
         common, now = self._events.get(shown.name), (time_us, shown.id.decode())
-        if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
+        if common is not None and _covers(common, now, bucket):
             return None
         sight: _Sight | EvidenceRow | None = self._said.get(pair)
         if sight is None:
             row = rows[pair] if pair in rows else self._rows.get_many([pair])[0]
             sight = None if row is None else _ROWS.decode(row)
-        is_news = sight is None or now < (sight.first_time, sight.first_id) or sight.last < bucket
+        is_news = sight is None or not _covers(sight, now, bucket)
         if sight is None or is_news:
             sight = self._say(pair, sight, now, bucket)
         size_bytes = _ENTRY_SIZE_BYTES + len(shown.name) + len(sight.first_id)
@@ -128,7 +128,7 @@ class KnownEvidence:
         # Fragment ids have one length and a grade one digit, so that no two events have a name in common.
         name = "".join([*[identifier.fragment for identifier in identifiers], _GRADES[grade], source]).encode()
         common = self._events.get(name)
-        if common is not None and bucket <= common.last and (common.first_time, common.first_id) <= now:
+        if common is not None and _covers(common, now, bucket):
             return None
         places = list(combinations(range(len(identifiers)), 2))
         if not places:
@@ -137,7 +137,7 @@ class KnownEvidence:
         pairs: list[tuple[int, int]] = []
         first, last = (0, ""), TIME_MAX_US
         for pair, key, sight in zip(places, keys, self._sights(keys), strict=True):
-            if sight is None or now < (sight.first_time, sight.first_id) or sight.last < bucket:
+            if sight is None or not _covers(sight, now, bucket):
                 pairs.append(pair)
                 sight = self._say(key, sight, now, bucket)  # noqa: PLW2901 (what is known of the pair from here on)
             first, last = max(first, (sight.first_time, sight.first_id)), min(last, sight.last)
@@ -161,6 +161,11 @@ class KnownEvidence:
                 if encoded is not None:
                     sights[place] = _ROWS.decode(encoded)
         return sights
+
+
+def _covers(sight: _Sight | EvidenceRow, now: tuple[int, str], bucket: int) -> bool:
+    """Whether a sight at this time, with this id, tells nothing that is not known."""
+    return bucket <= sight.last and (sight.first_time, sight.first_id) <= now
 
 
 def _key(one: str, other: str, grade: int, source: str) -> bytes:

@@ -68,6 +68,10 @@ class Packed:
             outputs += _outputs(self.topic, *cut(answer, marks))
         return numbers, outputs
 
+    def unpacked(self) -> list[Output]:
+        """The outputs, in their order."""
+        return in_order(*self.numbered())
+
     def handed_over(self, to: Destination, take: Callable[[int, "array[int]"], _Made]) -> _Made | None:
         """What `take` makes of the messages of the client; None where the library can't make them.
 
@@ -134,7 +138,7 @@ class PackedOutputs(Sequence[Output]):
         return sum(map(len, self.runs))
 
     def __iter__(self) -> Iterator[Output]:
-        return chain.from_iterable(run if isinstance(run, list) else in_order(*run.numbered()) for run in self.runs)
+        return chain.from_iterable(run if isinstance(run, list) else run.unpacked() for run in self.runs)
 
     @overload
     def __getitem__(self, place: int) -> Output: ...

@@ -17,7 +17,7 @@ from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, partition_of
 from state.engine import Drained, Output
 from state.held_rows import HeldRows
-from state.packed_outputs import Packed, PackedOutputs, in_order
+from state.packed_outputs import Packed, PackedOutputs
 from state.store import Store
 from streams.bulk import partition_range
 from streams.checkpoint_options import CheckpointOptions
@@ -212,7 +212,7 @@ class Checkpoint:
                 elif wire.is_avro or not producer.produce_packed(
                     catalogue.name(run.topic), run, partitions=catalogue.partitions_of(run.topic)
                 ):
-                    self._produce_outputs(producer, in_order(*run.numbered()))
+                    self._produce_outputs(producer, run.unpacked())
             return
         # Engines say what is for one topic together: what a topic needs is looked up once for a run of its outputs.
         for topic, group in groupby(outputs, attrgetter("topic")):
@@ -236,7 +236,7 @@ class Checkpoint:
             return
         for run in drained.changelog.runs:
             if not (isinstance(run, Packed) and producer.produce_packed(changelog, run, partition=partition)):
-                rows = in_order(*run.numbered()) if isinstance(run, Packed) else run
+                rows = run.unpacked() if isinstance(run, Packed) else run
                 producer.produce_batch(changelog, [(row.key, row.value, partition) for row in rows])
 
     def _take_up_position(self, group_offset: int | None) -> None:
