@@ -3,6 +3,7 @@
 Paths and queries can hold identifiers of people, so metrics and logs name the route's template and nothing else.
 """
 
+import logging
 import time
 from http import HTTPStatus
 from typing import Final
@@ -27,7 +28,11 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 STATUS_CLIENT_GONE: Final = 499
 # Asked for every few seconds by machines; their lines would hide the others.
 _PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+# How things are, not that something is wrong: nobody is known by that name, or several are, or not any more.
+_PLAIN_REFUSALS: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE})
 _log = logger(__name__)
+# Asked before anything is made for a line.
+_level_of = logging.getLogger(__name__)
 
 
 @web.middleware
@@ -89,13 +94,28 @@ def _account(request: web.Request, status: int, seconds: float) -> None:
 
 
 def account(
-    metrics: Metrics, service: str, *, method: str, route: str, status: int, seconds: float, **known: str
+    metrics: Metrics,
+    service: str,
+    *,
+    method: str,
+    route: str,
+    status: int,
+    seconds: float,
+    is_plain: bool = False,
+    **known: str,
 ) -> None:
-    """Count a request and log its line, with what else is known of it."""
+    """Count a request and log its line, with what else is known of it.
+
+    What is asked by machines every few seconds, or by anybody a thousand times a second (`is_plain`), has a line at
+    DEBUG alone unless the answer is a fault: others would be hidden by it, and the line would cost a fifth of the
+    request. Where keys are asked for nothing is plain, so that who asked for what stays in the log.
+    """
     metrics.http_seconds.labels(service, method, route, str(status)).observe(seconds)
     # "Not yet" is what a probe is for: a long start would fill the log with it.
-    expected = status < 400 or status == HTTPStatus.SERVICE_UNAVAILABLE
-    level = _log.debug if route in _PROBES and expected else _log.info
+    expected = status < 400 or status == HTTPStatus.SERVICE_UNAVAILABLE or (is_plain and status in _PLAIN_REFUSALS)
+    if expected and is_plain and not _level_of.isEnabledFor(logging.DEBUG):
+        return
+    level = _log.debug if expected and (is_plain or route in _PROBES) else _log.info
     level("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1), **known)
 
 

@@ -137,7 +137,16 @@ class ShortWay:
 
     def _account(self, method: str, route: str, status: int, started: float, **known: str) -> None:
         seconds = time.perf_counter() - started
-        account(self._metrics, self._service, method=method, route=route, status=status, seconds=seconds, **known)
+        account(
+            self._metrics,
+            self._service,
+            method=method,
+            route=route,
+            status=status,
+            seconds=seconds,
+            is_plain=True,
+            **known,
+        )
 
 
 def _is_plain(message: RawRequestMessage) -> bool:

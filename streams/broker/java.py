@@ -15,6 +15,8 @@ from streams.broker.options import BrokerOptions
 JAVA_VERSION_MIN: Final = 17
 TEMPORARY_DIRECTORY: Final = "tmp"
 _VERSION_TIMEOUT_S: Final = 20
+#: Of the compilers' threads, as `nice` counts.
+COMPILER_NICENESS: Final = 10
 
 
 def java_program(options: BrokerOptions) -> list[str]:
@@ -82,6 +84,10 @@ def java_command(program: Sequence[str], classpath: Sequence[Path], *, heap_mb: 
         f"-Xmx{heap_mb}m",
         # One small heap: the serial collector needs the least memory and threads beside it.
         "-XX:+UseSerialGC",
+        # For minutes after a start the compilers would take a third of a processor from those who wait for an answer.
+        # They get what is left over (a priority of 10 is a ninth of the usual share), which needs the first of these.
+        "-XX:ThreadPriorityPolicy=1",
+        f"-XX:CompilerThreadPriority={COMPILER_NICENESS}",
         # A broker without memory is restarted rather than left half alive.
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",
