@@ -8,6 +8,7 @@ import msgspec
 from bench.freshness import lines as freshness_lines
 from bench.load.latencies import Latencies
 from bench.lookup_load import lines as lookup_lines
+from bench.report.costs import cost_rows, costs, edge, installation_rows
 from bench.report.machine import Machine
 from bench.report.results import Results
 from bench.report.targets import Figure, Outcome, outcomes
@@ -37,6 +38,8 @@ def markdown(results: Results, pictures: Sequence[str]) -> str:
     ]
     if results.throughput is not None:
         blocks += ["## Throughput", *_throughput(results.throughput)]
+    if costs(results):
+        blocks += ["## Costs", *_costs(results)]
     told = {
         "Freshness": None if results.freshness is None else freshness_lines(results.freshness),
         "Lookup": None if results.lookup is None else lookup_lines(results.lookup),
@@ -108,6 +111,38 @@ def _throughput(throughput: Throughput) -> Iterator[str]:
         for each in throughput.ratios
     )
     yield table(("engine", "against", "ratio"), ratios)
+
+
+def _costs(results: Results) -> Iterator[str]:
+    yield (
+        "A million distinct events, taken from a backlog: seconds of processors, MiB on disks. Written is what comes\n"
+        "on one broker's disk, compressed, besides raw events: outputs, changelogs and what stages tell each other."
+    )
+    head = ("load", "worker, s", "broker, s", "written, MiB", "worker's stores, MiB", "worker's RSS, MiB")
+    yield table(head, cost_rows(results))
+    sides = edge(results)
+    if sides is not None:
+        yield (
+            f"At a steady pace collect takes {sides.collect_seconds:,.0f} s for a million events, one in a request,\n"
+            f"and a lookup that follows {sides.lookup_seconds:,.0f} s."
+        )
+        yield (
+            "What a pace needs by these figures, every process half used (rules, estimates: bench/report/costs.py).\n"
+            "A lookup follows all of it, however many there are:"
+        )
+        yield table(
+            (
+                "events/s",
+                "partitions",
+                "workers",
+                "collects",
+                "brokers",
+                "processors in all",
+                "of a lookup",
+                "written a day, GiB",
+            ),
+            installation_rows(results),
+        )
 
 
 def _summary(each: Summary) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from bench.job.topics import INTERACTIONS, PARTITIONS, stamp_appends
 from bench.throughput.engines import PipelineEngine
 from bench.throughput.loads import Load
 from bench.throughput.passage import FROM_THE_START, make_place, pass_through
-from bench.throughput.run import WARM_UP_SHARE, Run, figures, shown, written
+from bench.throughput.run import WARM_UP_SHARE, Run, Stored, figures, shown, written
+from bench.throughput.sampling import folder_size_bytes
 from bench.throughput.site import Site
 
 NAME: Final = "pipeline, cold"
@@ -56,7 +57,7 @@ class ColdInstallation:
         plan = Plan(events=events, customers=self._customers, seed=_SEED + number, part=f"c{number}-")
         load, place, engine = Load(plan), self._place, self._engine
         bootstrap_servers = place.site.bootstrap_servers
-        starts, before = self._committed(), written(engine, place)
+        starts, before = self._committed(), Stored(written(engine, place), folder_size_bytes(place.state))
         laid = lay(bootstrap_servers, engine.backlog(load, place), PARTITIONS)
         expectation = self._expect(plan)
         # A worker refuses to start with any other stamps than its own.
@@ -64,8 +65,10 @@ class ColdInstallation:
         passage = pass_through(engine, place, events, starts=starts, kept=frozenset(expectation.documents))
         read_documents(bootstrap_servers, place.prefix, passage.outputs)
         verdict = judge(expectation, passage.outputs, exactly_once=True, is_pipeline=True)
-        sizes = {name: size - before.get(name, 0) for name, size in written(engine, place).items()}
-        run = figures(engine, load, passage, verdict, sizes=sizes, laid=laid, warm_up_share=WARM_UP_SHARE)
+        sizes = {name: size - before.topics.get(name, 0) for name, size in written(engine, place).items()}
+        # Merging tables may take away more than came.
+        stored = Stored(sizes, max(0, folder_size_bytes(place.state) - before.state))
+        run = figures(engine, load, passage, verdict, stored=stored, laid=laid, warm_up_share=WARM_UP_SHARE)
         self._tell(shown(run))
         return run
 

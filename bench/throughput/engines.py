@@ -40,6 +40,11 @@ class Place(msgspec.Struct, frozen=True):
         """What the names of the run's topics start with."""
         return f"{self.application}."
 
+    @property
+    def state(self) -> Path:
+        """Where its engine keeps what it knows."""
+        return self.folder / "state"
+
 
 class Engine(Protocol):
     """One way to do the job."""
@@ -101,7 +106,7 @@ class PeerEngine(msgspec.Struct, frozen=True):
             bootstrap_servers=place.site.bootstrap_servers,
             prefix=place.prefix,
             application=place.application,
-            state_dir=place.folder / "state",
+            state_dir=place.state,
         )
         return [EngineProcess(command, self.peer.environment(), place.folder / "engine.log")]
 
@@ -208,7 +213,7 @@ def product_environment(place: Place, settings: Mapping[str, str]) -> dict[str, 
         "TOPIC_PREFIX": place.prefix,
         "APPLICATION": place.application,
         "PARTITIONS": str(PARTITIONS),
-        "DATA_DIR": str(place.folder / "state"),
+        "DATA_DIR": str(place.state),
         "SECRET": SECRET,
         "SOURCES_FILE": str(SOURCES_FILE),
         "CHANNELS": CHANNELS,

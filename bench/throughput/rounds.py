@@ -35,6 +35,7 @@ class Summary(msgspec.Struct, frozen=True):
     broker_processors: float
     engine_resident_mib: float
     bytes_out_per_event_in: float
+    stored_bytes_per_event_in: float
     event_size_bytes: float
     events: int
     rounds: int
@@ -89,6 +90,7 @@ def summarise(name: str, runs: Sequence[Run]) -> Summary:
         broker_processors=median(run.broker_processors for run in runs),
         engine_resident_mib=max(run.engine_resident_mib for run in runs),
         bytes_out_per_event_in=median(run.bytes_out_per_event_in for run in runs),
+        stored_bytes_per_event_in=median(run.stored_bytes_per_event for run in runs),
         event_size_bytes=runs[0].event_size_bytes,
         events=runs[0].events,
         rounds=len(runs),

@@ -5,7 +5,7 @@ span after the warm-up. 5. Take everything of the run away.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,7 @@ from bench.memory import MIB
 from bench.throughput.engines import Engine, Place
 from bench.throughput.loads import Load
 from bench.throughput.passage import Passage, forget, make_place, pass_through
-from bench.throughput.sampling import log_sizes_bytes
+from bench.throughput.sampling import folder_size_bytes, log_sizes_bytes
 from bench.throughput.site import Site
 from schemas.topics import RAW, Topic
 
@@ -46,6 +46,8 @@ class Run(msgspec.Struct, frozen=True):
     engine_resident_mib: float
     #: What outputs and changelogs have on the broker's disk, for each event that was laid, by topic.
     bytes_out_per_event: dict[str, float]
+    #: What the engine's own folder grew by, for each event that was laid.
+    stored_bytes_per_event: float
     verdict: Verdict
     #: How its processes ended; anything but 0 is told.
     exit_codes: tuple[int, ...]
@@ -54,6 +56,15 @@ class Run(msgspec.Struct, frozen=True):
     def bytes_out_per_event_in(self) -> float:
         """Of all topics together."""
         return sum(self.bytes_out_per_event.values())
+
+
+class Stored(NamedTuple):
+    """What a run left on disks, in bytes."""
+
+    #: On the broker's, by topic.
+    topics: dict[str, int]
+    #: In the engine's own folder.
+    state: int
 
 
 def measure_run(
@@ -85,7 +96,8 @@ def measure_run(
         )
         # Step 4.
         sizes = written(engine, place)
-        run = figures(engine, load, passage, verdict, sizes=sizes, laid=laid, warm_up_share=warm_up_share)
+        stored = Stored(sizes, folder_size_bytes(place.state))
+        run = figures(engine, load, passage, verdict, stored=stored, laid=laid, warm_up_share=warm_up_share)
     finally:
         # Step 5.
         forget(place)
@@ -113,7 +125,7 @@ def figures(
     passage: Passage,
     verdict: Verdict,
     *,
-    sizes: dict[str, int],
+    stored: Stored,
     laid: int,
     warm_up_share: float,
 ) -> Run:
@@ -133,7 +145,8 @@ def figures(
         engine_processors=engine_used.processor_seconds / seconds,
         broker_processors=broker_used.processor_seconds / seconds,
         engine_resident_mib=engine_used.resident_bytes / MIB,
-        bytes_out_per_event={name: size / laid for name, size in sizes.items()},
+        bytes_out_per_event={name: size / laid for name, size in stored.topics.items()},
+        stored_bytes_per_event=stored.state / laid,
         verdict=verdict,
         exit_codes=passage.exit_codes,
     )

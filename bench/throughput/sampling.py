@@ -134,3 +134,8 @@ def log_sizes_bytes(topics_dir: Path, having: str) -> dict[str, int]:
             files = (each for each in folder.iterdir() if each.suffix == _LOG_SUFFIX)
             sizes[topic] = sizes.get(topic, 0) + sum(each.stat().st_size for each in files)
     return sizes
+
+
+def folder_size_bytes(folder: Path) -> int:
+    """What all files below a folder have; 0 where there is none."""
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())

@@ -20,6 +20,7 @@ def run(engine: str, events_per_second: float, verdict: Verdict = AGREES) -> Run
         broker_processors=0.3,
         engine_resident_mib=300.0,
         bytes_out_per_event={"context": 200.0, "interactions": 100.0},
+        stored_bytes_per_event=400.0,
         verdict=verdict,
         exit_codes=(0,),
     )
