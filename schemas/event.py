@@ -183,7 +183,7 @@ def encode_structured(event: CloudEvent) -> bytes:
 
 
 def raw_key(event: CloudEvent) -> bytes:
-    """The key of the event's raw record: copies of an event meet in one partition, and events spread over all."""
+    """The key of the event's raw record, by which its copies can be told."""
     return f"{event.source}\0{event.id}".encode()
 
 

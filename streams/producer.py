@@ -4,7 +4,7 @@ Two ways to use one: `produce` what belongs together and `flush`, which returns 
 import), or `await send_all`, which does the same for one request among many (collect). A producer belongs to one thread
 at a time; under asyncio that is the loop's, where acknowledgements are collected while any are awaited.
 
-Every record's partition is chosen by `schemas.topics.partition_of`, from the partition counts of the catalogue.
+Every record's partition is chosen by `streams.placement`, from the partition counts of the catalogue.
 """
 
 import asyncio
@@ -15,12 +15,13 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, StateError, TopicError
-from schemas.topics import Catalogue, Header, headers_size_bytes, partition_of
+from schemas.errors import DeadCode, DeliveryFailed, EventError, RestartNeeded, StateError
+from schemas.topics import Catalogue, Header, headers_size_bytes
 from streams.client_errors import client_errors
 from streams.kafka import DELIVERY_TIMEOUT_MS, MESSAGE_SIZE_BYTES_MAX, KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
+from streams.placement import ByKey, Placement
 
 #: Key, value and headers of one record. The rest of the broker's limit is for the frame of its batch.
 RECORD_SIZE_BYTES_MAX: Final = MESSAGE_SIZE_BYTES_MAX - 1024
@@ -38,7 +39,7 @@ _log = logger(__name__)
 
 
 class Record(NamedTuple):
-    """One record. `topic` is the full name; without a partition the key decides."""
+    """One record. `topic` is the full name; without a partition the producer's placement decides."""
 
     topic: str
     key: bytes | None
@@ -75,7 +76,7 @@ class RecordProducer(Protocol):
     def produce_batch(
         self, topic: str, partition: int | None, records: Iterable[tuple[bytes | None, bytes | None]]
     ) -> None:
-        """As `produce`, for keys and values, without headers: several times faster. Without a partition keys decide."""
+        """As `produce`, for keys and values, without headers: several times faster."""
 
     def flush(self, timeout_s: float) -> None:
         """Return once everything produced since the last flush is acknowledged. Blocks.
@@ -155,6 +156,7 @@ class DeliveringProducer:
         delivery_timeout_ms: A record not acknowledged by then counts as refused.
         failures_only: The client tells of records that it could not deliver and of no others, which spares a call for
             each: for whoever flushes, and never awaits `send_all`.
+        placement: Which partition a record goes to that names none; by its key where nothing is said.
     """
 
     def __init__(
@@ -166,8 +168,9 @@ class DeliveringProducer:
         linger_ms: int = 5,
         delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS,
         failures_only: bool = False,
+        placement: Placement | None = None,
     ) -> None:
-        self._partitions = {spec.name: spec.partitions for spec in catalogue.specs()}
+        self._partition = (placement or ByKey(catalogue)).partition
         self._metrics = metrics
         self._delivery_timeout_s = delivery_timeout_ms / 1000
         self._fatal: str | None = None
@@ -329,12 +332,6 @@ class DeliveringProducer:
             raise self._translated(error, topic) from error
         delivery.add(topic, 1, record.size_bytes)
         return True
-
-    def _partition(self, topic: str, key: bytes | None) -> int:
-        count = self._partitions.get(topic)
-        if count is None:
-            raise TopicError(f"topic {topic} is not in the catalogue")
-        return partition_of(key or b"", count)
 
     def _wait_for_room(self, deadline: float) -> None:
         if time.monotonic() > deadline:

@@ -36,12 +36,15 @@ from schemas.sources import SourceRegistry
 from schemas.topics import Catalogue, Topic
 from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
+from streams.placement import InTurns
 from streams.producer import DeliveringProducer, RecordProducer
 
 #: As many as Segment lets its SDKs send at once.
 BATCH_EVENTS_MAX: Final = 2_500
 # How long a stop waits for records that no request waits for any more.
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
+# How long raw events of a channel go to the same partition: what a worker fetches meanwhile is one piece.
+TURN_MS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class CollectOptions:
     #: What may be on its way to the broker, of all requests together.
     in_flight_bytes_max: int = 64 * MEBIBYTE
     #: A request waits so much longer, and the broker has far fewer requests to answer.
-    linger_ms: int = 15
+    linger_ms: int = 10
     #: After this the sender is told that nothing is promised.
     delivery_timeout_ms: int = 10_000
     #: Pages of these origins may send events; `*` is any, `none` is none.
@@ -165,7 +168,13 @@ async def run_collect(
     """
     _start_counts(metrics, catalogue)
     producer = DeliveringProducer(
-        kafka, catalogue, metrics, linger_ms=options.linger_ms, delivery_timeout_ms=options.delivery_timeout_ms
+        kafka,
+        catalogue,
+        metrics,
+        linger_ms=options.linger_ms,
+        delivery_timeout_ms=options.delivery_timeout_ms,
+        # Raw events have no order: copies meet where the customer's fragment is, not here.
+        placement=InTurns(catalogue, TURN_MS),
     )
     readiness = broker_readiness(kafka, catalogue, producer.verify_usable)
     gate = EventGate(cleaner=cleaner, catalogue=catalogue, clock=clock, batch_events_max=options.batch_events_max)
