@@ -98,7 +98,7 @@ def test_the_markdown_shows_targets_engines_ratios_and_machine(results: Results)
         "| 3.00 times (3.00 to 3.00) | at least 2.50 times | 3.00 | met |"
     ) in text
     assert "| **not met** |" in text
-    assert "| freshness at 2,000 events/s, p99 | not measured | under 400 ms | 250 | - |" in text
+    assert "| freshness at 2,000 events/s, from 202 to visible, p99 | not measured | under 400 ms | 250 | - |" in text
     assert f"| {parts.FAUST} | 3,150 | 3,000 to 3,300 |" in text
     assert "| 2 of 2 |" in text
     assert "![throughput.svg](throughput.svg)" in text
