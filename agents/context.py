@@ -16,6 +16,10 @@ from streams.partition import EngineFactory
 STAGE: Final = "context"
 INPUT: Final = Topic.ROUTED
 CHANGELOG: Final = Topic.STATE
+#: What rows of the last seconds may take of one partition, before its store gets them. A customer's row changes at each
+#: checkpoint with events: held until thousands of customers came again, most of these rows are never written. They are
+#: the same bytes as those that the engine keeps between checkpoints, as long as it does.
+HELD_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 #: What becomes of events, besides dead letters, and which messages of ownership come between them.
 OUTCOMES: Final = ("applied", "duplicate", "skipped", "own", "add", "drop", "snapshot")
 

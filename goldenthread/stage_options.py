@@ -30,6 +30,7 @@ def stage_options(
         metrics=metrics,
         cache=cache,
         library=wanted_library(parts.settings.native),
+        held_size_bytes_max=STATEFUL[stage].held_size_bytes_max,
     )
 
 

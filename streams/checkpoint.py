@@ -99,7 +99,7 @@ class Checkpoint:
             changelog_id = self._ids[self._changelog]
             self._restore = Restore(options, self.partition, changelog_id=changelog_id, closing=self._closing)
             self._store, restored = self._restore.run()
-            self._rows = HeldRows(self._store)
+            self._rows = HeldRows(self._store, size_bytes_max=options.held_size_bytes_max)
             stored = self._store.position(self._changelog, self.partition)
             self._stored_offset = -1 if stored is None else stored.next_offset - 1
             options.fault(FaultPoint.OPEN_AFTER_RESTORE)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.topics import Catalogue
+from state.held_rows import HELD_SIZE_BYTES_MAX
 from state.native.loading import Library
 from state.store_cache import StoreCache
 from streams.faults import FaultHook, no_fault
@@ -31,6 +32,8 @@ class CheckpointOptions:
     wire: Wire = field(default_factory=Wire)
     #: What writes whole tables of a store that is filled; None where there is none.
     library: Library | None = None
+    #: What rows of the last seconds may take of one partition, before its store gets them.
+    held_size_bytes_max: int = HELD_SIZE_BYTES_MAX
 
     @property
     def input_name(self) -> str:
