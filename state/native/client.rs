@@ -1,7 +1,5 @@
 //! Records of answers as the Kafka client takes many at once: an array of librdkafka's `rd_kafka_message_t`.
 
-use std::collections::HashMap;
-
 use crate::input::{write_size, Input};
 use crate::refusal::{demand, Read, Refusal};
 
@@ -66,17 +64,24 @@ pub fn messages(answers: &[&[u8]], request: &[u8]) -> Read<Vec<u8>> {
 
 /// How many messages, one after the other, make no partition's batch too large.
 fn batches(found: &[Marked], batch_size: usize) -> Vec<usize> {
-    let mut filled: HashMap<u32, usize> = HashMap::new();
+    // By partition: partitions are few, and records without end.
+    let mut filled: Vec<(u32, usize)> = Vec::new();
     let (mut counts, mut count) = (Vec::new(), 0);
     for marked in found {
         let size = marked.key.1 + marked.value.1 + RECORD_SIZE_BYTES_MAX;
-        let before = *filled.get(&marked.partition).unwrap_or(&0);
-        if before > 0 && before + size > batch_size {
-            counts.push(std::mem::take(&mut count));
-            filled.clear();
-        }
-        *filled.entry(marked.partition).or_insert(0) += size;
+        let place = filled.iter().position(|(partition, _)| *partition == marked.partition);
+        let before = place.map_or(0, |place| filled[place].1);
         count += 1;
+        match place {
+            Some(_) if before > 0 && before + size > batch_size => {
+                counts.push(count - 1);
+                count = 1;
+                filled.clear();
+                filled.push((marked.partition, size));
+            }
+            Some(place) => filled[place].1 += size,
+            None => filled.push((marked.partition, size)),
+        }
     }
     counts.push(count);
     counts
@@ -90,12 +95,41 @@ fn put(message: &mut [u8], place: usize, bytes: &[u8]) {
     message[place..place + bytes.len()].copy_from_slice(bytes);
 }
 
+/// Bytes of a key that are looked up side by side: one after the other each would wait for the one before.
+const CRC_BYTES: usize = 8;
+
 /// As zlib has it.
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| (crc >> 8) ^ CRC_TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize])
+    let mut crc = !0_u32;
+    let mut words = bytes.chunks_exact(CRC_BYTES);
+    for word in &mut words {
+        let mut mixed = 0;
+        for (place, byte) in word.iter().enumerate() {
+            let before = if place < 4 { (crc >> (8 * place)) as u8 } else { 0 };
+            mixed ^= CRC_TABLES[CRC_BYTES - 1 - place][usize::from(byte ^ before)];
+        }
+        crc = mixed;
+    }
+    !words.remainder().iter().fold(crc, |crc, byte| (crc >> 8) ^ CRC_TABLES[0][usize::from(crc as u8 ^ byte)])
 }
 
-const CRC_TABLE: [u32; 256] = crc_table();
+/// What becomes of a byte that so many others follow.
+static CRC_TABLES: [[u32; 256]; CRC_BYTES] = crc_tables();
+
+const fn crc_tables() -> [[u32; 256]; CRC_BYTES] {
+    let mut tables = [crc_table(); CRC_BYTES];
+    let mut place = 1;
+    while place < CRC_BYTES {
+        let mut byte = 0;
+        while byte < 256 {
+            let before = tables[place - 1][byte];
+            tables[place][byte] = (before >> 8) ^ tables[0][(before & 0xff) as usize];
+            byte += 1;
+        }
+        place += 1;
+    }
+    tables
+}
 
 const fn crc_table() -> [u32; 256] {
     let mut table = [0; 256];

@@ -16,6 +16,8 @@ pub fn written(time_us: i64) -> Read<i64> {
 
 /// The day since 1970 as text; the day is one of a time that can be written.
 pub fn day_text(day: i64) -> DayText {
+    // Each time of a document has its day: numbers of 32 bits are divided in half the time.
+    let day = day as u32;
     // Days are counted from the first of March of the year 0, so that the leap day is the last of its year.
     let shifted = day + 719_468;
     let era = shifted / 146_097;
@@ -25,7 +27,7 @@ pub fn day_text(day: i64) -> DayText {
     let month_from_march = (5 * of_year + 2) / 153;
     let of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let year = year_of_era + era * 400 + u32::from(month <= 2);
     let mut text = *b"0000-00-00";
     digits(&mut text[0..4], year);
     digits(&mut text[5..7], month);
@@ -33,7 +35,7 @@ pub fn day_text(day: i64) -> DayText {
     text
 }
 
-fn digits(place: &mut [u8], number: i64) {
+fn digits(place: &mut [u8], number: u32) {
     let mut left = number;
     for digit in place.iter_mut().rev() {
         *digit = b'0' + (left % 10) as u8;
@@ -44,7 +46,7 @@ fn digits(place: &mut [u8], number: i64) {
 /// The time with as many digits of the second as are needed: none, three or six. It is one that can be written.
 pub fn write_time(out: &mut Vec<u8>, time_us: i64) {
     let (day, within) = (time_us / MICROSECONDS_PER_DAY, time_us % MICROSECONDS_PER_DAY);
-    let (second, micros) = (within / 1_000_000, within % 1_000_000);
+    let (second, micros) = ((within / 1_000_000) as u32, (within % 1_000_000) as u32);
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     text[0..10].copy_from_slice(&day_text(day));
     digits(&mut text[11..13], second / 3_600);
