@@ -15,10 +15,10 @@ from typing import Final
 from schemas.clock import Clock, SystemClock
 from schemas.errors import BrokerUnreachable, GoldenthreadError, PositionLost, RestartNeeded, StateError, StoreFailed
 from schemas.topics import Partition
-from state.engine import Rows
+from state.engine import StoredRows
 from state.store import Store, StoredPosition
 from state.store_folder import RebuildReason
-from streams.bulk import BulkReader, Chunk, Record
+from streams.bulk import BulkReader, Chunk, Record, Wanted
 from streams.kafka import KafkaOptions
 from streams.logs import logger
 from streams.metrics import Metrics
@@ -28,7 +28,7 @@ from streams.topics import topic_ids
 log = logger(__name__)
 
 #: Turns a batch of records, in order within each partition, into changed rows; None deletes.
-Projection = Callable[[Sequence[Record], Rows], Mapping[bytes, bytes | None]]
+Projection = Callable[[Sequence[Record], StoredRows], Mapping[bytes, bytes | None]]
 
 READ_TIMEOUT_SECONDS: Final = 0.1
 # What a fetch waits for at the broker. Where records trickle in, each fetch, projection and write so has those of some
@@ -48,7 +48,8 @@ class Follower:
     """Follows the partitions of some topics into one store.
 
     `on_visible` is called, by the follower's thread, whenever what the projection was last given can be read from the
-    store; not while the copy is made or made anew, when what becomes visible is old.
+    store; not while the copy is made or made anew, when what becomes visible is old. `wanted` spares the projection
+    records that it has no use for.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Follower:
         metrics: Metrics,
         clock: Clock | None = None,
         on_visible: Callable[[], None] | None = None,
+        wanted: Mapping[str, Wanted] | None = None,
     ) -> None:
         self.name = name
         self._kafka = kafka
@@ -73,6 +75,7 @@ class Follower:
         self._ready_gauge = metrics.follower_ready.labels(name)
         self._remaining = metrics.follower_remaining.labels(name)
         self._on_visible = on_visible
+        self._wanted = wanted
         self._rebuilds = metrics.store_rebuilds
         metrics.stores.watch(name, store)
         self._stopping = threading.Event()
@@ -145,7 +148,9 @@ class Follower:
 
     def _follow(self) -> None:
         positions, ends = self._beginning()
-        reader = BulkReader(self._kafka, positions, answer_size_bytes_min=FETCH_ANSWER_SIZE_BYTES_MIN)
+        reader = BulkReader(
+            self._kafka, positions, answer_size_bytes_min=FETCH_ANSWER_SIZE_BYTES_MIN, wanted=self._wanted
+        )
         try:
             self._next_offsets.update(positions)
             if not self._ready.is_set():
@@ -160,9 +165,9 @@ class Follower:
                 idle = time.monotonic() - last_write > IDLE_WRITE_SECONDS
                 if idle:
                     self._confirm_ends(reader)
-                if chunk.records or chunk.ends or idle:
-                    self._apply(chunk, write=bool(chunk.records) or idle)
-                    last_write = time.monotonic() if chunk.records or idle else last_write
+                if chunk.read or chunk.ends or idle:
+                    self._apply(chunk, write=chunk.read > 0 or idle)
+                    last_write = time.monotonic() if chunk.read or idle else last_write
                 if not self._ready.is_set():
                     self._remaining.set(sum(max(0, end - self._next_offsets[place]) for place, end in ends.items()))
                     if self._reached(ends):
@@ -171,7 +176,7 @@ class Follower:
                         self._ready_gauge.set(1)
                         log.info("follower caught up", follower=self.name)
             # The moment of the last catch-up goes on disk too, or the next start would take the copy for an old one.
-            self._apply(Chunk([], {}), write=True)
+            self._apply(Chunk([], {}, {}, 0), write=True)
         finally:
             reader.close()
 
@@ -200,9 +205,8 @@ class Follower:
 
     def _apply(self, chunk: Chunk, *, write: bool) -> None:
         now_us = self._clock.now_us()
-        for partition, offset in {(record.topic, record.partition): record.offset for record in chunk.records}.items():
-            self._next_offsets[partition] = offset + 1
-            self._ends_seen.discard(partition)
+        self._next_offsets.update(chunk.next_offsets)
+        self._ends_seen.difference_update(chunk.next_offsets)
         for partition, end in chunk.ends.items():
             self._next_offsets[partition] = max(end, self._next_offsets[partition])
             self._at_end_us[partition] = now_us
@@ -219,7 +223,7 @@ class Follower:
             )
         # Only now are the records visible, so only now does the copy count as complete.
         self._ends_seen.update(chunk.ends)
-        self._records.inc(len(chunk.records))
+        self._records.inc(chunk.read)
         if chunk.records and self._on_visible is not None and self._ready.is_set():
             self._on_visible()
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from schemas.avro.framing import FRAME_SIZE_BYTES, is_framed, schema_id_of
 from schemas.errors import EventError, RegistryRefused
-from state.engine import Rows
+from state.engine import StoredRows
 from streams.bulk import Record
 from streams.follower import Projection
 from streams.kafka import MESSAGE_SIZE_BYTES_MAX
@@ -55,7 +55,7 @@ def reading_wire(project: Projection, wire: WireReader, topics: Iterable[str]) -
     """A projection that is given the JSON of framed records of these topics; one that can't be read is left out."""
     public = frozenset(topics)
 
-    def projected(records: Sequence[Record], rows: Rows) -> Mapping[bytes, bytes | None]:
+    def projected(records: Sequence[Record], rows: StoredRows) -> Mapping[bytes, bytes | None]:
         if not any(is_framed(record.value) and record.topic in public for record in records):
             return project(records, rows)
         read = []

@@ -93,7 +93,7 @@ class Tally(NamedTuple):
         return cls(kept, None if forgotten == _NO_TIME else forgotten)
 
 
-class Newest(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
+class Newest(NamedTuple):
     """Where one of the newest interactions is, and when it was published; what it says is in its own row."""
 
     published_ms: int

@@ -19,12 +19,13 @@ from connectors.serve.explaining.handlers import ExplainHandlers
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
 from connectors.serve.handlers import CONFIRM_TIMEOUT_SECONDS, Handlers
+from connectors.serve.interaction_rows import Retention
 from connectors.serve.layout import LAYOUT_VERSION, LINKS_PREFIX, LookupRows, position_key
 from connectors.serve.operations import DESCRIPTION, operations
 from connectors.serve.page.activity import Activity
 from connectors.serve.page.dead_watch import DeadTopic, DeadWatch
 from connectors.serve.page.operations import Page, PageSources, make_page
-from connectors.serve.projection import FOLLOWED, Projection, Retention
+from connectors.serve.projection import FOLLOWED, Projection, is_projected_state
 from connectors.serve.short_answers import ShortAnswers
 from connectors.serve.timeline import Timeline
 from connectors.web.access import Access, Role
@@ -175,7 +176,7 @@ class Lookup:
         self._clock = clock
         self._activity = Activity(catalogue.channels)
         projection = Projection(catalogue, clock, options.retention, self._activity.add)
-        self._figures = CopyFigures(store, projection, metrics, clock)
+        self._figures = CopyFigures(store, projection.interactions, metrics, clock)
         self._follower = Follower(
             NAME,
             kafka=options.kafka,
@@ -185,6 +186,7 @@ class Lookup:
             metrics=metrics,
             clock=clock,
             on_visible=self._figures.observe_visible,
+            wanted={catalogue.name(Topic.STATE): is_projected_state},
         )
         self._copy = FollowedCopy(NAME, self._follower, store, keyring, LINKS_PREFIX)
         self._freshness = Freshness(

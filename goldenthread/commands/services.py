@@ -124,7 +124,7 @@ def collect() -> None:
 
 def lookup() -> None:
     """Run the lookup service."""
-    from connectors.serve.projection import Retention
+    from connectors.serve.interaction_rows import Retention
     from connectors.serve.service import LookupOptions, run_lookup
     from connectors.web.access import Role
     from goldenthread.access import make_access

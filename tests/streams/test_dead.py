@@ -28,7 +28,7 @@ def _read(
             return 0, end
 
         def read(self, _timeout_s: float) -> Chunk:
-            return Chunk(self.waiting.pop() if self.waiting else [], {})
+            return Chunk(self.waiting.pop() if self.waiting else [], {}, {}, 0)
 
         def close(self) -> None:
             pass

@@ -10,8 +10,9 @@ from connectors.serve.answers import Answers
 from connectors.serve.explaining.explanations import Explanations
 from connectors.serve.finding import Finder
 from connectors.serve.fragments import FragmentContexts
+from connectors.serve.interaction_rows import Retention
 from connectors.serve.layout import link_key
-from connectors.serve.projection import Projection, Retention
+from connectors.serve.projection import Projection
 from connectors.serve.timeline import Timeline
 from schemas.asked import AskedIdentifier
 from schemas.clock import ManualClock

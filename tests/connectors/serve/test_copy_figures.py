@@ -8,7 +8,7 @@ from tests.connectors.serve.support import NOW_US, Copy
 
 def _figures(copy: Copy) -> tuple[CopyFigures, Metrics]:
     metrics = Metrics(LAG_SERVICE, "1")
-    return CopyFigures(copy.rows, copy.projection, metrics, copy.clock), metrics
+    return CopyFigures(copy.rows, copy.projection.interactions, metrics, copy.clock), metrics
 
 
 def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -20,7 +20,7 @@ def _interactions(copy: Copy, number: int, age_us: int) -> None:
     fragment = copy.fragment("cookie", "c-1")
     records = [copy.interaction(fragment, NOW_US - place, event=f"e-{place}") for place in range(number)]
     copy.put(*records)
-    copy.projection.received = [NOW_US - age_us] * number
+    copy.projection.interactions.received = [NOW_US - age_us] * number
 
 
 def test_contexts_and_identifiers_are_shown_by_what_they_are() -> None:
@@ -77,6 +77,6 @@ def test_the_projection_tells_when_the_events_of_a_batch_were_received() -> None
     value = record.value or b""
     received = b'{"received":"2026-03-04T05:06:07.250Z",' + value.removeprefix(b"{")
     copy.put(record._replace(value=received), copy.interaction(fragment, NOW_US + 1, event="e-old"))
-    assert [one % 1_000_000 for one in copy.projection.received] == [250_000]
+    assert [one % 1_000_000 for one in copy.projection.interactions.received] == [250_000]
     copy.put(copy.record(Topic.CONTEXT, b"a" * 32, None))
-    assert copy.projection.received == []
+    assert copy.projection.interactions.received == []

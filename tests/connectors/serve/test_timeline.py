@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.serve.finding import Published
-from connectors.serve.projection import Retention
+from connectors.serve.interaction_rows import Retention
 from connectors.serve.timeline import Cursor, Page
 from schemas.identity_policy import Grade
 from schemas.roles import ATTACHED, JOINED
