@@ -7,7 +7,7 @@ end that was captured first, never "the last record": the tail may be a transact
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -86,33 +86,26 @@ class Rows(NamedTuple):
     next_offset: int
 
 
-# Every record comes by here, and this takes half the time of naming its fields.
+# Every record comes by here: without a frame of Python's for each, and without naming its fields.
 _record = partial(tuple.__new__, Record)
 
 
-def _place_of(message: Message) -> Partition:
-    return message.topic(), message.partition()
-
-
-def _records_of(topic: str, partition: int, messages: Iterable[Message], *, with_headers: bool) -> list[Record]:
+def _records_of(topic: str, partition: int, messages: Sequence[Message], *, with_headers: bool) -> list[Record]:
     """Our records of librdkafka's messages of one partition."""
-    if not with_headers:
-        return [
-            _record((topic, partition, each.offset(), each.timestamp()[1], each.key(), each.value(), ()))
-            for each in messages
-        ]
-    return [
-        Record(
-            topic,
-            partition,
-            each.offset(),
-            each.timestamp()[1],
-            each.key(),
-            each.value(),
-            tuple((name, value or b"") for name, value in each.headers() or ()),
-        )
-        for each in messages
-    ]
+    headers: Iterable[tuple[tuple[str, bytes], ...]] = itertools.repeat(())
+    if with_headers:
+        headers = [tuple((name, value or b"") for name, value in each.headers() or ()) for each in messages]
+    columns = zip(
+        itertools.repeat(topic),
+        itertools.repeat(partition),
+        map(Message.offset, messages),
+        [timestamp_ms for _, timestamp_ms in map(Message.timestamp, messages)],
+        map(Message.key, messages),
+        map(Message.value, messages),
+        headers,
+        strict=False,
+    )
+    return list(map(_record, columns))
 
 
 class BulkReader:
@@ -170,9 +163,12 @@ class BulkReader:
         messages, ends = self.messages(timeout_s)
         next_offsets: dict[Partition, int] = {}
         records: list[Record] = []
-        # What a fetch brought lies together by partition, so a topic's name is made once for many.
-        for (topic, partition), run in itertools.groupby(messages, _place_of):
-            read = list(run)
+        # What a fetch brought lies together by partition.
+        places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
+        start = 0
+        for (topic, partition), run in itertools.groupby(places):
+            end = start + sum(1 for _ in run)
+            read, start = messages[start:end], end
             next_offsets[topic, partition] = read[-1].offset() + 1
             wanted = self._wanted.get(topic)
             if wanted is not None:

@@ -49,7 +49,7 @@ class Follower:
 
     `on_visible` is called, by the follower's thread, whenever what the projection was last given can be read from the
     store; not while the copy is made or made anew, when what becomes visible is old. `wanted` spares the projection
-    records that it has no use for.
+    records that it has no use for. `on_forgotten` is called, by the same thread, when the copy has lost all its rows.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Follower:
         clock: Clock | None = None,
         on_visible: Callable[[], None] | None = None,
         wanted: Mapping[str, Wanted] | None = None,
+        on_forgotten: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self._kafka = kafka
@@ -76,6 +77,7 @@ class Follower:
         self._remaining = metrics.follower_remaining.labels(name)
         self._on_visible = on_visible
         self._wanted = wanted
+        self._on_forgotten = on_forgotten
         self._rebuilds = metrics.store_rebuilds
         metrics.stores.watch(name, store)
         self._stopping = threading.Event()
@@ -255,6 +257,8 @@ class Follower:
             self._ends_seen.clear()
             positions = dict.fromkeys(positions, 0)
             self._forget(positions, stored)
+            if self._on_forgotten is not None:
+                self._on_forgotten()
         # A new copy begins where retention has left a log's head.
         positions = {place: max(offset, marks[place][0]) for place, offset in positions.items()}
         return positions, {place: marks[place][1] for place in places}

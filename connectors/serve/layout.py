@@ -18,7 +18,7 @@ r"""The rows of the lookup's copy: their keys, and what is packed into them. Val
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -35,6 +35,9 @@ _SEPARATOR: Final = b"\0"
 _NO_TIME: Final = -1
 DAY_PREFIX: Final = b"d/"
 LINKS_PREFIX: Final = b"l/"
+RECORDS_PREFIX: Final = b"r/"
+#: Before the key that a context has in its topic.
+CONTEXTS_PREFIX: Final = b"c/"
 CONTEXTS_KEY: Final = b"n"
 LEVEL_COUNT_PREFIX: Final = b"n/level/"
 ROLE_COUNT_PREFIX: Final = b"n/role/"
@@ -59,7 +62,7 @@ class Moment(NamedTuple):
 
     def packed(self) -> bytes:
         """Bytes that sort as moments do."""
-        return _TIME.pack(self.time) + self.source.encode() + _SEPARATOR + self.id.encode()
+        return pack_moment(*self)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "Moment":
@@ -72,6 +75,11 @@ class Moment(NamedTuple):
             raise ValueError("no packed moment")
         source, _, event = packed[_TIME.size :].partition(_SEPARATOR)
         return cls(_TIME.unpack_from(packed)[0], source.decode(), event.decode())
+
+
+def pack_moment(time: int, source: str, event: str) -> bytes:
+    """A moment's bytes, without making one of it."""
+    return _TIME.pack(time) + source.encode() + _SEPARATOR + event.encode()
 
 
 class Tally(NamedTuple):
@@ -109,8 +117,8 @@ class Newest(NamedTuple):
 _NEWEST: Final = msgspec.msgpack.Decoder(tuple[Newest, ...])
 
 
-def pack_newest(newest: list[Newest]) -> bytes:
-    """The value of the row of the newest interactions."""
+def pack_newest(newest: Sequence[tuple[int, str, bytes]]) -> bytes:
+    """The value of the row of the newest interactions; each is the fields of a `Newest`."""
     return msgspec.msgpack.encode(newest)
 
 
@@ -121,7 +129,7 @@ def unpack_newest(packed: bytes | None) -> tuple[Newest, ...]:
 
 def context_key(customer: str) -> bytes:
     """The row of a customer's context."""
-    return b"c/" + customer.encode()
+    return CONTEXTS_PREFIX + customer.encode()
 
 
 def pack_count(count: int) -> bytes:
@@ -144,14 +152,14 @@ def members_prefix(owner: str) -> bytes:
     return b"m/" + owner.encode() + b"/"
 
 
-def member_key(owner: str, fragment: str) -> bytes:
+def member_key(owner: str, fragment: bytes) -> bytes:
     """The row that says whose a fragment is."""
-    return members_prefix(owner) + fragment.encode()
+    return members_prefix(owner) + fragment
 
 
 def record_row_key(fragment: str) -> bytes:
     """The row of a fragment's own record."""
-    return b"r/" + fragment.encode()
+    return RECORDS_PREFIX + fragment.encode()
 
 
 def interactions_prefix(fragment: str) -> bytes:

@@ -4,6 +4,8 @@ Pure but for reading rows: the same records in other batches give the same rows.
 out with a line in the log; a row that a newer version wrote stops the follower.
 """
 
+import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,14 +15,14 @@ from connectors.serve.changed_rows import ChangedRows
 from connectors.serve.interaction_rows import InteractionRows, Retention
 from connectors.serve.layout import (
     CONTEXTS_KEY,
+    CONTEXTS_PREFIX,
     LEVEL_COUNT_PREFIX,
+    LINKS_PREFIX,
+    RECORDS_PREFIX,
     ROLE_COUNT_PREFIX,
-    context_key,
-    link_key,
     member_key,
     pack_count,
     position_key,
-    record_row_key,
     unpack_count,
 )
 from schemas.clock import Clock
@@ -43,6 +45,8 @@ from schemas.topics import POSITION_KEY, Catalogue, Topic
 from state.engine import StoredRows
 from streams.bulk import Record
 
+#: Of so many customers the level is remembered; some 170 bytes each.
+REMEMBERED_MAX: Final = 50_000
 _PRESENT: Final = b""
 # What explanations read of `identity.links` besides places, kept under the keys that it has there.
 _KEPT_AS_THEY_ARE: Final = (
@@ -98,6 +102,8 @@ class Projection:
     ) -> None:
         #: Told of each batch, one without interactions too.
         self.interactions = InteractionRows(clock, retention or Retention(), on_interaction)
+        # The levels of contexts that are there. Nobody else writes their rows, so they need not be read again.
+        self._levels: dict[bytes, str | None] = {}
         self._leveled = msgspec.json.Decoder(_Leveled)
         self._link_row = RowDecoder(LinkRow)
         self._projections = {
@@ -119,20 +125,39 @@ class Projection:
             self._projections[topic](keyed, batch)
         return batch.changes
 
+    def forget(self) -> None:
+        """The copy is made anew: what is remembered of it is no more."""
+        self._levels.clear()
+        self.interactions.forget()
+
     def _contexts(self, keyed: _Keyed, batch: ChangedRows) -> None:
-        row_keys = [context_key(key.decode()) for key, _ in keyed]
-        batch.have_at_hand(row_keys)
-        for row_key, (_, record) in zip(row_keys, keyed, strict=True):
-            before, after = batch.get(row_key), record.value
-            more = (after is not None) - (before is not None)
-            if more:
-                batch.changes[CONTEXTS_KEY] = pack_count(unpack_count(batch.get(CONTEXTS_KEY)) + more)
-            batch.recount(LEVEL_COUNT_PREFIX, self._level(before), self._level(after))
+        levels = self._levels
+        batch.have_at_hand([CONTEXTS_PREFIX + key for key, _ in keyed if key not in levels])
+        for key, record in keyed:
+            row_key, after = CONTEXTS_PREFIX + key, record.value
+            if key in levels:
+                was_there, level_before = True, levels[key]
+            else:
+                before = batch.get(row_key)
+                was_there, level_before = before is not None, self._level(before)
+            level = self._level(after)
+            if was_there != (after is not None):
+                count = unpack_count(batch.get(CONTEXTS_KEY)) + (-1 if was_there else 1)
+                batch.changes[CONTEXTS_KEY] = pack_count(count)
+            if level != level_before:
+                batch.recount(LEVEL_COUNT_PREFIX, level_before, level)
             batch.changes[row_key] = after
+            if after is None:
+                levels.pop(key, None)
+            else:
+                levels[key] = level
+        for key in list(itertools.islice(levels, max(0, len(levels) - REMEMBERED_MAX))):
+            del levels[key]
 
     def _level(self, document: bytes | None) -> str | None:
         try:
-            return None if document is None else self._leveled.decode(document).identity.level
+            # One object for each of few words, of which one is remembered for each customer.
+            return None if document is None else sys.intern(self._leveled.decode(document).identity.level)
         except UNREADABLE:
             return None
 
@@ -145,29 +170,31 @@ class Projection:
             if key == POSITION_KEY:
                 batch.changes[position_key(Topic.ROUTED, record.partition)] = record.value
             elif is_record_key(key):
-                batch.changes[record_row_key(fragment_of(key))] = record.value
+                batch.changes[RECORDS_PREFIX + fragment_of(key)] = record.value
 
     def _links(self, keyed: _Keyed, batch: ChangedRows) -> None:
-        fragments = [key.removeprefix(LINK_ROW_PREFIX).decode() for key, _ in keyed if key.startswith(LINK_ROW_PREFIX)]
-        batch.have_at_hand([link_key(fragment) for fragment in fragments])
+        batch.have_at_hand(
+            [LINKS_PREFIX + key.removeprefix(LINK_ROW_PREFIX) for key, _ in keyed if key.startswith(LINK_ROW_PREFIX)]
+        )
         for key, record in keyed:
             if key == POSITION_KEY:
                 batch.changes[position_key(Topic.EVIDENCE, record.partition)] = record.value
             elif key.startswith(LINK_ROW_PREFIX):
-                self._place(key.removeprefix(LINK_ROW_PREFIX).decode(), record.value, batch)
+                self._place(key.removeprefix(LINK_ROW_PREFIX), record.value, batch)
             elif key.startswith(_KEPT_AS_THEY_ARE):
                 batch.changes[key] = record.value
 
-    def _place(self, fragment: str, value: bytes | None, batch: ChangedRows) -> None:
+    def _place(self, fragment: bytes, value: bytes | None, batch: ChangedRows) -> None:
         """Put a fragment where its row of `identity.links` says."""
-        encoded = batch.get(link_key(fragment))
+        row_key = LINKS_PREFIX + fragment
+        encoded = batch.get(row_key)
         before = None if encoded is None else self._link_row.decode(encoded)
         after = None if value is None else self._link_row.decode(value)
         if before is not None:
             batch.changes[member_key(before.owner, fragment)] = None
         if after is not None:
             batch.changes[member_key(after.owner, fragment)] = _PRESENT
-        batch.changes[link_key(fragment)] = value
+        batch.changes[row_key] = value
         batch.recount(
             ROLE_COUNT_PREFIX, None if before is None else before.state, None if after is None else after.state
         )

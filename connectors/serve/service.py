@@ -187,6 +187,7 @@ class Lookup:
             clock=clock,
             on_visible=self._figures.observe_visible,
             wanted={catalogue.name(Topic.STATE): is_projected_state},
+            on_forgotten=projection.forget,
         )
         self._copy = FollowedCopy(NAME, self._follower, store, keyring, LINKS_PREFIX)
         self._freshness = Freshness(
