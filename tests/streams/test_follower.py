@@ -33,6 +33,7 @@ pytestmark = pytest.mark.kafka
 DEADLINE_S = 30.0
 KILLS = 4
 FINGERPRINT = "f"
+UNWANTED = b"unwanted-"
 NOW_US = 1_795_341_600_000_000
 HALF_RETENTION_S = TOMBSTONE_RETENTION_MS / 2 / 1000
 
@@ -45,6 +46,8 @@ class _Copy:
         self.seen: list[tuple[int, int]] = []
         #: What was in the store each time when something was told to be visible.
         self.visible: list[dict[bytes, bytes]] = []
+        #: How often all rows were lost.
+        self.forgotten = 0
         self.metrics = Metrics("test", "1")
         self.follower = Follower(
             "copy",
@@ -55,7 +58,13 @@ class _Copy:
             metrics=self.metrics,
             clock=clock,
             on_visible=lambda: self.visible.append(self.rows),
+            wanted={topic: lambda key: not key.startswith(UNWANTED)},
+            on_forgotten=self._forget,
         )
+
+    def _forget(self) -> None:
+        assert self.rows == {}
+        self.forgotten += 1
 
     def _project(self, records: Sequence[Record], _rows: Rows) -> Mapping[bytes, bytes | None]:
         self.seen += [(record.partition, record.offset) for record in records]
@@ -148,6 +157,20 @@ def test_a_restart_goes_on_where_the_copy_stands(kafka: KafkaOptions, topic: str
         assert copy.rows == {b"b": b"1", b"c": b"1"}
 
 
+def test_what_nobody_wants_is_passed_by_and_not_read_again(
+    kafka: KafkaOptions, topic: str, following: Following
+) -> None:
+    send(kafka, topic, [(b"a", b"1"), (b"unwanted-1", b"1")])
+    with following() as copy:
+        assert (copy.rows, copy.seen, copy.follower.next_offset(topic, 0)) == ({b"a": b"1"}, [(0, 0)], 2)
+        send(kafka, topic, [(b"unwanted-2", b"1")])
+        wait_until(lambda: (position := copy.store.position(topic, 0)) is not None and position.next_offset == 3)
+        assert copy.metrics.registry.get_sample_value("goldenthread_follower_records_total", {"follower": "copy"}) == 3
+    send(kafka, topic, [(b"b", b"1")])
+    with following() as copy:
+        assert (copy.rows, copy.seen, copy.forgotten) == ({b"a": b"1", b"b": b"1"}, [(0, 3)], 0)
+
+
 def test_a_copy_of_a_topic_that_was_made_again_is_built_anew(
     kafka: KafkaOptions, catalogue: Catalogue, topic: str, following: Following
 ) -> None:
@@ -158,6 +181,7 @@ def test_a_copy_of_a_topic_that_was_made_again_is_built_anew(
     send(kafka, topic, [(b"x", b"1"), (b"y", b"1"), (b"z", b"1")])
     with following() as copy:
         assert copy.rows == {b"x": b"1", b"y": b"1", b"z": b"1"}
+        assert copy.forgotten == 1
 
 
 def test_a_copy_that_slept_past_half_of_the_tombstones_retention_is_built_anew(

@@ -1,8 +1,11 @@
 """Records of the followed topics become the same rows however they are batched."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.serve import interaction_rows, projection
+from connectors.serve.interaction_rows import Retention
 from connectors.serve.layout import (
     CONTEXTS_KEY,
     LEVEL_COUNT_PREFIX,
@@ -10,13 +13,17 @@ from connectors.serve.layout import (
     NEWEST_MAX,
     ROLE_COUNT_PREFIX,
     Moment,
+    Tally,
+    interactions_prefix,
     position_key,
     unpack_count,
     unpack_newest,
 )
+from connectors.serve.projection import Projection, is_projected_state
 from connectors.serve.service import applied_positions
 from schemas.roles import ATTACHED, HOME, SHARED
-from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key, evidence_prefix
+from schemas.rows import PositionRow, day_prefix, encode_row, evidence_key, evidence_prefix, member_key, record_key
+from schemas.times import SECONDS_PER_DAY
 from schemas.topics import POSITION_KEY, Topic
 from streams.bulk import Record
 from tests.connectors.serve.support import DAY_US, NOW_US, Copy
@@ -67,6 +74,49 @@ def test_the_same_records_in_other_batches_give_the_same_rows(
         assert fragment in [place.fragment for place in batched.finder.members(owner)]
 
 
+@st.composite
+def _days(draw: st.DrawFn) -> list[tuple[int, list[tuple[str, int, int, int]]]]:
+    """Batches, and how many days pass before each; of each record kind, customer, event and days since publication."""
+    kind = st.sampled_from(["interaction", "interaction", "context", "nonsense", "tombstone"])
+    record = st.tuples(kind, st.integers(0, 2), st.integers(0, 9), st.integers(0, 4))
+    return draw(st.lists(st.tuples(st.integers(0, 2), st.lists(record, min_size=1, max_size=6)), max_size=10))
+
+
+@given(batches=_days(), remembered=st.sampled_from([1, 2, 50_000]))
+@settings(max_examples=150, deadline=None)
+def test_what_is_remembered_gives_the_rows_that_would_have_been_read(
+    batches: list[tuple[int, list[tuple[str, int, int, int]]]], remembered: int
+) -> None:
+    retention = Retention(interactions_per_fragment_max=3, days=3)
+    remembering, reading = Copy(retention), Copy(retention)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projection, "REMEMBERED_MAX", remembered)
+        patch.setattr(interaction_rows, "REMEMBERED_MAX", remembered)
+        for days, steps in batches:
+            remembering.clock.advance(days * SECONDS_PER_DAY)
+            records = [_record(remembering, *step) for step in steps]
+            reading.projection = Projection(reading.catalogue, remembering.clock, retention)
+            remembering.put(*records)
+            reading.put(*records)
+            assert remembering.rows.rows == reading.rows.rows
+    remembering.rows.rows.clear()
+    remembering.projection.forget()
+    remembering.put(*(_record(remembering, *step) for _, steps in batches for step in steps))
+    for key, value in remembering.rows.scan(b"t/"):
+        found = list(remembering.rows.scan(interactions_prefix(key.removeprefix(b"t/").decode())))
+        assert Tally.unpacked(value).kept == len(found)
+
+
+def _record(copy: Copy, kind: str, customer: int, event: int, days_ago: int) -> Record:
+    fragment = copy.fragment("cookie", VALUES[customer])
+    if kind == "interaction":
+        record = copy.interaction(fragment, NOW_US + event, event=f"e-{event}")
+        return record._replace(timestamp_ms=(copy.clock.now_us() - days_ago * DAY_US) // 1000)
+    level = ("recognised", "anonymous")[event % 2].encode()
+    value = {"context": b'{"identity":{"level":"%s"}}' % level, "nonsense": b"nonsense", "tombstone": None}[kind]
+    return copy.record(Topic.CONTEXT, fragment.encode(), value)
+
+
 def test_contexts_are_counted_whatever_is_published_again_or_taken_back() -> None:
     copy = Copy()
     counts = []
@@ -105,6 +155,8 @@ def test_rows_of_state_other_than_records_are_left_out() -> None:
     copy = Copy()
     copy.put(copy.record(Topic.STATE, day_prefix("a" * 32, 1), b"\x01x"))
     assert copy.rows.rows == {}
+    keys = [day_prefix("a" * 32, 1), member_key("a" * 32, "b" * 32), record_key("a" * 32), POSITION_KEY]
+    assert [is_projected_state(key) for key in keys] == [False, False, True, True]
 
 
 def test_evidence_is_kept_under_its_key_until_it_is_taken_back() -> None:
