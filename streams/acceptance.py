@@ -32,6 +32,7 @@ from streams.gaps import TELLING, Gap, StageTopics
 from streams.group import GroupOffset, commit_offsets, members
 from streams.kafka import KafkaOptions
 from streams.logs import logger
+from streams.missing_markers import places_written, take_over
 from streams.topics import topic_ids
 from streams.transaction import TransactionalProducer
 
@@ -159,7 +160,7 @@ def _fence(options: AcceptanceOptions) -> TransactionalProducer:
     producer = None
     for stage, number in _partitions(options):
         taken = TransactionalProducer(options.kafka, transactional_id(options.application, stage.stage, number))
-        taken.fence()
+        take_over(options.kafka, taken, places_written(options.catalogue, stage.changelog, number))
         if producer is None:
             producer = taken
         else:

@@ -24,6 +24,7 @@ from streams.checkpoint_options import CheckpointOptions
 from streams.faults import FaultPoint
 from streams.idle_ends import idle_ends
 from streams.logs import logger
+from streams.missing_markers import places_written, take_over
 from streams.position import require_position
 from streams.restore import Restore
 from streams.topics import topic_ids
@@ -73,7 +74,7 @@ class Checkpoint:
     def open(self, group_offset: int | None) -> None:
         """Take the partition over and bring its state to where the log stands.
 
-        1. Fence: abort what a predecessor left open, and keep it from writing.
+        1. Fence: abort what a predecessor left open, keep it from writing, and end what the broker left hanging.
         2. Restore: read the changelog from the stored offset to its end.
         3. Take up the position, and hold it against the group's offset and the input log.
 
@@ -81,6 +82,7 @@ class Checkpoint:
 
         Raises:
             StateError: the log lost what the state needs, or the other way round.
+            OperatorNeeded: a transaction hangs in the changelog, and what was decided of it is not known.
             Fenced, DeliveryFailed, BrokerUnreachable: the broker refused or did not answer.
         """
         with self._busy:
@@ -91,7 +93,8 @@ class Checkpoint:
             # Step 1.
             self._producer = TransactionalProducer(options.kafka, options.transactional_id(self.partition))
             options.fault(FaultPoint.OPEN_BEFORE_FENCE)
-            if not self._producer.fence(lambda: not self._closing.is_set()):
+            places = places_written(options.catalogue, self._changelog, self.partition)
+            if not take_over(options.kafka, self._producer, places, lambda: not self._closing.is_set()):
                 return
             options.fault(FaultPoint.OPEN_AFTER_FENCE)
             # Step 2.

@@ -56,6 +56,11 @@ class TransactionalProducer:
         #: Records and bytes produced to each topic in the running transaction.
         self.sizes: dict[str, tuple[int, int]] = {}
 
+    @property
+    def transactional_id(self) -> str:
+        """Whose transactions these are."""
+        return self._id
+
     def fence(self, is_wanted: Callable[[], bool] = lambda: True) -> bool:
         """Abort what a predecessor of the same id left open, and keep it from writing ever again.
 

@@ -1,0 +1,220 @@
+"""Taking a partition over, past a transaction whose end the broker decided and did not write down.
+
+A transaction ends in two steps: its coordinator decides, then the leader of each partition writes a marker. Kafka from
+4.1 on loses the second step where partitions have no leader for a moment, as when the only broker starts again after a
+crash (KAFKA-20734): it takes them for deleted, and calls the transaction complete. Its records stay unseen until a
+later marker of the same producer covers them, whatever that one says. A restore in between would end before them, and
+what they were made from would be worked on a second time. So whoever takes a partition over asks what was decided
+before it fences, and writes the markers that are missing before it reads.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final, NamedTuple, TypeVar
+
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, UnknownTopicOrPartitionError
+
+from schemas.errors import BrokerUnreachable, Fenced, OperatorNeeded
+from schemas.topics import Catalogue, Partition
+from streams.kafka import KafkaOptions
+from streams.logs import logger
+from streams.transaction import INIT_TIMEOUT_SECONDS, TransactionalProducer
+from streams.transaction_admin import DENIED, UNKNOWN_TO_BROKER, OpenTransaction, TransactionAdmin
+
+log = logger(__name__)
+
+_Answer = TypeVar("_Answer")
+
+# How often a coordinator or leader that is not ready is asked again.
+_POLL_SECONDS: Final = 0.1
+_DOCS: Final = "docs/guarantees.md"
+_FENCED: Final = (InvalidProducerEpoch, ProducerFenced)
+_REFUSED: Final = (*DENIED, *UNKNOWN_TO_BROKER, UnknownTopicOrPartitionError)
+
+
+class Decision(Enum):
+    """What becomes of an id's last transaction once its predecessor is fenced."""
+
+    COMMIT = "commit"
+    ABORT = "abort"
+    #: Nothing was written since the id was taken over the last time, or the coordinator has forgotten it.
+    UNKNOWN = "unknown"
+
+
+_DECISIONS: Final = {
+    "PrepareCommit": Decision.COMMIT,
+    "CompleteCommit": Decision.COMMIT,
+    # Fencing aborts what is open.
+    "Ongoing": Decision.ABORT,
+    "PrepareAbort": Decision.ABORT,
+    "PrepareEpochFence": Decision.ABORT,
+    "CompleteAbort": Decision.ABORT,
+}
+
+
+class Found(NamedTuple):
+    """What stood open before a predecessor was fenced, and what had been decided."""
+
+    decision: Decision
+    producer_id: int
+    #: Of anybody in the changelog, of the producer id elsewhere.
+    open: frozenset[OpenTransaction]
+
+
+def take_over(
+    kafka: KafkaOptions,
+    producer: TransactionalProducer,
+    places: Sequence[Partition],
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Fence whoever had the transactional id before, and have everything that it wrote committed or aborted.
+
+    1. Ask what is open, and what the coordinator has decided.
+    2. Fence.
+    3. Where something is open still that was open before, write the markers that are missing.
+
+    A broker that is too old to be asked, or does not let this user ask, is taken at its word: step 2 is all.
+
+    Args:
+        kafka: The broker.
+        producer: The one that takes over.
+        places: The changelog's partition, to which nobody else writes, then those that the id's outputs go to.
+        is_wanted: Whether to go on, as for `TransactionalProducer.fence`.
+
+    Returns:
+        Whether it was done; False once it was not wanted any more.
+
+    Raises:
+        OperatorNeeded: a transaction hangs in the changelog, and what was decided of it can't be known or written.
+        BrokerUnreachable: no answer in time.
+        Fenced, DeliveryFailed, NotAuthorized: as `TransactionalProducer.fence`.
+    """
+    with TransactionAdmin(kafka, is_wanted) as admin:
+        asking = _Asking(admin)
+        # Step 1.
+        found = _found(asking, producer.transactional_id, places)
+        # Step 2.
+        if not producer.fence(is_wanted):
+            return False
+        # Step 3.
+        if found is None or not found.open:
+            return True
+        return _complete(asking, producer.transactional_id, places, found)
+
+
+def _found(asking: "_Asking", transactional_id: str, places: Sequence[Partition]) -> Found | None:
+    """What is open before fencing; None where that can't be known."""
+    try:
+        # In this order: what is open now belongs to no transaction later than the one that the coordinator tells of,
+        # if that one is complete.
+        standing = asking.answer(lambda admin: admin.open_transactions(places))
+        state = asking.answer(lambda admin: admin.state(transactional_id))
+    except _REFUSED as error:
+        log.warning("open transactions can't be seen", transactional_id=transactional_id, reason=repr(error))
+        return None
+    if standing is None or state is None:
+        return None
+    open_ = frozenset(one for one in standing if one.place == places[0] or one.producer_id == state.producer_id)
+    return Found(_DECISIONS.get(state.name, Decision.UNKNOWN), state.producer_id, open_)
+
+
+def _complete(asking: "_Asking", transactional_id: str, places: Sequence[Partition], found: Found) -> bool:
+    standing = asking.answer(
+        lambda admin: admin.open_transactions(sorted({one.place for one in found.open}, key=places.index))
+    )
+    if standing is None:
+        return False
+    ours = [one for one in standing if one.producer_id == found.producer_id]
+    if not found.open.issuperset(ours):
+        raise Fenced(f"{transactional_id} was written to while it was taken over")
+    in_changelog = [one for one in standing if one.place == places[0]]
+    decision = judge(found.decision, changelog_hangs=bool(in_changelog))
+    foreign = [one for one in in_changelog if one not in ours]
+    if foreign or (in_changelog and decision is None):
+        raise _undecided((foreign or in_changelog)[0], transactional_id)
+    if decision is None and ours:
+        log.warning(
+            "the end of a transaction is missing in outputs, and what was decided of it is not known",
+            transactional_id=transactional_id, where=_where(ours),
+        )  # fmt: skip
+        return True
+    return not ours or decision is None or _write(asking, transactional_id, ours, decision)
+
+
+def judge(decision: Decision, *, changelog_hangs: bool) -> Decision | None:
+    """Which markers to write; None where that is not certain, and nothing may be written.
+
+    A committed one: every transaction that hangs was committed, as an owner ends at the first one that fails, and its
+    successor comes past here. An aborted one may hang together with a committed one before it. If the changelog hangs,
+    state goes on before both, and aborting both is what fits; if it does not, state has what was committed, and its
+    outputs must not be aborted.
+    """
+    if decision is Decision.COMMIT:
+        return Decision.COMMIT
+    if decision is Decision.ABORT and changelog_hangs:
+        return Decision.ABORT
+    return None
+
+
+def _write(asking: "_Asking", transactional_id: str, hanging: Sequence[OpenTransaction], decision: Decision) -> bool:
+    where = _where(hanging)
+    try:
+        written = asking.answer(lambda admin: admin.write_markers(hanging, is_commit=decision is Decision.COMMIT))
+    except _FENCED as error:
+        raise Fenced(f"another worker has {transactional_id} now") from error
+    except _REFUSED as error:
+        raise OperatorNeeded(
+            f"the broker decided to {decision.value} the last transaction of {transactional_id} and did not write so "
+            f"to {where}; this user may not do it either ({error!r}): grant it `Alter` on the cluster ({_DOCS})"
+        ) from error
+    if written:
+        log.warning(
+            "the broker had left out the end of a transaction; it is written now",
+            transactional_id=transactional_id, decision=decision.value, where=where,
+        )  # fmt: skip
+    return bool(written)
+
+
+def _where(transactions: Sequence[OpenTransaction]) -> str:
+    return ", ".join(
+        f"{topic}/{number} from offset {one.start_offset}" for one in transactions for topic, number in [one.place]
+    )
+
+
+def _undecided(one: OpenTransaction, transactional_id: str) -> OperatorNeeded:
+    topic, partition = one.place
+    return OperatorNeeded(
+        f"{topic}/{partition}: a transaction of producer {one.producer_id} is open from offset {one.start_offset} on, "
+        f"though whoever wrote as {transactional_id} is fenced, and what the broker decided of it is not known. Stop "
+        f"all workers, end it with `kafka-transactions.sh --bootstrap-server SERVERS abort --topic {topic} --partition "
+        f"{partition} --start-offset {one.start_offset}`, and start again: what it was made from is worked on once "
+        f"more ({_DOCS})"
+    )
+
+
+class _Asking:
+    """Asks until there is an answer, for a bounded time, as long as that is wanted."""
+
+    def __init__(self, admin: TransactionAdmin) -> None:
+        self._admin = admin
+
+    def answer(self, ask: Callable[[TransactionAdmin], _Answer | None]) -> _Answer | None:
+        """The answer; None once it is not wanted any more."""
+        deadline = time.monotonic() + INIT_TIMEOUT_SECONDS
+        while True:
+            try:
+                return ask(self._admin)
+            except (*_FENCED, *_REFUSED):
+                raise
+            except (KafkaError, OSError, TimeoutError) as error:
+                if time.monotonic() > deadline:
+                    raise BrokerUnreachable(f"open transactions can't be seen: {error!r}") from error
+                time.sleep(_POLL_SECONDS)
+
+
+def places_written(catalogue: Catalogue, changelog: str, partition: int) -> list[Partition]:
+    """Where a stage's partition writes: its part of the changelog, first, and whatever its outputs may go to."""
+    raw = set(catalogue.raw_topics())
+    others = [spec for spec in catalogue.specs() if spec.name not in raw and spec.name != changelog]
+    return [(changelog, partition), *((spec.name, number) for spec in others for number in range(spec.partitions))]

@@ -1,0 +1,236 @@
+"""Goal: a transaction whose end the broker lost is ended as it was decided, before anything is read, or words are said.
+
+Method: the real broker, with records that are open though their coordinator calls the transaction complete.
+"""
+
+import time
+import uuid
+
+import pytest
+from aiokafka import errors
+
+from schemas.errors import Fenced, OperatorNeeded
+from schemas.topics import Catalogue, Partition, Topic
+from streams.bulk import partition_range, read_all
+from streams.kafka import KafkaOptions
+from streams.missing_markers import Decision, judge, places_written, take_over
+from streams.transaction import TransactionalProducer
+from streams.transaction_admin import OpenTransaction, TransactionAdmin, TransactionState
+from tests.streams.hanging import leave_hanging
+
+pytestmark = pytest.mark.kafka
+
+
+class _Owners:
+    """Those who have a partition's transactional id, one after the other."""
+
+    def __init__(self, kafka: KafkaOptions, catalogue: Catalogue) -> None:
+        self.kafka = kafka
+        self.catalogue = catalogue
+        self.id = uuid.uuid4().hex
+        self.changelog = (catalogue.name(Topic.STATE), 0)
+        self.outputs = (catalogue.name(Topic.INTERACTIONS), 1)
+        self.places = places_written(catalogue, *self.changelog)
+
+    def next(self) -> TransactionalProducer:
+        """One that has taken over."""
+        owner = TransactionalProducer(self.kafka, self.id)
+        assert take_over(self.kafka, owner, self.places)
+        return owner
+
+    def write(self, owner: TransactionalProducer, value: bytes) -> None:
+        """Begin a transaction with a record on both partitions."""
+        owner.begin()
+        for topic, partition in (self.changelog, self.outputs):
+            owner.produce(topic, partition, b"k", value)
+
+    def hang(self, value: bytes, *places: Partition) -> None:
+        """Leave a record open on both partitions, or on those that are given."""
+        leave_hanging(
+            self.kafka, self.id, {place: [(b"k", value)] for place in places or (self.changelog, self.outputs)}
+        )
+
+    def seen(self) -> tuple[list[bytes | None], list[bytes | None]]:
+        """What committed readers see on the changelog and the outputs."""
+        changelog, outputs = (
+            [record.value for record in read_all(self.kafka, name, 2)] for name, _ in (self.changelog, self.outputs)
+        )
+        return changelog, outputs
+
+
+@pytest.fixture
+def owners(kafka: KafkaOptions, catalogue: Catalogue) -> _Owners:
+    return _Owners(kafka, catalogue)
+
+
+def _committed(owners: _Owners) -> None:
+    first = owners.next()
+    owners.write(first, b"1")
+    first.commit()
+    first.close()
+
+
+def test_what_was_committed_and_hangs_is_seen_before_anything_is_restored(owners: _Owners) -> None:
+    _committed(owners)
+    owners.hang(b"2")
+    assert owners.seen() == ([b"1"], [b"1"])
+    second = owners.next()
+    assert owners.seen() == ([b"1", b"2"], [b"1", b"2"])
+    owners.write(second, b"3")
+    second.commit()
+    assert owners.seen() == ([b"1", b"2", b"3"], [b"1", b"2", b"3"])
+    second.close()
+
+
+def test_outputs_that_hang_alone_are_seen_whatever_their_successor_aborts(owners: _Owners) -> None:
+    _committed(owners)
+    owners.hang(b"2", owners.outputs)
+    second = owners.next()
+    owners.write(second, b"3")
+    second.close()
+    owners.next().close()
+    assert owners.seen() == ([b"1"], [b"1", b"2"])
+
+
+def test_what_was_aborted_and_hangs_is_never_seen(owners: _Owners) -> None:
+    _committed(owners)
+    # Its successor aborts what it left.
+    second = owners.next()
+    owners.write(second, b"2")
+    second.flush()
+    third = TransactionalProducer(owners.kafka, owners.id)
+    third.fence()
+    owners.write(third, b"3")
+    third.flush()
+    third._abort()
+    owners.hang(b"4")
+    fourth = owners.next()
+    owners.write(fourth, b"5")
+    fourth.commit()
+    assert owners.seen() == ([b"1", b"5"], [b"1", b"5"])
+    for owner in (second, third, fourth):
+        owner.close()
+
+
+def test_where_nothing_is_known_of_what_hangs_an_operator_is_asked(owners: _Owners) -> None:
+    _committed(owners)
+    between = TransactionalProducer(owners.kafka, owners.id)
+    between.fence()
+    between.close()
+    owners.hang(b"2")
+    topic, partition = owners.changelog
+    with pytest.raises(OperatorNeeded, match=f"{topic}/{partition}: .* open from offset 2 .*--start-offset 2"):
+        owners.next()
+    assert owners.seen() == ([b"1"], [b"1"])
+
+
+def test_a_stranger_in_the_changelog_is_told_of(owners: _Owners) -> None:
+    _committed(owners)
+    stranger = TransactionalProducer(owners.kafka, uuid.uuid4().hex)
+    stranger.fence()
+    stranger.begin()
+    stranger.produce(*owners.changelog, b"k", b"stranger")
+    stranger.flush()
+    with pytest.raises(OperatorNeeded, match="is open from offset 2"):
+        owners.next()
+    stranger.close()
+
+
+def test_strangers_on_the_outputs_are_nobodys_business(owners: _Owners) -> None:
+    _committed(owners)
+    stranger = TransactionalProducer(owners.kafka, uuid.uuid4().hex)
+    stranger.fence()
+    stranger.begin()
+    stranger.produce(*owners.outputs, b"k", b"stranger")
+    stranger.flush()
+    owners.next().close()
+    stranger.commit()
+    assert owners.seen() == ([b"1"], [b"1", b"stranger"])
+    stranger.close()
+
+
+def test_what_a_killed_owner_left_is_aborted_as_ever(owners: _Owners) -> None:
+    _committed(owners)
+    second = owners.next()
+    owners.write(second, b"2")
+    second.flush()
+    owners.next().close()
+    assert owners.seen() == ([b"1"], [b"1"])
+    assert partition_range(owners.kafka, *owners.changelog)[1] == 4
+    second.close()
+
+
+def test_only_what_is_certain_is_written() -> None:
+    assert judge(Decision.COMMIT, changelog_hangs=True) is Decision.COMMIT
+    assert judge(Decision.COMMIT, changelog_hangs=False) is Decision.COMMIT
+    assert judge(Decision.ABORT, changelog_hangs=True) is Decision.ABORT
+    # These may have been committed with a state that goes on behind them.
+    assert judge(Decision.ABORT, changelog_hangs=False) is None
+    assert judge(Decision.UNKNOWN, changelog_hangs=True) is None
+    assert judge(Decision.UNKNOWN, changelog_hangs=False) is None
+
+
+Answers = list[list[OpenTransaction] | Exception]
+
+
+def _told(monkeypatch: pytest.MonkeyPatch, answers: Answers, write_error: Exception | None = None) -> None:
+    """Have brokers answer what is open, one after the other, and the last one from then on."""
+
+    def standing(*_: object) -> list[OpenTransaction]:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def write(*_: object, is_commit: bool) -> bool:
+        assert is_commit
+        if write_error is not None:
+            raise write_error
+        return True
+
+    monkeypatch.setattr(TransactionAdmin, "state", lambda *_: TransactionState("CompleteCommit", 7))
+    monkeypatch.setattr(TransactionAdmin, "open_transactions", standing)
+    monkeypatch.setattr(TransactionAdmin, "write_markers", write)
+
+
+def _open(owners: _Owners, *, sequence: int = 3) -> OpenTransaction:
+    return OpenTransaction(owners.changelog, 7, 0, sequence, 0, 5)
+
+
+@pytest.mark.parametrize("error", [errors.TopicAuthorizationFailedError(), errors.IncompatibleBrokerVersion()])
+def test_a_broker_that_can_not_be_asked_is_taken_at_its_word(
+    owners: _Owners, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    _told(monkeypatch, [error])
+    owners.next().close()
+
+
+def test_a_broker_that_is_not_ready_is_asked_again(owners: _Owners, monkeypatch: pytest.MonkeyPatch) -> None:
+    _told(monkeypatch, [errors.LeaderNotAvailableError(), errors.KafkaConnectionError(), []])
+    owners.next().close()
+
+
+def test_without_the_right_to_write_what_is_missing_the_right_is_named(
+    owners: _Owners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _told(monkeypatch, [[_open(owners)]], errors.ClusterAuthorizationFailedError())
+    with pytest.raises(OperatorNeeded, match="grant it `Alter` on the cluster"):
+        owners.next()
+
+
+def test_what_was_written_meanwhile_is_not_decided_on(owners: _Owners, monkeypatch: pytest.MonkeyPatch) -> None:
+    _told(monkeypatch, [[_open(owners)], [_open(owners, sequence=4)]])
+    with pytest.raises(Fenced, match="was written to while it was taken over"):
+        owners.next()
+    _told(monkeypatch, [[_open(owners)]], errors.InvalidProducerEpoch())
+    with pytest.raises(Fenced, match="another worker"):
+        owners.next()
+
+
+def test_who_is_not_wanted_any_more_ends_within_a_second(owners: _Owners) -> None:
+    away = KafkaOptions("127.0.0.1:9", properties={"log_level": "0"})
+    started = time.monotonic()
+    assert not take_over(
+        away, TransactionalProducer(away, owners.id), owners.places, lambda: time.monotonic() < started + 0.5
+    )
+    assert time.monotonic() - started < 3.0
