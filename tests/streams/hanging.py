@@ -5,6 +5,7 @@ or aborted everything it began.
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from streams.transaction_admin import TransactionAdmin
 from streams.transaction_protocol import DescribeProducers
 
 _TIMEOUT_S = 10.0
+_INVALID_TXN_STATE = 48
 _VERIFICATION = "transaction.partition.verification.enable"
 
 Rows = Sequence[tuple[bytes, bytes | None]]
@@ -55,7 +57,10 @@ async def _append(
             for offset, (key, value) in enumerate(rows):
                 batch.append(offset, timestamp=1_700_000_000_000, key=key, value=value, headers=[])
             request = ProduceRequest(transactional_id, -1, 10_000, [(topic, [(partition, bytes(batch.build()))])])
-            (_, ((_, code, *_),)), *_ = (await client.send(1, request)).topics
+            code, deadline = _INVALID_TXN_STATE, time.monotonic() + _TIMEOUT_S
+            # The broker's new setting takes effect a moment after it was acknowledged.
+            while code == _INVALID_TXN_STATE and time.monotonic() < deadline:
+                ((_, ((_, code, *_),)),) = (await client.send(1, request)).topics
             assert code == 0, code
     finally:
         await client.close()
