@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from schemas.errors import DeliveryFailed, Fenced, RestartNeeded, StateError
-from schemas.rows import PositionRow, RowDecoder
+from schemas.rows import PositionRow, RowDecoder, encode_row
 from schemas.topics import POSITION_KEY, TOMBSTONE_RETENTION_MS, Catalogue, Topic, partition_of
 from state.engine import Drained, Output
 from state.store import Store, StoredPosition
@@ -24,6 +24,7 @@ from streams.kafka import KafkaOptions
 from streams.metrics import Metrics
 from streams.topics import create_topics, topic_ids
 from tests.streams.feeding import send
+from tests.streams.hanging import leave_hanging
 
 pytestmark = pytest.mark.kafka
 DEADLINE_S = 30.0
@@ -406,3 +407,23 @@ def test_closing_ends_a_restore_that_is_under_way(stage: _Stage, monkeypatch: py
     thread.join(DEADLINE_S)
     assert time.monotonic() - started < DEADLINE_S / 2
     assert "closed while it was restored" in str(errors[0])
+
+
+def test_a_checkpoint_whose_end_the_broker_lost_is_restored_and_its_outputs_are_there_once(stage: _Stage) -> None:
+    first = stage.opened()
+    first.commit(Drained([OUTPUT], {b"a": b"1"}), 3)
+    first.close()
+    position = PositionRow(topic_ids(stage.kafka, [stage.input])[stage.input], 2, 0, 5)
+    outputs = stage.catalogue.name(Topic.INTERACTIONS)
+    hanging = {
+        (outputs, partition_of(OUTPUT.key or b"", 2)): [(b"key", b"second")],
+        (stage.changelog, 0): [(b"a", b"2"), (POSITION_KEY, encode_row(position))],
+    }
+    leave_hanging(stage.kafka, f"{stage.catalogue.prefix}.counting.0", hanging)
+    assert stage.outputs() == [b"out"]
+    second = stage.opened(3)
+    assert second.next_offset == 5
+    assert _rows(second) == {b"a": b"2"}
+    second.commit(Drained([OUTPUT], {b"a": b"3"}), 6)
+    assert stage.outputs() == [b"out", b"second", b"out"]
+    second.close()

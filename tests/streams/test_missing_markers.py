@@ -17,8 +17,12 @@ from streams.missing_markers import Decision, judge, places_written, take_over
 from streams.transaction import TransactionalProducer
 from streams.transaction_admin import OpenTransaction, TransactionAdmin, TransactionState
 from tests.streams.hanging import leave_hanging
+from tests.streams.hurt_broker import HurtBroker
 
 pytestmark = pytest.mark.kafka
+# Most kills right after a commit leave it hanging.
+KILLS_MAX = 12
+HANGING_ENOUGH = 2
 
 
 class _Owners:
@@ -43,6 +47,11 @@ class _Owners:
         owner.begin()
         for topic, partition in (self.changelog, self.outputs):
             owner.produce(topic, partition, b"k", value)
+
+    def hanging(self) -> list[OpenTransaction]:
+        """What stands open on all partitions."""
+        with TransactionAdmin(self.kafka) as admin:
+            return admin.open_transactions(self.places) or []
 
     def hang(self, value: bytes, *places: Partition) -> None:
         """Leave a record open on both partitions, or on those that are given."""
@@ -234,3 +243,33 @@ def test_who_is_not_wanted_any_more_ends_within_a_second(owners: _Owners) -> Non
         away, TransactionalProducer(away, owners.id), owners.places, lambda: time.monotonic() < started + 0.5
     )
     assert time.monotonic() - started < 3.0
+
+
+@pytest.mark.drill
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+def test_after_a_kill_of_the_broker_between_decision_and_markers_all_is_seen_once(hurt: HurtBroker) -> None:
+    owners = _Owners(hurt.kafka, hurt.catalogue("markers"))
+    places = [place for place in owners.places if place[0] in (owners.changelog[0], owners.outputs[0])]
+    written: list[bytes] = []
+    hung = 0
+    for number in range(KILLS_MAX):
+        written.append(b"%d" % number)
+        owner = owners.next()
+        owner.begin()
+        for topic, partition in places:
+            owner.produce(topic, partition, b"k", written[-1])
+        # The broker answers once it has decided; the markers come after that.
+        owner.commit()
+        hurt.broker.kill()
+        owner.close()
+        hurt.broker.start()
+        hurt.broker.wait_ready()
+        hung += bool(owners.hanging())
+        owners.next().close()
+        changelog, outputs = owners.seen()
+        assert changelog == written
+        assert sorted(map(str, outputs)) == sorted(map(str, 2 * written))
+        if hung == HANGING_ENOUGH:
+            return
+    pytest.fail("of all kills none left a transaction hanging: this Kafka may lose no markers any more")
