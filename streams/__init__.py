@@ -8,13 +8,14 @@ what events mean: it moves records, and gives them to engines. Imports `state` a
 Read in this order: `kafka` with `kafka_security` (how every client is made, and logs in), `transport` (batches through
 Faust) with `batch` (what travels) and `read_ahead` (how far they go ahead of the work), `tolerant_records` (header
 names that are no UTF-8), `assignment` (who gets which partitions), `checkpoint` with `checkpoint_options` and
-`transaction` (the commit, step by step), `checkpoint_size` (how much of it at once), `client_errors` (what the client
-raises), `faults` (where tests and drills hit it), `restore` and `position` (where a partition goes on), `partition` (a
-stateful partition from assignment to revocation), `retrying_engine` (a record that no engine can bear), `stage`,
-`stateless` and `outbox` (what an agent does with its partitions), `idle_ends` (where idle ones go on), `application`
-(the Faust app), `standstill` and `watchdog` (who ends a worker that does nothing), `group_coordinator` (what a
-coordinator says of a whole group), `bulk`, `follower` and `followed_copy` (the bulk reader, followers, and when a
-service may answer from what one keeps), `producer` and `recording_producer` (its twin without a broker), `topics` and
+`transaction` (the commit, step by step), `missing_markers` with `transaction_admin` and `transaction_protocol` (taking
+a partition over past what a broker left open), `checkpoint_size` (how much of it at once), `client_errors` (what the
+client raises), `faults` (where tests and drills hit it), `restore` and `position` (where a partition goes on),
+`partition` (a stateful partition from assignment to revocation), `retrying_engine` (a record that no engine can bear),
+`stage`, `stateless` and `outbox` (what an agent does with its partitions), `idle_ends` (where idle ones go on),
+`application` (the Faust app), `standstill` and `watchdog` (who ends a worker that does nothing), `group_coordinator`
+(what a coordinator says of a whole group), `bulk`, `follower` and `followed_copy` (the bulk reader, followers, and when
+a service may answer from what one keeps), `producer` and `recording_producer` (its twin without a broker), `topics` and
 `rights` (what a broker has, and what it refuses), `freshness`, `dead` with `dead_retries` (letters, and what became of
 those that were sent again), `broker/` with `lifeline`, `metrics` with `store_metrics`, `logs`.
 
