@@ -17,7 +17,7 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, Un
 
 from schemas.errors import BrokerUnreachable, Fenced, OperatorNeeded
 from schemas.topics import Catalogue, Partition
-from streams.kafka import KafkaOptions
+from streams.kafka import TRANSACTION_TIMEOUT_MS, KafkaOptions
 from streams.logs import logger
 from streams.transaction import INIT_TIMEOUT_SECONDS, TransactionalProducer
 from streams.transaction_admin import DENIED, UNKNOWN_TO_BROKER, OpenTransaction, TransactionAdmin
@@ -28,6 +28,8 @@ _Answer = TypeVar("_Answer")
 
 # How often a coordinator or leader that is not ready is asked again.
 _POLL_SECONDS: Final = 0.1
+# Whoever writes to a changelog in a transaction has ended it by then, or the broker has.
+STRANGERS_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000 + 5.0
 _DOCS: Final = "docs/guarantees.md"
 _FENCED: Final = (InvalidProducerEpoch, ProducerFenced)
 _REFUSED: Final = (*DENIED, *UNKNOWN_TO_BROKER, UnknownTopicOrPartitionError)
@@ -72,7 +74,8 @@ def take_over(
 
     1. Ask what is open, and what the coordinator has decided.
     2. Fence.
-    3. Where something is open still that was open before, write the markers that are missing.
+    3. Where something is open still that was open before, write the markers that are missing. This is done even if
+       nobody wants it any more: the coordinator forgets with step 2 what it had decided.
 
     A broker that is too old to be asked, or does not let this user ask, is taken at its word: step 2 is all.
 
@@ -86,21 +89,25 @@ def take_over(
         Whether it was done; False once it was not wanted any more.
 
     Raises:
-        OperatorNeeded: a transaction hangs in the changelog, and what was decided of it can't be known or written.
+        OperatorNeeded: a stranger's transaction is open in the changelog, or this user may not write what is missing.
         BrokerUnreachable: no answer in time.
         Fenced, DeliveryFailed, NotAuthorized: as `TransactionalProducer.fence`.
     """
+    transactional_id = producer.transactional_id
+    # Step 1.
     with TransactionAdmin(kafka, is_wanted) as admin:
-        asking = _Asking(admin)
-        # Step 1.
-        found = _found(asking, producer.transactional_id, places)
-        # Step 2.
-        if not producer.fence(is_wanted):
-            return False
-        # Step 3.
-        if found is None or not found.open:
-            return True
-        return _complete(asking, producer.transactional_id, places, found)
+        found = _found(_Asking(admin), transactional_id, places)
+    # Step 2.
+    if not producer.fence(is_wanted):
+        return False
+    # Step 3.
+    if found is not None and found.open:
+        with TransactionAdmin(kafka) as admin:
+            _complete(_Asking(admin), transactional_id, places, found)
+        if any(one.producer_id != found.producer_id for one in found.open):
+            with TransactionAdmin(kafka, is_wanted) as admin:
+                _outwait_strangers(_Asking(admin), transactional_id, places[0], found.producer_id)
+    return is_wanted()
 
 
 def _found(asking: "_Asking", transactional_id: str, places: Sequence[Partition]) -> Found | None:
@@ -119,61 +126,61 @@ def _found(asking: "_Asking", transactional_id: str, places: Sequence[Partition]
     return Found(_DECISIONS.get(state.name, Decision.UNKNOWN), state.producer_id, open_)
 
 
-def _complete(asking: "_Asking", transactional_id: str, places: Sequence[Partition], found: Found) -> bool:
-    standing = asking.answer(
-        lambda admin: admin.open_transactions(sorted({one.place for one in found.open}, key=places.index))
-    )
-    if standing is None:
-        return False
+def _complete(asking: "_Asking", transactional_id: str, places: Sequence[Partition], found: Found) -> None:
+    left = sorted({one.place for one in found.open}, key=places.index)
+    standing = asking.answer(lambda admin: admin.open_transactions(left)) or []
     ours = [one for one in standing if one.producer_id == found.producer_id]
     if not found.open.issuperset(ours):
         raise Fenced(f"{transactional_id} was written to while it was taken over")
-    in_changelog = [one for one in standing if one.place == places[0]]
-    decision = judge(found.decision, changelog_hangs=bool(in_changelog))
-    foreign = [one for one in in_changelog if one not in ours]
-    if foreign or (in_changelog and decision is None):
-        raise _undecided((foreign or in_changelog)[0], transactional_id)
-    if decision is None and ours:
-        log.warning(
-            "the end of a transaction is missing in outputs, and what was decided of it is not known",
-            transactional_id=transactional_id, where=_where(ours),
-        )  # fmt: skip
-        return True
-    return not ours or decision is None or _write(asking, transactional_id, ours, decision)
+    if not ours:
+        return
+    decision = judge(found.decision, changelog_hangs=any(one.place == places[0] for one in ours))
+    if decision is not None:
+        _write(asking, transactional_id, ours, decision)
+    log.warning(
+        "the broker had left a transaction without its end",
+        transactional_id=transactional_id,
+        decided=found.decision.value, written="nothing" if decision is None else decision.value, where=_where(ours),
+    )  # fmt: skip
+
+
+def _outwait_strangers(asking: "_Asking", transactional_id: str, changelog: Partition, producer_id: int) -> None:
+    """Wait for the end of what an operator's command has begun in the changelog, under an id of its own."""
+    deadline = time.monotonic() + STRANGERS_SECONDS
+    while True:
+        standing = asking.answer(lambda admin: admin.open_transactions([changelog])) or []
+        stranger = next((one for one in standing if one.producer_id != producer_id), None)
+        if stranger is None:
+            return
+        if time.monotonic() > deadline:
+            raise _strange(stranger, transactional_id)
+        time.sleep(_POLL_SECONDS)
 
 
 def judge(decision: Decision, *, changelog_hangs: bool) -> Decision | None:
-    """Which markers to write; None where that is not certain, and nothing may be written.
+    """Which markers to write; None where nothing may be written.
 
-    A committed one: every transaction that hangs was committed, as an owner ends at the first one that fails, and its
-    successor comes past here. An aborted one may hang together with a committed one before it. If the changelog hangs,
-    state goes on before both, and aborting both is what fits; if it does not, state has what was committed, and its
-    outputs must not be aborted.
+    After a commit, commits: every transaction that hangs was committed, since an owner ends at the first one that
+    fails, and its successor comes past here. Else, if the changelog hangs, aborts: the state goes on before all that
+    hangs and makes it again, so nothing is lost, whatever had been decided. If it does not hang, the state may have
+    what hangs elsewhere, and then those outputs must not be aborted.
     """
     if decision is Decision.COMMIT:
         return Decision.COMMIT
-    if decision is Decision.ABORT and changelog_hangs:
-        return Decision.ABORT
-    return None
+    return Decision.ABORT if changelog_hangs else None
 
 
-def _write(asking: "_Asking", transactional_id: str, hanging: Sequence[OpenTransaction], decision: Decision) -> bool:
-    where = _where(hanging)
+def _write(asking: "_Asking", transactional_id: str, hanging: Sequence[OpenTransaction], decision: Decision) -> None:
     try:
-        written = asking.answer(lambda admin: admin.write_markers(hanging, is_commit=decision is Decision.COMMIT))
+        asking.answer(lambda admin: admin.write_markers(hanging, is_commit=decision is Decision.COMMIT))
     except _FENCED as error:
         raise Fenced(f"another worker has {transactional_id} now") from error
     except _REFUSED as error:
         raise OperatorNeeded(
-            f"the broker decided to {decision.value} the last transaction of {transactional_id} and did not write so "
-            f"to {where}; this user may not do it either ({error!r}): grant it `Alter` on the cluster ({_DOCS})"
+            f"the broker left a transaction of {transactional_id} without its end ({decision.value}) in "
+            f"{_where(hanging)}; this user may not write it either ({error!r}): grant it `Alter` on the cluster "
+            f"({_DOCS})"
         ) from error
-    if written:
-        log.warning(
-            "the broker had left out the end of a transaction; it is written now",
-            transactional_id=transactional_id, decision=decision.value, where=where,
-        )  # fmt: skip
-    return bool(written)
 
 
 def _where(transactions: Sequence[OpenTransaction]) -> str:
@@ -182,14 +189,13 @@ def _where(transactions: Sequence[OpenTransaction]) -> str:
     )
 
 
-def _undecided(one: OpenTransaction, transactional_id: str) -> OperatorNeeded:
+def _strange(one: OpenTransaction, transactional_id: str) -> OperatorNeeded:
     topic, partition = one.place
     return OperatorNeeded(
         f"{topic}/{partition}: a transaction of producer {one.producer_id} is open from offset {one.start_offset} on, "
-        f"though whoever wrote as {transactional_id} is fenced, and what the broker decided of it is not known. Stop "
-        f"all workers, end it with `kafka-transactions.sh --bootstrap-server SERVERS abort --topic {topic} --partition "
-        f"{partition} --start-offset {one.start_offset}`, and start again: what it was made from is worked on once "
-        f"more ({_DOCS})"
+        f"though nobody but {transactional_id} writes there while workers run. Stop all of them, end it with "
+        f"`kafka-transactions.sh --bootstrap-server SERVERS abort --topic {topic} --partition {partition} "
+        f"--start-offset {one.start_offset}`, and start again: what it was made from is worked on once more ({_DOCS})"
     )
 
 
@@ -214,7 +220,10 @@ class _Asking:
 
 
 def places_written(catalogue: Catalogue, changelog: str, partition: int) -> list[Partition]:
-    """Where a stage's partition writes: its part of the changelog, first, and whatever its outputs may go to."""
+    """Where a partition's transactional id may write: its part of the changelog, first, and all else but raw topics."""
     raw = set(catalogue.raw_topics())
-    others = [spec for spec in catalogue.specs() if spec.name not in raw and spec.name != changelog]
-    return [(changelog, partition), *((spec.name, number) for spec in others for number in range(spec.partitions))]
+    topics = [spec for spec in catalogue.specs() if spec.name not in raw]
+    # An operator's command writes to all changelogs under one of their ids.
+    places = [(spec.name, number) for spec in topics for number in range(spec.partitions)]
+    places.remove((changelog, partition))
+    return [(changelog, partition), *places]

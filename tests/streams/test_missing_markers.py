@@ -3,6 +3,7 @@
 Method: the real broker, with records that are open though their coordinator calls the transaction complete.
 """
 
+import threading
 import time
 import uuid
 
@@ -11,6 +12,7 @@ from aiokafka import errors
 
 from schemas.errors import Fenced, OperatorNeeded
 from schemas.topics import Catalogue, Partition, Topic
+from streams import missing_markers
 from streams.bulk import partition_range, read_all
 from streams.kafka import KafkaOptions
 from streams.missing_markers import Decision, judge, places_written, take_over
@@ -121,27 +123,67 @@ def test_what_was_aborted_and_hangs_is_never_seen(owners: _Owners) -> None:
         owner.close()
 
 
-def test_where_nothing_is_known_of_what_hangs_an_operator_is_asked(owners: _Owners) -> None:
+def test_where_nothing_is_known_of_what_hangs_with_the_state_it_is_made_again(owners: _Owners) -> None:
     _committed(owners)
     between = TransactionalProducer(owners.kafka, owners.id)
     between.fence()
     between.close()
     owners.hang(b"2")
-    topic, partition = owners.changelog
-    with pytest.raises(OperatorNeeded, match=f"{topic}/{partition}: .* open from offset 2 .*--start-offset 2"):
-        owners.next()
-    assert owners.seen() == ([b"1"], [b"1"])
+    third = owners.next()
+    owners.write(third, b"2")
+    third.commit()
+    assert owners.seen() == ([b"1", b"2"], [b"1", b"2"])
+    third.close()
 
 
-def test_a_stranger_in_the_changelog_is_told_of(owners: _Owners) -> None:
+def test_where_nothing_is_known_of_outputs_that_hang_alone_nothing_is_written(owners: _Owners) -> None:
+    _committed(owners)
+    between = TransactionalProducer(owners.kafka, owners.id)
+    between.fence()
+    between.close()
+    owners.hang(b"2", owners.outputs)
+    owners.next().close()
+    assert [one.place for one in owners.hanging()] == [owners.outputs]
+
+
+def test_what_was_decided_is_written_though_nobody_wants_the_partition_any_more(
+    owners: _Owners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _committed(owners)
+    owners.hang(b"2")
+    second = TransactionalProducer(owners.kafka, owners.id)
+    fence, wanted = second.fence, [True]
+
+    def fence_and_lose(_: object) -> bool:
+        done = fence()
+        wanted.clear()
+        return done
+
+    monkeypatch.setattr(second, "fence", fence_and_lose)
+    assert not take_over(owners.kafka, second, owners.places, lambda: bool(wanted))
+    assert owners.seen() == ([b"1", b"2"], [b"1", b"2"])
+    second.close()
+
+
+def test_a_stranger_in_the_changelog_is_waited_for_and_told_of(
+    owners: _Owners, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _committed(owners)
     stranger = TransactionalProducer(owners.kafka, uuid.uuid4().hex)
     stranger.fence()
     stranger.begin()
     stranger.produce(*owners.changelog, b"k", b"stranger")
     stranger.flush()
-    with pytest.raises(OperatorNeeded, match="is open from offset 2"):
-        owners.next()
+    topic, partition = owners.changelog
+    with monkeypatch.context() as patched:
+        patched.setattr(missing_markers, "STRANGERS_SECONDS", 0.3)
+        with pytest.raises(OperatorNeeded, match=f"{topic}/{partition}: .* open from offset 2 .*--start-offset 2"):
+            owners.next()
+    ending = threading.Timer(0.5, stranger.commit)
+    ending.start()
+    owners.next().close()
+    ending.join()
+    assert owners.seen()[0] == [b"1", b"stranger"]
     stranger.close()
 
 
@@ -173,9 +215,9 @@ def test_only_what_is_certain_is_written() -> None:
     assert judge(Decision.COMMIT, changelog_hangs=True) is Decision.COMMIT
     assert judge(Decision.COMMIT, changelog_hangs=False) is Decision.COMMIT
     assert judge(Decision.ABORT, changelog_hangs=True) is Decision.ABORT
+    assert judge(Decision.UNKNOWN, changelog_hangs=True) is Decision.ABORT
     # These may have been committed with a state that goes on behind them.
     assert judge(Decision.ABORT, changelog_hangs=False) is None
-    assert judge(Decision.UNKNOWN, changelog_hangs=True) is None
     assert judge(Decision.UNKNOWN, changelog_hangs=False) is None
 
 
