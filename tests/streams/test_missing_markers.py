@@ -292,7 +292,7 @@ def test_who_is_not_wanted_any_more_ends_within_a_second(owners: _Owners) -> Non
 @pytest.mark.timeout(600)
 def test_after_a_kill_of_the_broker_between_decision_and_markers_all_is_seen_once(hurt: HurtBroker) -> None:
     owners = _Owners(hurt.kafka, hurt.catalogue("markers"))
-    places = [place for place in owners.places if place[0] in (owners.changelog[0], owners.outputs[0])]
+    places = [owners.changelog, *(place for place in owners.places if place[0] == owners.outputs[0])]
     written: list[bytes] = []
     hung = 0
     for number in range(KILLS_MAX):
