@@ -1,13 +1,16 @@
 """Requests about transactions that neither client library has, in the form in which aiokafka sends its own.
 
-`streams.transaction_admin` sends them. What is private to aiokafka 0.14.0 here, its tests hold it to.
+`streams.transaction_admin` sends them; its tests hold aiokafka 0.14.0 to what is used of it here.
 """
 
 from collections.abc import Sequence
+from io import BytesIO
+from struct import Struct
 from typing import Any, Final
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
+    AbstractType,
     Boolean,
     CompactArray,
     CompactString,
@@ -16,6 +19,7 @@ from aiokafka.protocol.types import (
     Int64,
     Schema,
     TaggedFields,
+    UnsignedVarInt32,
 )
 
 _TEXT: Final = CompactString("utf-8")
@@ -56,6 +60,36 @@ class _DescribeTransactionsStruct(RequestStruct):  # type: ignore[misc]
     SCHEMA = Schema(("transactional_ids", CompactArray(_TEXT)), _TAGS)
 
 
+class _Producers(AbstractType[list[Any]]):  # type: ignore[misc]
+    """Producers of a partition: each partition of a stage writes to all of its outputs, so these are many.
+
+    aiokafka takes values one by one; here all of them are taken at once, as long as they have no tags.
+    """
+
+    _EACH: Final = CompactArray(
+        ("producer_id", Int64),
+        ("producer_epoch", Int32),
+        ("last_sequence", Int32),
+        ("last_timestamp_ms", Int64),
+        ("coordinator_epoch", Int32),
+        ("start_offset", Int64),
+        _TAGS,
+    )
+    #: The same values, and the number of tags.
+    _FORM: Final = Struct(">qiiqiqB")
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> list[Any]:
+        """Each as a tuple of the values above, tags or their number last."""
+        begin = data.tell()
+        size_bytes = (UnsignedVarInt32.decode(data) - 1) * cls._FORM.size
+        found = list(cls._FORM.iter_unpack(data.read(size_bytes)))
+        if any(each[-1] for each in found):
+            data.seek(begin)
+            found = cls._EACH.decode(data)
+        return found
+
+
 class _DescribeProducersAnswer(Response):  # type: ignore[misc]
     API_KEY = 61
     API_VERSION = 0
@@ -71,18 +105,7 @@ class _DescribeProducersAnswer(Response):  # type: ignore[misc]
                         ("partition", Int32),
                         ("error_code", Int16),
                         ("error_message", _TEXT),
-                        (
-                            "producers",
-                            CompactArray(
-                                ("producer_id", Int64),
-                                ("producer_epoch", Int32),
-                                ("last_sequence", Int32),
-                                ("last_timestamp_ms", Int64),
-                                ("coordinator_epoch", Int32),
-                                ("start_offset", Int64),
-                                _TAGS,
-                            ),
-                        ),
+                        ("producers", _Producers),
                         _TAGS,
                     ),
                 ),
