@@ -1,7 +1,7 @@
 """Taking a partition over, past a transaction whose end the broker decided and did not write down.
 
-A transaction ends in two steps: its coordinator decides, then the leader of each partition writes a marker. Kafka from
-4.1 on loses the second step where partitions have no leader for a moment, as when the only broker starts again after a
+A transaction ends in two steps: its coordinator decides, then the leader of each partition writes a marker. Kafka 4.3.0
+loses the second step where partitions have no leader for a moment, as when the only broker starts again after a
 crash (KAFKA-20734): it takes them for deleted, and calls the transaction complete. Its records stay unseen until a
 later marker of the same producer covers them, whatever that one says. A restore in between would end before them, and
 what they were made from would be worked on a second time. So whoever takes a partition over asks what was decided
