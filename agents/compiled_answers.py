@@ -1,7 +1,8 @@
-"""What the library asks for at intake, and Python's answers, kept: identifiers, sets of traits, and texts.
+"""What the library asks for at intake, and Python's answers: identifiers, sets of traits, and texts.
 
 The library names a thing by a byte that says what it is, and what it is of. An answer says all that can be said of it,
-so that the same name has the same answer for ever; an empty one leaves the record to the general way.
+so that the same name has the same answer for ever, and is asked for once; an empty one leaves the record to the general
+way.
 """
 
 import struct
@@ -15,10 +16,6 @@ from schemas.event_identifiers import EventIdentifiers
 from schemas.messages import encode
 from schemas.strict_json import canonical_json
 from state.native.packing import packed_bytes, packed_text
-from state.recent import Recent
-
-#: Some 400 bytes each: identifiers, sets of traits and texts that come again.
-CACHED_SIZE_BYTES_MAX: Final = 48 * 1024 * 1024
 
 _IDENTIFIER: Final = ord("i")
 _TRAITS: Final = ord("t")
@@ -41,22 +38,15 @@ class Answers:
     """Answers under one policy, with the enrichers that are on."""
 
     def __init__(
-        self,
-        identifiers: EventIdentifiers,
-        places: list[tuple[str, str]],
-        enrichment: Enrichment | None,
-        *,
-        cached_size_bytes_max: int = CACHED_SIZE_BYTES_MAX,
+        self, identifiers: EventIdentifiers, places: list[tuple[str, str]], enrichment: Enrichment | None
     ) -> None:
         self._identifiers = identifiers
         self._places = places
         self._enrichment = enrichment
         self._looks = [] if enrichment is None else enrichment.looks()
-        self._kept = Recent(self._answer, cached_size_bytes_max)
-        #: The answers to what names ask for, in their order.
-        self.to = self._kept.get_many
 
-    def _answer(self, name: bytes) -> bytes:
+    def to(self, name: bytes) -> bytes:
+        """The answer to what a name asks for."""
         try:
             if name[0] == _IDENTIFIER:
                 return self._identifier(name)

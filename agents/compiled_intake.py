@@ -1,7 +1,7 @@
 """Intake's way through the library in Rust, where there is one (`state.native`), in front of the general way.
 
-A slice of records of one partition is packed as bytes. The library reads them and says what has to be known of them:
-identifiers, which Python hashes and seals, and what enrichers look at. With that it makes their messages. Records that
+A slice of records is packed as bytes. The library reads them and makes their messages. What it has to know for that,
+identifiers, which Python hashes and seals, and what enrichers look at, it asks for once, and keeps. Records that
 it refuses, among them all that become dead letters, are left to the general way, which is the one that says what is
 right; what both give is the same to the byte.
 """
@@ -9,7 +9,7 @@ right; what both give is the same to the byte.
 import struct
 from array import array
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from agents.compiled_answers import Answers
 from agents.compiled_settings import OUTCOMES, IntakeSettings
@@ -19,16 +19,19 @@ from schemas.event import CONTENT_TYPE_HEADER, STRUCTURED_CONTENT_TYPE
 from schemas.sources import SourceRegistry
 from schemas.topics import Catalogue
 from state.native.loading import Library
-from state.native.packing import packed_text
+from state.native.packing import packed_bytes, packed_text
 from state.native.slice_answer import Slice, read_asked, read_slice
+from streams.batch import Batch
 
+#: Some 350 bytes each: identifiers, sets of traits and texts that come again.
+KEPT_SIZE_BYTES_MAX: Final = 48 * 1024 * 1024
 #: Larger records are left to the general way, so that a slice has its bound.
 RECORD_SIZE_BYTES_MAX: Final = 64 * 1024
 
 _STRUCTURED: Final = STRUCTURED_CONTENT_TYPE.encode()
 _STRUCTURED_AND_MORE: Final = _STRUCTURED + b";"
 
-_header = struct.Struct("<q").pack
+_place = struct.Struct("<qI").pack
 _count = struct.Struct("<I").pack
 
 
@@ -45,13 +48,12 @@ class CompiledIntake:
         enrichment: Enrichment | None,
     ) -> None:
         settings = IntakeSettings(cleaner, registry, enrichment)
-        self._library = library
+        self._library = library.for_intake(settings.packed, KEPT_SIZE_BYTES_MAX)
         self._catalogue = catalogue
-        self._settings = settings.packed
         self._answers = Answers(cleaner.identifiers, settings.places, enrichment)
         self._enrichment = enrichment
 
-    def take(self, records: Sequence[Any]) -> Slice | None:
+    def take(self, parts: Sequence[Batch]) -> Slice | None:
         """What becomes of those records of a slice that are plain; None where none of them is.
 
         1. Pack the records.
@@ -59,32 +61,35 @@ class CompiledIntake:
         3. Count what enrichers made of the records.
         """
         # Step 1.
-        request = self._request(records)
-        plan = None if request is None else self._library.intake_plan(self._settings, request)
-        if request is None or plan is None:
+        request = self._request(parts)
+        said = None if request is None else self._library.take(request)
+        if request is None or said is None:
             return None
         # Step 2.
-        asked = read_asked(plan, len(records))
-        answers = self._answers.to(asked.names)
-        supply = b"".join((asked.counts, array("I", map(len, answers)).tobytes(), *answers))
-        made = self._library.intake_step(self._settings, request, supply)
-        if made is None:
-            return None
-        said = read_slice(made)
+        asked = read_asked(said)
+        if asked is not None:
+            answers = list(map(self._answers.to, asked.names))
+            said = self._library.take(request, b"".join((asked.packed, *map(packed_bytes, answers))))
+            if said is None:
+                return None
+        made = read_slice(said)
         # Step 3.
         if self._enrichment is not None:
             counts = self._enrichment.counts
-            for outcome, count in zip(OUTCOMES, said.outcomes, strict=False):
+            for outcome, count in zip(OUTCOMES, made.outcomes, strict=False):
                 if count:
                     counts[outcome] += count
-        return said
+        return made
 
-    def _request(self, records: Sequence[Any]) -> bytes | None:
-        """The slice as `slice.rs` reads it; None where it is of no channel of ours."""
-        first = records[0]
-        channel = self._catalogue.channel_of(first.topic)
-        if channel not in self._catalogue.channels:
-            return None
+    def _request(self, parts: Sequence[Batch]) -> bytes | None:
+        """The slice as `slice.rs` reads it; None where any of it is of no channel of ours."""
+        places = []
+        for part in parts:
+            channel = self._catalogue.channel_of(part.topic)
+            if channel not in self._catalogue.channels:
+                return None
+            places.append(packed_text(channel) + _place(part.partition, len(part.records)))
+        records = [record for part in parts for record in part.records]
         # One without a value, or one that is left out here, is refused.
         values = [
             b"" if record.headers and not _says_nothing(record.headers) else record.value or b"" for record in records
@@ -93,9 +98,8 @@ class CompiledIntake:
             values = [value if len(value) <= RECORD_SIZE_BYTES_MAX else b"" for value in values]
         return b"".join(
             (
-                _count(len(records)),
-                packed_text(channel),
-                _header(first.partition),
+                _count(len(places)),
+                *places,
                 array("I", map(len, values)).tobytes(),
                 array("q", [record.offset for record in records]).tobytes(),
                 array("q", [record.timestamp for record in records]).tobytes(),

@@ -13,7 +13,8 @@ Stateless: what it repeats after a crash the fold removes. Per record:
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from traceback import format_tb
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -38,6 +39,7 @@ from schemas.topics import PICKED_HEADER, RECEIVED_HEADER, REQUEST_HEADER, SOURC
 from state.engine import Output
 from state.native.loading import Library
 from state.native.slice_answer import Evidence as Shown
+from streams.batch import Batch, PlacedRecord
 from streams.logs import logger
 from streams.metrics import Metrics
 from streams.outbox import Outbox
@@ -142,28 +144,32 @@ class Intake:
             outputs += [Output(Topic.EVIDENCE, None, encode(order)) for order in cleaned.orders]
             self.counts["orders"] += 1
 
-    def handle_many(self, records: Sequence[Any], outbox: Outbox) -> None:
-        """The outputs of records of one partition, as `handle` for each in turn, and faster where a library is at hand.
+    def handle_many(self, parts: Sequence[Batch], outbox: Outbox) -> None:
+        """The outputs of records, as `handle` for each in turn, and faster where a library is at hand.
 
         Evidence is held against what is known in the order of the records, whichever way they go.
         """
-        said = None if self._compiled is None else self._compiled.take(records)
+        said = None if self._compiled is None else self._compiled.take(parts)
         if said is None:
-            for record in records:
+            for record in _placed(parts):
                 outbox.put_each(self.handle(record))
             return
-        # The numbers of the records that go the general way, and how far the others are handed over.
-        left = sorted(set(range(len(records))).difference(said.numbers)) if len(said.routed) < len(records) else ()
+        # The records that go the general way, by their numbers, and how far the others are handed over.
+        count = sum(len(part.records) for part in parts)
+        left: dict[int, Any] = {}
+        if len(said.routed) < count:
+            others = set(range(count)).difference(said.numbers)
+            left = {number: record for number, record in enumerate(_placed(parts)) if number in others}
         routed = shown = 0
-        for number in (*left, len(records)):
+        for number in (*left, count):
             until, shown_until = bisect_left(said.numbers, number), shown
             while shown_until < len(said.evidence) and said.evidence[shown_until].number < number:
                 shown_until += 1
             outbox.put_plain(Topic.ROUTED, said.routed[routed:until])
             self._say_evidence(said.evidence[shown:shown_until], outbox)
             routed, shown = until, shown_until
-            if number < len(records):
-                outbox.put_each(self.handle(records[number]))
+            if number < count:
+                outbox.put_each(self.handle(left[number]))
         self.counts["routed"] += len(said.routed)
 
     def _say_evidence(self, shown: Sequence[Shown], outbox: Outbox) -> None:
@@ -250,6 +256,10 @@ class Intake:
             original=headers,
         )
         return Output(Topic.DEAD, *letter)
+
+
+def _placed(parts: Sequence[Batch]) -> Iterator[PlacedRecord]:
+    return chain.from_iterable(part.placed() for part in parts)
 
 
 def _foreseen(record: Any, step: Callable[[_Given], _Made], given: _Given) -> _Made:

@@ -43,15 +43,19 @@ class Batch(NamedTuple):
             records = [record for record in records if record.offset >= start]
         return [record.value or b"" for record in records], [record.offset for record in records]
 
-    def placed(self) -> "Batch":
-        """The batch with records that say their place."""
+    def part(self, start: int, end: int) -> "Batch":
+        """Its records from one number to another, as a batch that follows nothing."""
+        if end - start == len(self.records):
+            return self
+        return Batch(self.topic, self.partition, self.generation, self.records[start:end])
+
+    def placed(self) -> list[PlacedRecord]:
+        """The records, which say their place."""
         topic, partition = self.topic, self.partition
-        return self._replace(
-            records=[
-                _placed((topic, partition, each.offset, each.timestamp, each.key, each.value, tuple(each.headers)))
-                for each in self.records
-            ]
-        )
+        return [
+            _placed((topic, partition, each.offset, each.timestamp, each.key, each.value, tuple(each.headers)))
+            for each in self.records
+        ]
 
     def follow(self, next_offset: int | None) -> None:
         """Hold the batch against the offset that is expected next (None: nothing was taken in yet).

@@ -1,19 +1,22 @@
 """A stateless stage: every record becomes outputs, and is acknowledged once the broker has all of them.
 
-1. Handle what is queued, up to a bound, producing as it goes; what a batch needs from elsewhere is fetched before.
-2. Flush: wait until every output is acknowledged.
+1. Gather what is queued, up to a bound, and fetch what it needs from elsewhere.
+2. Handle it, producing as it goes, and flush: wait until every output is acknowledged. A thread does both, while the
+   event loop does the work of others; there is one at a time.
 3. Acknowledge the input.
 
-A failure in 1 or 2 stops the worker; what it repeats afterwards, the fold removes.
+A failure in any of them stops the worker; what it repeats afterwards, the fold removes.
 
 Partitions that have been idle for `idle_s` are acknowledged up to their ends where no record lies before these: others
 may write raw topics in transactions, whose markers retention would overtake otherwise (`streams.idle_ends`).
 """
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final, Protocol
 
 from schemas.errors import RestartNeeded
@@ -43,8 +46,8 @@ class Handler(Protocol):
 
     counts: Counter[str]
 
-    def handle_many(self, records: Sequence[Any], outbox: Outbox) -> None:
-        """Put into the outbox what records of one partition come to, in turn; never raises for what a record holds."""
+    def handle_many(self, parts: Sequence[Batch], outbox: Outbox) -> None:
+        """Put into the outbox what the records come to, in turn; never raises for what a record holds. In a thread."""
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""
@@ -97,6 +100,8 @@ class StatelessStage:
         self._in_hand: frozenset[Partition] = frozenset()
         self._taken = 0
         self._is_preparing = False
+        # Held while batches are handled.
+        self._handling = threading.Lock()
 
     async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
         """Accept batches of this generation."""
@@ -123,7 +128,7 @@ class StatelessStage:
         """Queue a batch; batches of another generation are fetched again: dropped."""
         if batch.generation == self._generation:
             self._offered_s[batch.topic, batch.partition] = time.monotonic()
-            await self._queue.put(batch.placed())
+            await self._queue.put(batch)
 
     async def drain(self) -> None:
         """Drop what is queued and wait until what is handled is acknowledged."""
@@ -140,12 +145,20 @@ class StatelessStage:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """End the tasks."""
+        """End the tasks; nothing is handled any more then."""
         tasks = [task for task in (self._task, self._looking) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._task = self._looking = None
+        # What handles batches uses what is closed after this; a flush alone may go on.
+        self._generation = -1
+        if self._handling.locked():
+            await asyncio.to_thread(self._handled)
+
+    def _handled(self) -> None:
+        with self._handling:
+            pass
 
     async def _run(self) -> None:
         try:
@@ -186,23 +199,11 @@ class StatelessStage:
 
     async def _process(self, first: Batch) -> None:
         started = time.monotonic()
-        done: dict[Partition, int] = {}
-        handled = 0
-        batch: Batch | None = first
-        self._in_hand = frozenset({(first.topic, first.partition)})
-        self._fault(FaultPoint.INTAKE_BEFORE_PRODUCE)
         # Step 1.
-        while batch is not None and await self._is_prepared(batch):
-            await self._handle(batch)
-            handled += len(batch.records)
-            done[batch.topic, batch.partition] = batch.records[-1].offset + 1
-            more = handled < RECORDS_PER_FLUSH_MAX and not self._queue.empty()
-            batch = self._queue.get_nowait() if more else None
-            if batch is not None and not self._is_current(batch):
-                batch = None
-        self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
+        batches = await self._gather(first)
+        self._in_hand = frozenset((batch.topic, batch.partition) for batch in batches)
         # Step 2.
-        await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
+        done = await asyncio.to_thread(self._work, batches)
         self._taken += 1
         self._fault(FaultPoint.INTAKE_AFTER_FLUSH)
         # Step 3.
@@ -211,6 +212,46 @@ class StatelessStage:
         self._fault(FaultPoint.INTAKE_AFTER_ACKNOWLEDGE)
         self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
         count_outcomes(self._metrics, self.name, self._handler.counts)
+
+    async def _gather(self, first: Batch) -> list[Batch]:
+        """The batch, and others that are queued, as long as their records are no more than a flush is for."""
+        batches: list[Batch] = []
+        records = 0
+        batch: Batch | None = first
+        while batch is not None and await self._is_prepared(batch):
+            batches.append(batch)
+            records += len(batch.records)
+            more = records < RECORDS_PER_FLUSH_MAX and not self._queue.empty()
+            batch = self._queue.get_nowait() if more else None
+            if batch is not None and not self._is_current(batch):
+                batch = None
+        return batches
+
+    def _work(self, batches: Sequence[Batch]) -> dict[Partition, int]:
+        """Step 2, in a thread: what is done of each partition, which is all of it but after a drain."""
+        done: dict[Partition, int] = {}
+        received: Counter[str] = Counter()
+        with self._handling:
+            self._fault(FaultPoint.INTAKE_BEFORE_PRODUCE)
+            for parts in _slices(self._following(batches, done)):
+                self._handler.handle_many(parts, self._outbox)
+                for part in parts:
+                    received[part.topic] += len(part.records)
+                    self._taken += len(part.records)
+                self._outbox.hand_over()
+            self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
+        self._producer.flush(FLUSH_TIMEOUT_SECONDS)
+        for topic, count in received.items():
+            self._metrics.events_received.labels(self.name, self._catalogue.channel_of(topic)).inc(count)
+        return done
+
+    def _following(self, batches: Iterable[Batch], done: dict[Partition, int]) -> Iterator[Batch]:
+        """Those of the batches that are wanted still; none was lost before any of them."""
+        for batch in takewhile(self._is_current, batches):
+            place = (batch.topic, batch.partition)
+            batch.follow(self._expected.get(place))
+            done[place] = self._expected[place] = batch.records[-1].offset + 1
+            yield batch
 
     def _tell(self, offsets: Mapping[Partition, int]) -> None:
         for (topic, partition), next_offset in offsets.items():
@@ -229,27 +270,20 @@ class StatelessStage:
         finally:
             self._is_preparing = False
 
-    async def _handle(self, batch: Batch) -> None:
-        records = batch.records
-        self._in_hand |= {(batch.topic, batch.partition)}
-        batch.follow(self._expected.get((batch.topic, batch.partition)))
-        self._expected[batch.topic, batch.partition] = records[-1].offset + 1
-        for part in _slices(records):
-            self._handler.handle_many(part, self._outbox)
-            self._taken += len(part)
-            await self._outbox.hand_over()
-            await asyncio.sleep(0)
-        channel = self._catalogue.channel_of(batch.topic)
-        self._metrics.events_received.labels(self.name, channel).inc(len(records))
 
-
-def _slices(records: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The records in parts, whose outputs are handed to the producer together."""
-    start = size_bytes = 0
-    for place, record in enumerate(records):
-        size_bytes += len(record.value or b"")
-        if place - start + 1 >= SLICE_RECORDS or size_bytes > SLICE_SIZE_BYTES:
-            yield records[start : place + 1]
-            start, size_bytes = place + 1, 0
-    if start < len(records):
-        yield records[start:]
+def _slices(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """The batches by so many records, or bytes, whose outputs are handed to the producer together."""
+    parts: list[Batch] = []
+    count = size_bytes = 0
+    for batch in batches:
+        start = 0
+        for end, record in enumerate(batch.records, 1):
+            count += 1
+            size_bytes += len(record.value or b"")
+            if count >= SLICE_RECORDS or size_bytes > SLICE_SIZE_BYTES:
+                yield [*parts, batch.part(start, end)]
+                parts, start, count, size_bytes = [], end, 0, 0
+        if start < len(batch.records):
+            parts.append(batch.part(start, len(batch.records)))
+    if parts:
+        yield parts

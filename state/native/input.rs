@@ -55,10 +55,15 @@ impl<'a> Input<'a> {
         Ok(Input::new(self.take(count.checked_mul(LONG_SIZE_BYTES).ok_or(Refusal)?)?))
     }
 
+    /// Bytes after their size.
+    pub fn sized(&mut self) -> Read<&'a [u8]> {
+        let size = self.size()?;
+        self.take(size)
+    }
+
     /// A text after its length.
     pub fn text(&mut self) -> Read<&'a str> {
-        let size = self.size()?;
-        std::str::from_utf8(self.take(size)?).map_err(|_| Refusal)
+        std::str::from_utf8(self.sized()?).map_err(|_| Refusal)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The hot paths of intake and of the context stage over bytes, for what is plain; the rest is left to Python.
 //!
-//! Of each, `plan` says what has to be at hand, `step` does it. Both are pure: the same bytes in give the same bytes out,
-//! which are those that Python gives. `messages` lays records out for the client of Kafka, `table` writes rows to a file
+//! Of the context stage, `plan` says what has to be at hand, `step` does it; intake's call asks for what it was not told
+//! yet. The same bytes in give the same bytes out, which are those that Python gives. `messages` lays records out for the client of Kafka, `table` writes rows to a file
 //! for a store that is filled. Only this file is unsafe: it takes bytes from Python and gives bytes back.
 
 mod blake2b;
@@ -40,12 +40,12 @@ mod view;
 mod xxh64;
 
 use std::panic::{catch_unwind, set_hook};
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 
-use refusal::Read;
+use refusal::{Read, Refusal};
 
 /// Of requests and answers: raised with each change of what they look like.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 static TOLD: Once = Once::new();
 const DONE: i32 = 0;
 const REFUSED: i32 = 1;
@@ -149,39 +149,45 @@ pub unsafe extern "C" fn goldenthread_table(
     }
 }
 
-/// See `intake::slice::plan`.
-///
-/// # Safety
-/// As `goldenthread_plan`.
+/// What an intake keeps from one call to the next: see `intake::kept`.
+pub type Kept = Mutex<intake::kept::Kept>;
+
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn goldenthread_intake_plan(
-    settings: *const u8,
-    settings_size: usize,
-    request: *const u8,
-    request_size: usize,
-    answer: *mut Answer,
-) -> i32 {
-    let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
-    unsafe { give(answer, || intake::slice::plan(request, &intake::settings::Settings::read(settings)?)) }
+pub extern "C" fn goldenthread_intake_begin(size_bytes_max: usize) -> *mut Kept {
+    Box::into_raw(Box::new(Mutex::new(intake::kept::Kept::new(size_bytes_max))))
 }
 
-/// See `intake::slice::step`.
+/// # Safety
+/// It is what `goldenthread_intake_begin` gave, and no call uses it any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn goldenthread_intake_end(kept: *mut Kept) {
+    drop(unsafe { Box::from_raw(kept) });
+}
+
+/// See `intake::slice::take`.
 ///
 /// # Safety
-/// As `goldenthread_plan`.
+/// As `goldenthread_plan`; what is kept is what `goldenthread_intake_begin` gave.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn goldenthread_intake_step(
+pub unsafe extern "C" fn goldenthread_intake(
+    kept: *const Kept,
     settings: *const u8,
     settings_size: usize,
     request: *const u8,
     request_size: usize,
-    supply: *const u8,
-    supply_size: usize,
+    told: *const u8,
+    told_size: usize,
     answer: *mut Answer,
 ) -> i32 {
     let (settings, request) = unsafe { (borrowed(settings, settings_size), borrowed(request, request_size)) };
-    let supply = unsafe { borrowed(supply, supply_size) };
-    unsafe { give(answer, || intake::slice::step(request, supply, &intake::settings::Settings::read(settings)?)) }
+    let (told, kept) = unsafe { (borrowed(told, told_size), &*kept) };
+    let make = || {
+        let settings = intake::settings::Settings::read(settings)?;
+        // After a panic nothing that was kept is trusted any more.
+        let mut kept = kept.lock().map_err(|_| Refusal)?;
+        intake::slice::take(request, told, &settings, &mut kept)
+    };
+    unsafe { give(answer, make) }
 }
 
 /// Give an answer back, once.

@@ -4,13 +4,15 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
+from weakref import finalize
 
 from state.native.sources import library_path
 
 #: Of requests and answers, as `library.rs` has it.
-VERSION: Final = 2
+VERSION: Final = 3
 _DONE: Final = 0
 
 
@@ -27,21 +29,23 @@ class _Piece(ctypes.Structure):
 
 
 class Library:
-    """The loaded library, for intake and engines that go by the same settings each.
+    """The loaded library.
 
-    Of each of both, the first call says what has to be at hand for a request, and the second what becomes of it with
-    that; None where the request can't be read.
+    Of the context stage, the first call says what has to be at hand for a request, and the second what becomes of it
+    with that; None where the request can't be read.
     """
 
     def __init__(self, handle: ctypes.CDLL) -> None:
         buffer, answer = (ctypes.c_char_p, ctypes.c_size_t), ctypes.POINTER(_Answer)
         self._plan, self._step = handle.goldenthread_plan, handle.goldenthread_step
-        self._intake_plan, self._intake_step = handle.goldenthread_intake_plan, handle.goldenthread_intake_step
         self._release = handle.goldenthread_release
-        for plan in (self._plan, self._intake_plan):
-            plan.argtypes = (*buffer, *buffer, answer)
-        for step in (self._step, self._intake_step):
-            step.argtypes = (*buffer, *buffer, *buffer, answer)
+        self._plan.argtypes = (*buffer, *buffer, answer)
+        self._step.argtypes = (*buffer, *buffer, *buffer, answer)
+        self._begin_intake, self._end_intake = handle.goldenthread_intake_begin, handle.goldenthread_intake_end
+        self._begin_intake.argtypes, self._begin_intake.restype = (ctypes.c_size_t,), ctypes.c_void_p
+        self._end_intake.argtypes, self._end_intake.restype = (ctypes.c_void_p,), None
+        self._intake = handle.goldenthread_intake
+        self._intake.argtypes = (ctypes.c_void_p, *buffer, *buffer, *buffer, answer)
         pieces = (ctypes.POINTER(_Piece), ctypes.c_size_t)
         self._messages, self._table = handle.goldenthread_messages, handle.goldenthread_table
         self._messages.argtypes = (*pieces, *buffer, answer)
@@ -56,13 +60,13 @@ class Library:
         """What becomes of the fragments of a request, with what was asked for."""
         return self._said(self._step, settings, request, supply)
 
-    def intake_plan(self, settings: bytes, request: bytes) -> bytes | None:
-        """What has to be at hand for a slice of raw records."""
-        return self._said(self._intake_plan, settings, request)
-
-    def intake_step(self, settings: bytes, request: bytes, supply: bytes) -> bytes | None:
-        """What becomes of a slice of raw records, with what was asked for."""
-        return self._said(self._intake_step, settings, request, supply)
+    def for_intake(self, settings: bytes, kept_size_bytes_max: int) -> "IntakeLibrary":
+        """The library for an intake with these settings, which keeps so much of what it is told."""
+        kept = self._begin_intake(kept_size_bytes_max)
+        intake = IntakeLibrary(partial(self._said, partial(self._intake, kept), settings))
+        # Whatever holds the intake's call holds the library.
+        finalize(intake, self._end_intake, kept)
+        return intake
 
     def _said(self, call: Callable[..., int], *given: bytes) -> bytes | None:
         answer = _Answer()
@@ -113,6 +117,20 @@ class Library:
             return ctypes.string_at(answer.bytes, answer.size)
         finally:
             self._release(answer)
+
+
+class IntakeLibrary:
+    """The library for one intake: it is told what it asks for once, and knows it from then on."""
+
+    def __init__(self, call: Callable[[bytes, bytes], bytes | None]) -> None:
+        self._call = call
+
+    def take(self, request: bytes, told: bytes = b"") -> bytes | None:
+        """What becomes of a slice of raw records; or what it asks for, where it is told nothing.
+
+        None where the request can't be read.
+        """
+        return self._call(request, told)
 
 
 def load() -> Library | None:

@@ -1,18 +1,18 @@
-"""What `Library.intake_plan` and `intake_step` answer, as `intake/slice.rs` writes it."""
+"""What `IntakeLibrary.take` answers, as `intake/slice.rs` writes it."""
 
 import struct
 from array import array
 from collections.abc import Sequence
 from functools import partial
-from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-_NUMBER_SIZE_BYTES: Final = 4
+_NUMBER: Final = struct.Struct("<I")
+_NUMBER_SIZE_BYTES: Final = _NUMBER.size
 _LONG_SIZE_BYTES: Final = 8
 #: Outcomes of looks are numbered below it.
 OUTCOMES_MAX: Final = 64
-# The last numbers of an answer: how many messages there are, and how many pieces of evidence.
-_FOOTER = struct.Struct("<II")
+# The last numbers of an answer: how many messages there are, pieces of evidence, and things that are asked for.
+_FOOTER = struct.Struct("<III")
 # Of a message: the number of its record, and where its key, itself and its end are.
 _ROUTED_NUMBERS: Final = 4
 # Of a piece of evidence: the number of its record, and where its parts and their end are.
@@ -20,12 +20,12 @@ _EVIDENCE_NUMBERS: Final = 6
 
 
 class Asked(NamedTuple):
-    """What has to be known of the records of a slice."""
+    """What has to be known of the records of a slice, and is not."""
 
-    #: How many things of all, and of each record, as they came.
-    counts: bytes
-    #: Their names: a byte that says what sort of thing it is, and more.
+    #: A byte that says what sort of thing it is, and more.
     names: list[bytes]
+    #: All of them, as they came: how many, and each after its size.
+    packed: bytes
 
 
 class Evidence(NamedTuple):
@@ -57,19 +57,25 @@ class Slice(NamedTuple):
 _evidence = partial(tuple.__new__, Evidence)
 
 
-def read_asked(answer: bytes, records: int) -> Asked:
-    """What the plan of so many records asks for."""
-    (count,) = struct.unpack_from("<I", answer)
-    start = (1 + records) * _NUMBER_SIZE_BYTES
-    middle = start + count * _NUMBER_SIZE_BYTES
-    ends = accumulate(array("I", answer[start:middle]), initial=middle)
-    return Asked(answer[:start], [answer[one:other] for one, other in pairwise(ends)])
+def read_asked(answer: bytes) -> Asked | None:
+    """What is asked for; None where nothing is, and the slice is made."""
+    end = len(answer) - _FOOTER.size
+    _, _, count = _FOOTER.unpack_from(answer, end)
+    if not count:
+        return None
+    names = []
+    start = _NUMBER_SIZE_BYTES
+    for _ in range(count):
+        (size_bytes,) = _NUMBER.unpack_from(answer, start)
+        start += _NUMBER_SIZE_BYTES + size_bytes
+        names.append(answer[start - size_bytes : start])
+    return Asked(names, answer[:end])
 
 
 def read_slice(answer: bytes) -> Slice:
-    """The parts of a step's answer."""
+    """The parts of a slice that is made."""
     end = len(answer) - _FOOTER.size
-    routed_count, evidence_count = _FOOTER.unpack_from(answer, end)
+    routed_count, evidence_count, _ = _FOOTER.unpack_from(answer, end)
     start = end - OUTCOMES_MAX * _NUMBER_SIZE_BYTES
     outcomes = array("I", answer[start:end])
     start, end = start - evidence_count * _LONG_SIZE_BYTES, start

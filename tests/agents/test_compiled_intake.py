@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,8 +33,9 @@ from schemas.mapping import load_mappings
 from schemas.sources import SourceRegistry, load_sources
 from schemas.topics import DEFAULT_CHANNELS, Catalogue, Topic
 from state.engine import MemoryRows, Output
-from state.native.loading import Library
-from state.native.slice_answer import read_slice
+from state.native.loading import IntakeLibrary, Library
+from state.native.slice_answer import read_asked, read_slice
+from streams.batch import Batch
 from tests.agents.odd_records import CHANNELS, MAPPING, SOURCES, OddRecords, Raw
 from tests.state.builders import LIBRARY
 
@@ -50,21 +52,22 @@ Given = Sequence[Raw]
 
 
 class _Watched(Library):
-    """A library, and how many records it took."""
+    """A library, and how many records its intakes took."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self.taken = 0
 
-    def intake_plan(self, settings: bytes, request: bytes) -> bytes | None:
-        """As the library does."""
-        return self._library.intake_plan(settings, request)
-
-    def intake_step(self, settings: bytes, request: bytes, supply: bytes) -> bytes | None:
+    def for_intake(self, settings: bytes, kept_size_bytes_max: int) -> IntakeLibrary:
         """As the library does, counted."""
-        answer = self._library.intake_step(settings, request, supply)
-        self.taken += 0 if answer is None else len(read_slice(answer).numbers)
-        return answer
+        intake = self._library.for_intake(settings, kept_size_bytes_max)
+
+        def take(request: bytes, told: bytes) -> bytes | None:
+            answer = intake.take(request, told)
+            self.taken += 0 if answer is None or read_asked(answer) else len(read_slice(answer).numbers)
+            return answer
+
+        return IntakeLibrary(take)
 
 
 class _Damaging(Library):
@@ -74,16 +77,18 @@ class _Damaging(Library):
         self._library = library
         self._chance = Random(seed)
 
-    def intake_plan(self, settings: bytes, request: bytes) -> bytes | None:
-        """As the library does; what it says of damaged bytes is asked for and left aside."""
-        self._library.intake_plan(settings, self._damaged(request))
-        return self._library.intake_plan(settings, request)
+    def for_intake(self, settings: bytes, kept_size_bytes_max: int) -> IntakeLibrary:
+        """As the library does of damaged bytes; nothing that anybody could go by once it is told anything."""
+        intake = self._library.for_intake(settings, kept_size_bytes_max)
 
-    def intake_step(self, settings: bytes, request: bytes, supply: bytes) -> bytes | None:
-        """As the library does of damaged bytes; nothing that anybody could go by."""
-        self._library.intake_step(settings, self._damaged(request), supply)
-        self._library.intake_step(settings, request, self._damaged(supply))
-        return None
+        def take(request: bytes, told: bytes) -> bytes | None:
+            intake.take(self._damaged(request), told)
+            if not told:
+                return intake.take(request)
+            intake.take(request, self._damaged(told))
+            return None
+
+        return IntakeLibrary(take)
 
     def _damaged(self, content: bytes) -> bytes:
         chance, damaged = self._chance, bytearray(content)
@@ -111,6 +116,12 @@ class _Box:
 
     def put_plain(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         self.put_each(Output(topic, key, value) for key, value in records)
+
+
+def _parts(records: Given) -> list[Batch]:
+    """The records as a stage hands them over: those of one partition that follow each other together."""
+    groups = groupby(records, key=lambda record: (record.topic, record.partition))
+    return [Batch(topic, partition, 1, list(group)) for (topic, partition), group in groups]
 
 
 def _intake(
@@ -150,10 +161,10 @@ class _Twins:
             self.ways.append((_intake(registry, channels, enrichment, known, library), enrichment))
 
     def handle(self, records: Given) -> dict[str, list[Output]]:
-        """What both say of the records of one partition, by topic."""
+        """What both say of the records, by topic."""
         boxes = _Box(), _Box()
         for (intake, _), box in zip(self.ways, boxes, strict=True):
-            intake.handle_many(records, box)  # type: ignore[arg-type]
+            intake.handle_many(_parts(records), box)  # type: ignore[arg-type]
         one, other = ({topic: outputs for topic, outputs in box.said.items() if outputs} for box in boxes)
         assert other == one
         (slow, slow_enrichment), (fast, fast_enrichment) = self.ways
@@ -212,7 +223,7 @@ def test_damaged_bytes_end_no_process_and_what_is_refused_goes_the_general_way(s
     library = _Damaging(LIBRARY, seed)
     intake = _intake(SourceRegistry(), CHANNELS, None, KnownEvidence(MemoryRows()), library)
     box = _Box()
-    intake.handle_many(OddRecords(seed).draw(20), box)  # type: ignore[arg-type]
+    intake.handle_many(_parts(OddRecords(seed).draw(20)), box)  # type: ignore[arg-type]
     assert len(box.said[Topic.ROUTED]) + len(box.said[Topic.DEAD]) == 20
 
 
@@ -254,6 +265,25 @@ def test_the_populations_that_benchmarks_play_come_to_the_same_and_nearly_all_of
         _Twins(load_sources(JOB_SOURCES_FILE), DEFAULT_CHANNELS, enrichers),
         [(one.event.channel, raw(one)) for one in job],
     )
+
+
+def test_records_of_many_partitions_come_to_the_same_in_one_slice(registry: SourceRegistry) -> None:
+    twins = _Twins(registry)
+    drawn = [OddRecords(seed).draw(8, f"gt.raw.{channel}") for seed, channel in enumerate(CHANNELS * 3)]
+    records = [record._replace(partition=number) for number, part in enumerate(drawn) for record in part]
+    twins.handle(records)
+    assert twins.library.taken > len(records) / 8
+
+
+def test_little_room_for_what_was_told_changes_nothing_but_who_does_the_work(
+    registry: SourceRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.compiled_intake.KEPT_SIZE_BYTES_MAX", 4_000)
+    twins = _Twins(registry)
+    odd = OddRecords(20261123)
+    for size in (1, 3, 40, 200):
+        twins.handle(odd.draw(size))
+    assert 0 < twins.library.taken < 100
 
 
 def _play(twins: _Twins, events: Sequence[tuple[str, bytes]]) -> None:

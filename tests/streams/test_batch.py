@@ -25,9 +25,13 @@ def test_a_record_without_a_value_has_an_empty_one() -> None:
 def test_placed_records_say_where_they_are_from() -> None:
     record = InputRecord(4, b"v", b"k", timestamp=7, headers=(("name", b"content"),))
     placed = Batch("gt.raw.web", 2, 1, [record], previous=3).placed()
-    assert placed == Batch(
-        "gt.raw.web", 2, 1, [PlacedRecord("gt.raw.web", 2, 4, 7, b"k", b"v", (("name", b"content"),))], previous=3
-    )
+    assert placed == [PlacedRecord("gt.raw.web", 2, 4, 7, b"k", b"v", (("name", b"content"),))]
+
+
+def test_a_part_of_a_batch_has_its_place_and_those_records() -> None:
+    batch = Batch("gt.raw.web", 2, 1, batch_of(range(3, 9)), previous=2)
+    assert batch.part(0, 6) is batch
+    assert batch.part(1, 4) == Batch("gt.raw.web", 2, 1, batch.records[1:4])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -42,8 +41,8 @@ class _Nothing:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
-    def handle_many(self, records: Sequence[Any], _outbox: Outbox) -> None:
-        assert all(record.value in [value for _, value in RECORDS] for record in records)
+    def handle_many(self, parts: Sequence[Batch], _outbox: Outbox) -> None:
+        assert all(record.value in [value for _, value in RECORDS] for part in parts for record in part.records)
 
     def acknowledged(self) -> None:
         """Nothing to remember."""

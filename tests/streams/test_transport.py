@@ -173,10 +173,10 @@ def test_records_come_as_the_parser_made_them() -> None:
 
     plain, copied = walk(PlainRecords), walk(AIOKAFKA_RECORDS)
     theirs = list(copied)
-    batch = Batch(ONE.topic, ONE.partition, 1, list(plain)).placed()
+    records = Batch(ONE.topic, ONE.partition, 1, list(plain)).placed()
     assert plain.next_fetch_offset == copied.next_fetch_offset == 3
     for name in ("topic", "partition", "offset", "timestamp", "key", "value", "headers"):
-        assert [getattr(record, name) for record in batch.records] == [getattr(record, name) for record in theirs]
+        assert [getattr(record, name) for record in records] == [getattr(record, name) for record in theirs]
     # What Faust makes of the last record of a batch is what it would have made of aiokafka's.
     assert _placed(ONE, next(walk(PlainRecords))) == replace(theirs[0], headers=())
 

@@ -1,7 +1,10 @@
-//! A slice of the records of one partition: what has to be known of them, and what becomes of them.
+//! A slice of records: what has to be known of them, and what becomes of them.
+
+use std::collections::HashSet;
 
 use super::event::{Arrival, Event};
 use super::finding::{texts, write_asked_traits, Counts, Findings};
+use super::kept::Kept;
 use super::message::Routed;
 use super::settings::Settings;
 use super::subject::{identifiers, Subject};
@@ -9,8 +12,6 @@ use super::tree::Tree;
 use crate::input::{write_size, Input};
 use crate::refusal::{demand, Read, Refusal};
 
-/// Instead of the number of things that have to be known of a record.
-const REFUSED: usize = u32::MAX as usize;
 /// What is asked for.
 const IDENTIFIER: u8 = b'i';
 const TRAITS: u8 = b't';
@@ -27,115 +28,118 @@ struct Raw<'a> {
 /// The records as `agents.compiled_intake` packs them.
 fn records(request: &[u8]) -> Read<Vec<Raw<'_>>> {
     let mut input = Input::new(request);
-    let count = input.size()?;
-    let (channel, partition) = (input.text()?, input.long()?);
+    let (mut places, mut count) = (Vec::new(), 0);
+    for _ in 0..input.size()? {
+        let (channel, partition, of_place) = (input.text()?, input.long()?, input.size()?);
+        places.push((channel, partition, of_place));
+        count += of_place;
+    }
     let mut sizes = input.sizes(count)?;
     let (mut offsets, mut timestamps) = (input.longs(count)?, input.longs(count)?);
     let mut records = Vec::with_capacity(count);
-    for _ in 0..count {
-        let value = input.take(sizes.size()?)?;
-        let (offset, timestamp_ms) = (offsets.long()?, timestamps.long()?);
-        records.push(Raw { value, arrival: Arrival { channel, partition, offset, timestamp_ms } });
+    for (channel, partition, of_place) in places {
+        for _ in 0..of_place {
+            let value = input.take(sizes.size()?)?;
+            let (offset, timestamp_ms) = (offsets.long()?, timestamps.long()?);
+            records.push(Raw { value, arrival: Arrival { channel, partition, offset, timestamp_ms } });
+        }
     }
     demand(input.is_done())?;
     Ok(records)
 }
 
-/// Answers with the number of things that have to be known of all records; of each record; the sizes of their names; and
-/// the names, each of which begins with what it is.
-pub fn plan(request: &[u8], settings: &Settings<'_>) -> Read<Vec<u8>> {
-    let records = records(request)?;
-    let (mut counts, mut sizes, mut names) = (Vec::new(), Vec::new(), Vec::with_capacity(request.len()));
-    let mut tree = Tree::default();
-    let mut all = 0;
-    for record in &records {
-        let (asked, written) = (sizes.len(), names.len());
-        match ask(record, &mut tree, settings, &mut sizes, &mut names) {
-            Ok(count) => {
-                write_size(&mut counts, count)?;
-                all += count;
-            }
-            Err(Refusal) => {
-                sizes.truncate(asked);
-                names.truncate(written);
-                write_size(&mut counts, REFUSED)?;
-            }
-        }
-    }
-    let mut answer = Vec::with_capacity(4 + counts.len() + sizes.len() + names.len());
-    write_size(&mut answer, all)?;
-    for part in [&counts, &sizes, &names] {
-        answer.extend_from_slice(part);
-    }
-    Ok(answer)
-}
-
-fn ask<'a>(
-    record: &Raw<'a>,
-    tree: &mut Tree<'a>,
-    settings: &Settings<'_>,
-    sizes: &mut Vec<u8>,
-    names: &mut Vec<u8>,
-) -> Read<usize> {
-    tree.read(record.value, settings.bounds.depth)?;
-    let event = Event::read(tree, record.arrival, settings)?;
-    let mut count = 0;
-    let mut finish = |names: &Vec<u8>, start: usize| {
-        count += 1;
-        write_size(sizes, names.len() - start)
-    };
-    identifiers(tree, &event, settings, |kind, text| {
-        let start = names.len();
-        names.push(IDENTIFIER);
-        write_size(names, event.registered.place)?;
-        names.extend_from_slice(kind.as_bytes());
-        names.push(0);
-        names.extend_from_slice(text.as_bytes());
-        finish(names, start)
-    })?;
-    if settings.reads_traits && event.members.traits.is_some() {
-        let start = names.len();
-        names.push(TRAITS);
-        write_asked_traits(names, tree, &event, settings)?;
-        finish(names, start)?;
-    }
-    texts(tree, &event, settings, |look, text| {
-        let start = names.len();
-        names.extend_from_slice(&[TEXT, look.number]);
-        names.extend_from_slice(text.as_bytes());
-        finish(names, start)
-    })?;
-    Ok(count)
-}
-
-/// Answers with keys and messages; where those are; the times of evidence; how often each outcome was met; and how many
-/// messages and how many pieces of evidence there are.
+/// Answers with what becomes of the records; or, where nothing is told, with what has to be known of them and is not.
 ///
-/// `supply` has the counts of the plan, and what Python says of each thing that was asked for: sizes, then the bytes.
-pub fn step(request: &[u8], supply: &[u8], settings: &Settings<'_>) -> Read<Vec<u8>> {
+/// 1. Keep what is told (`Kept::tell`).
+/// 2. Ask: the number of names, each name after its size, two zeros and the number once more.
+/// 3. Say what becomes of the records: keys and messages; where those are; the times of evidence; how often each
+///    outcome was met; how many messages there are, how many pieces of evidence, and a zero.
+pub fn take(request: &[u8], told: &[u8], settings: &Settings<'_>, kept: &mut Kept) -> Read<Vec<u8>> {
     let records = records(request)?;
-    let mut input = Input::new(supply);
-    let all = input.size()?;
-    let mut counts = input.sizes(records.len())?;
-    let mut sizes = input.sizes(all)?;
+    if !told.is_empty() {
+        kept.tell(told)?;
+    } else if let Some(asked) = ask(&records, settings, kept)? {
+        return Ok(asked);
+    }
     let mut tree = Tree::default();
+    let mut names = Names::default();
     let mut said = Said { body: Vec::with_capacity(2 * request.len()), outcomes: vec![0; OUTCOMES_MAX], ..Said::default() };
-    let mut supplied = Vec::new();
     for (number, record) in records.iter().enumerate() {
-        let count = counts.size()?;
-        if count == REFUSED {
-            continue;
-        }
-        supplied.clear();
-        for _ in 0..count {
-            supplied.push(input.take(sizes.size()?)?);
-        }
         let start = said.body.len();
-        if said.say(number, record, &supplied, &mut tree, settings).is_err() {
+        if said.say(number, record, kept, &mut names, &mut tree, settings).is_err() {
             said.body.truncate(start);
         }
     }
     said.finished()
+}
+
+/// The names of all that has to be known of the records and is not, each once.
+fn ask(records: &[Raw<'_>], settings: &Settings<'_>, kept: &mut Kept) -> Read<Option<Vec<u8>>> {
+    let (mut tree, mut names) = (Tree::default(), Names::default());
+    let mut missing: HashSet<Box<[u8]>> = HashSet::new();
+    let mut answer = vec![0; 4];
+    for record in records {
+        let read = tree.read(record.value, settings.bounds.depth);
+        // A record that is refused asks for nothing.
+        if read.and_then(|()| names.read(&tree, &Event::read(&tree, record.arrival, settings)?, settings)).is_err() {
+            continue;
+        }
+        for name in names.iter() {
+            if !kept.renew(name) && missing.insert(name.into()) {
+                write_size(&mut answer, name.len())?;
+                answer.extend_from_slice(name);
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let count = u32::try_from(missing.len()).map_err(|_| Refusal)?.to_le_bytes();
+    answer[..4].copy_from_slice(&count);
+    for number in [[0; 4], [0; 4], count] {
+        answer.extend_from_slice(&number);
+    }
+    Ok(Some(answer))
+}
+
+/// The names of what has to be known of one record, in the order in which it is taken.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.bytes[std::mem::replace(&mut start, *end)..*end])
+    }
+
+    fn read(&mut self, tree: &Tree<'_>, event: &Event<'_, '_>, settings: &Settings<'_>) -> Read<()> {
+        let Names { bytes, ends } = self;
+        bytes.clear();
+        ends.clear();
+        identifiers(tree, event, settings, |kind, text| {
+            bytes.push(IDENTIFIER);
+            write_size(bytes, event.registered.place)?;
+            bytes.extend_from_slice(kind.as_bytes());
+            bytes.push(0);
+            bytes.extend_from_slice(text.as_bytes());
+            ends.push(bytes.len());
+            Ok(())
+        })?;
+        if settings.reads_traits && event.members.traits.is_some() {
+            bytes.push(TRAITS);
+            write_asked_traits(bytes, tree, event, settings)?;
+            ends.push(bytes.len());
+        }
+        texts(tree, event, settings, |look, text| {
+            bytes.extend_from_slice(&[TEXT, look.number]);
+            bytes.extend_from_slice(text.as_bytes());
+            ends.push(bytes.len());
+            Ok(())
+        })
+    }
 }
 
 /// What becomes of a slice.
@@ -156,15 +160,17 @@ impl Said {
         &mut self,
         number: usize,
         record: &Raw<'a>,
-        supplied: &[&[u8]],
+        kept: &Kept,
+        names: &mut Names,
         tree: &mut Tree<'a>,
         settings: &Settings<'_>,
     ) -> Read<()> {
         tree.read(record.value, settings.bounds.depth)?;
         let (tree, arrival) = (&*tree, record.arrival);
         let event = Event::read(tree, arrival, settings)?;
-        let mut left = supplied.iter();
-        let mut supply = || left.next().copied().ok_or(Refusal);
+        names.read(tree, &event, settings)?;
+        let mut left = names.iter();
+        let mut supply = || left.next().and_then(|name| kept.get(name)).ok_or(Refusal);
         let subject = Subject::read(tree, &event, settings, &mut supply)?;
         let findings = Findings::read(tree, &event, settings, &mut supply)?;
         let key = self.body.len();
@@ -195,6 +201,7 @@ impl Said {
         }
         write_size(&mut self.body, self.routed.len())?;
         write_size(&mut self.body, self.evidence.len())?;
+        write_size(&mut self.body, 0)?;
         Ok(self.body)
     }
 }
