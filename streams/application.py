@@ -141,7 +141,8 @@ class Application:
 
         async def agent(stream: Any) -> None:
             async for event in stream.noack().events():
-                await self._offer(stage, _batch(event))
+                for batch in event.value:
+                    await self._offer(stage, batch)
 
         self.app.agent(channel, name=stage.name, concurrency=1)(agent)
 
@@ -243,9 +244,3 @@ def _is_heard(app: faust.App) -> bool:
         return False
     tasks = (coordinator._coordination_task, coordinator._heartbeat_task)  # noqa: SLF001 - see above.
     return all(task is not None and not task.done() for task in tasks)
-
-
-def _batch(event: Any) -> Batch:
-    message = event.message
-    fetched = event.value
-    return Batch(message.topic, message.partition, message.generation_id, fetched.records, fetched.previous)

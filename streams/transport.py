@@ -1,7 +1,8 @@
-"""Batches through Faust: whole record batches of one partition travel as one message.
+"""Batches through Faust: all that one fetch brings for one agent travels as one message.
 
-Faust's own path costs some 23 microseconds a record before an agent sees it, and its bookkeeping of acknowledgements
-materialises gaps that transaction markers leave. Here a message's value is the list of a partition's records, and an
+Faust's own path costs some 23 microseconds a record before an agent sees it, and hundreds a message on a busy machine,
+of which a fetch of many partitions would bring as many; and its bookkeeping of acknowledgements materialises gaps that
+transaction markers leave. Here a message's value is a list of batches, each the records of a partition, and an
 acknowledgement is the next offset of a partition. Everything overridden is private to faust-streaming 0.15.3 and
 aiokafka 0.14.0, which are pinned; tests/streams/test_transport.py holds them to it.
 """
@@ -9,7 +10,7 @@ aiokafka 0.14.0, which are pinned; tests/streams/test_transport.py holds them to
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiokafka
 import faust
@@ -22,8 +23,9 @@ from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
 
 from streams.assignment import BalancedAssignor
+from streams.batch import Batch
 from streams.group import offset_metadata
-from streams.read_ahead import UNBOUNDED, ReadAhead, Taking
+from streams.read_ahead import UNBOUNDED, Allowance, ReadAhead, Taking
 from streams.tolerant_records import read_tolerantly
 
 # aiokafka keeps one fetch in flight per broker: a fetch that waits on idle partitions holds up busy ones this long.
@@ -42,16 +44,6 @@ _PIECE_RECORDS: Final = (16, 1024)
 
 
 Commit = Callable[[Mapping[Any, OffsetAndMetadata]], Awaitable[None]]
-
-
-class Fetched(NamedTuple):
-    """A message's value: the records of one fetch, and the last offset that was fetched before them.
-
-    Whoever takes batches in compares `previous` with what it has: a batch that was lost in between can't go unnoticed.
-    """
-
-    previous: int | None
-    records: list[Any]
 
 
 class PlainRecords(fetcher.PartitionRecords):
@@ -144,7 +136,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class BatchConsumer(driver.Consumer):
-    """A Faust consumer whose messages are batches and whose acknowledgements are offsets."""
+    """A Faust consumer whose messages are lists of batches and whose acknowledgements are offsets."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -156,7 +148,7 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, FaustMessage]]:  # noqa: ASYNC109 - Faust's signature.
-        """One message per partition and fetch; its offset is that of its last record."""
+        """One message per agent and fetch, with the place of its last record."""
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
@@ -164,23 +156,32 @@ class BatchConsumer(driver.Consumer):
         if not self.flow_active:
             await self.perform_seek()
             return
+        # Each agent has an allowance of its own.
+        agents: dict[Allowance | None, list[TP]] = {}
         for tp, batch in records.items():
+            if batch:
+                agents.setdefault(self.transport.read_ahead.allowance(tp.topic), []).append(tp)
+        for partitions in agents.values():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
-            if batch:
-                message = self._batch_message(tp, batch, generation)
-                if active is None or tp in active or tp in self._buffered_partitions:
-                    yield tp, message
+            batches = [self._batch(tp, records[tp], generation) for tp in partitions]
+            if active is not None:
+                wanted = active | self._buffered_partitions
+                batches = [batch for batch in batches if TP(batch.topic, batch.partition) in wanted]
+            if batches:
+                last = TP(batches[-1].topic, batches[-1].partition)
+                message = self._to_message(last, _placed(last, batches[-1].records[-1]))
+                message.value = batches
+                yield last, message
 
-    def _batch_message(self, tp: TP, batch: list[Any], generation: int) -> FaustMessage:
+    def _batch(self, tp: TP, records: list[Any], generation: int) -> Batch:
+        """The records as a batch that says what was fetched before it, so that one that is lost can't go unnoticed."""
         before, previous = self._fetched_last.get(tp, (generation, -1))
         # After a rebalance or a seek the batch begins at the committed offset, and nothing came before it.
-        follows = before == generation and 0 <= previous < batch[0].offset
-        self._fetched_last[tp] = (generation, batch[-1].offset)
-        self.transport.read_ahead.took(tp, batch)
-        message = self._to_message(tp, _placed(tp, batch[-1]))
-        message.value = Fetched(previous if follows else None, batch)
-        return message
+        follows = before == generation and 0 <= previous < records[0].offset
+        self._fetched_last[tp] = (generation, records[-1].offset)
+        self.transport.read_ahead.took(tp, records)
+        return Batch(tp.topic, tp.partition, generation, records, previous if follows else None)
 
     def acknowledge(self, tp: TP, next_offset: int) -> None:
         """All records of the partition below the offset are done: the next commit may say so.
@@ -243,7 +244,7 @@ def _naming_topics(commit: Commit, topic_ids: Mapping[str, str]) -> Commit:
 
 
 class BatchSchema(faust.Schema):
-    """Hands a batch to the agent as it is."""
+    """Hands batches to the agent as they are."""
 
     def compile(self, app: Any, **_kwargs: Any) -> Callable[..., Any]:
         """The decoder that Faust calls per message: it makes the event and decodes nothing."""

@@ -1,7 +1,7 @@
 """The contract with faust-streaming and aiokafka: every private name that streams.transport overrides or touches."""
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from faust.types import TP
 from streams.application import ApplicationOptions, make_app
 from streams.batch import Batch
 from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
+from streams.read_ahead import RECORD_OVERHEAD_BYTES
 from streams.tolerant_records import TolerantRecords
 from streams.transport import (
     FETCH_ANSWER_SIZE_BYTES_MAX,
@@ -36,7 +37,7 @@ from streams.transport import (
 
 # What it is before any consumer of ours was made: its own parent afterwards.
 (AIOKAFKA_RECORDS,) = PlainRecords.__bases__
-ZERO, ONE = TP("gt.routed", 0), TP("gt.routed", 1)
+ZERO, ONE, WEB = TP("gt.routed", 0), TP("gt.routed", 1), TP("gt.raw.web", 0)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_what_is_overridden_or_called_is_there(owner: Any, name: str, parameters
     ("ours", "theirs"), [(BatchConsumer, driver.Consumer), (BatchConsumerThread, driver.AIOKafkaConsumerThread)]
 )
 def test_every_private_name_of_ours_overrides_one_of_theirs(ours: type, theirs: type) -> None:
-    own = {"_batch_message", "_take_more"}
+    own = {"_batch", "_take_more"}
     private = {name for name in vars(ours) if name.startswith("_") and not name.startswith("__")} - own
     assert private
     assert all(hasattr(theirs, name) for name in private)
@@ -185,25 +186,37 @@ def _record(tp: TP, offset: int) -> Any:
     return SimpleNamespace(offset=offset, timestamp=7, timestamp_type=0, key=b"k", value=b"v", headers=[], of=tp)
 
 
-async def _fetched(consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch, active: set[TP]) -> list[Any]:
+def _brief(batch: Batch) -> tuple[str, int, int, list[int]]:
+    return batch.topic, batch.partition, batch.generation, [record.offset for record in batch.records]
+
+
+async def _fetched(
+    consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch, active: set[TP], more: Mapping[TP, Any] | None = None
+) -> list[Any]:
     async def wait(_timeout: float) -> tuple[Any, set[TP]]:
-        return {ZERO: [_record(ZERO, 3), _record(ZERO, 9)], ONE: [_record(ONE, 0)]}, active
+        return {ZERO: [_record(ZERO, 3), _record(ZERO, 9)], ONE: [_record(ONE, 0)], **(more or {})}, active
 
     monkeypatch.setattr(consumer, "_wait_next_records", wait)
     messages: AsyncIterator[Any] = consumer.getmany(1.0)
     return [message async for message in messages]
 
 
-async def test_a_message_is_a_batch_of_one_partition(
+async def test_a_message_has_the_batches_of_one_fetch_for_one_agent(
     app: faust.App, consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    consumer.transport.read_ahead.add(["gt.routed"])
+    consumer.transport.read_ahead.add(["gt.raw.web"])
+    consumer.transport.read_ahead.assigned([ZERO, ONE, WEB])
     consumer.flow_active = True
     app.consumer_generation_id = 4
-    (first_tp, first), (second_tp, second) = await _fetched(consumer, monkeypatch, {ZERO, ONE})
-    assert (first_tp, second_tp) == (ZERO, ONE)
-    assert [record.offset for record in first.value.records] == [3, 9]
-    assert (first.topic, first.partition, first.offset, first.generation_id) == ("gt.routed", 0, 9, 4)
-    assert [record.offset for record in second.value.records] == [0]
+    more = {WEB: [_record(WEB, 7)]}
+    (first_tp, first), (second_tp, second) = await _fetched(consumer, monkeypatch, {ZERO, ONE, WEB}, more)
+    assert (first_tp, second_tp) == (ONE, WEB)
+    assert [_brief(batch) for batch in first.value] == [("gt.routed", 0, 4, [3, 9]), ("gt.routed", 1, 4, [0])]
+    assert (first.topic, first.partition, first.offset, first.generation_id) == ("gt.routed", 1, 0, 4)
+    assert [_brief(batch) for batch in second.value] == [("gt.raw.web", 0, 4, [7])]
+    # What is not done with counts, of each partition by itself.
+    assert consumer.transport.read_ahead.size_bytes(["gt.routed"]) == 3 * (RECORD_OVERHEAD_BYTES + 2)
     event = await BatchSchema().compile(app)(first, propagate=False)
     assert event.value is first.value
     assert event.message is first
@@ -221,7 +234,7 @@ async def test_a_batch_tells_what_was_fetched_before_it_in_its_generation(
 
         monkeypatch.setattr(consumer, "_wait_next_records", wait)
         messages: AsyncIterator[Any] = consumer.getmany(1.0)
-        return [message.value.previous async for _, message in messages]
+        return [batch.previous async for _, message in messages for batch in message.value]
 
     assert await fetch(3, 9) == [None]
     assert await fetch(12) == [9]
@@ -235,7 +248,11 @@ async def test_batches_of_partitions_that_are_paused_are_left_out(
     consumer: BatchConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consumer.flow_active = True
-    assert [tp for tp, _ in await _fetched(consumer, monkeypatch, {ONE})] == [ONE]
+    ((tp, message),) = await _fetched(consumer, monkeypatch, {ONE})
+    assert (tp, [batch.partition for batch in message.value]) == (ONE, [1])
+    ((tp, message),) = await _fetched(consumer, monkeypatch, {ZERO})
+    assert (tp, [batch.partition for batch in message.value]) == (ZERO, [0])
+    assert await _fetched(consumer, monkeypatch, set()) == []
 
 
 async def test_while_the_flow_is_stopped_nothing_comes_and_positions_are_taken_up_anew(
