@@ -27,13 +27,13 @@ _BURST_SECONDS: Final = 0.25
 UNBOUNDED: Final = 1 << 30
 
 
-def record_bytes(record: Any) -> int:
-    """About what a fetched record takes in memory."""
-    size_bytes = RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
+def size_bytes_of(records: Sequence[Any]) -> int:
+    """About what fetched records take in memory."""
+    size_bytes = sum([len(record.key or b"") + len(record.value or b"") for record in records])
     # Most records have none, and this is asked of every one, twice.
-    if record.headers:
-        size_bytes += sum(len(name) + len(value or b"") for name, value in record.headers)
-    return size_bytes
+    for headers in [record.headers for record in records if record.headers]:
+        size_bytes += sum(len(name) + len(value or b"") for name, value in headers)
+    return size_bytes + RECORD_OVERHEAD_BYTES * len(records)
 
 
 class Pace:
@@ -101,7 +101,7 @@ class Allowance:
         held = self.held.get(tp)
         if held is None:
             return
-        size_bytes = sum(map(record_bytes, records))
+        size_bytes = size_bytes_of(records)
         held.record_bytes = size_bytes / len(records)
         # What is done with already was fetched again after a restart, and nobody will acknowledge it.
         if records[-1].offset >= held.done:
@@ -192,7 +192,7 @@ class Taking:
             allowance, UNBOUNDED if allowance.pace is None else allowance.pace.room_records()
         )
         count, before_bytes = self._taken.get(tp, (0, 0))
-        new_bytes = before_bytes + sum(map(record_bytes, records[count:]))
+        new_bytes = before_bytes + size_bytes_of(records[count:])
         paced = self._paced[allowance] = paced - (len(records) - count)
         self._taken[tp] = len(records), new_bytes
         own_before, own = held.size_bytes + before_bytes, held.size_bytes + new_bytes

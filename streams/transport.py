@@ -113,19 +113,25 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             for tp in list(fetching._records) if taken else ():  # noqa: SLF001 - as above.
                 if tp in roomy:
                     records = taken.setdefault(tp, [])
-                    await self._take_more(fetching, tp, records, taking, left)
+                    self._take_more(fetching, tp, records, taking, left)
                     left -= len(records)
         return {tp: records for tp, records in taken.items() if records}
 
-    async def _take_more(self, fetching: Any, tp: TP, records: list[Any], taking: Taking, left: int) -> None:
+    def _take_more(self, fetching: Any, tp: TP, records: list[Any], taking: Taking, left: int) -> None:
+        """Take what the fetcher has of a partition, as it would give it, but without a look at all others each time."""
         piece, largest = _PIECE_RECORDS
         while (room := min(piece, left - len(records), taking.room_records(tp, records))) > 0:
+            found = fetching._records.get(tp)  # noqa: SLF001 - as above.
             # An error is told by the next call, which has nothing in hand yet.
-            if not isinstance(fetching._records.get(tp), FetchResult):  # noqa: SLF001 - as above.
+            if not isinstance(found, FetchResult):
                 return
             if fetching._subscriptions.reassignment_in_progress:  # noqa: SLF001 - as above.
                 return
-            more = (await fetching.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
+            more = found.getall(room)
+            if not found.has_more():
+                del fetching._records[tp]  # noqa: SLF001 - as above.
+                # There is room for the next fetch.
+                fetching._notify(fetching._wait_consume_future)  # noqa: SLF001 - as above.
             if not more:
                 return
             records += more

@@ -8,7 +8,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.read_ahead import RECORD_OVERHEAD_BYTES, UNBOUNDED, Pace, ReadAhead, Taking, record_bytes
+from streams.read_ahead import RECORD_OVERHEAD_BYTES, UNBOUNDED, Pace, ReadAhead, Taking, size_bytes_of
 
 RAW, OTHER, ROUTED = TP("raw.web", 0), TP("raw.web", 1), TP("routed", 0)
 KIB = 1024
@@ -33,7 +33,7 @@ def _room(read_ahead: ReadAhead, tp: TP) -> int:
 
 def test_a_record_counts_with_its_bytes_and_its_overhead() -> None:
     record = SimpleNamespace(offset=1, key=b"abc", value=None, headers=(("name", b"value"), ("none", None)))
-    assert record_bytes(record) == RECORD_OVERHEAD_BYTES + 3 + 9 + 4
+    assert size_bytes_of([record]) == RECORD_OVERHEAD_BYTES + 3 + 9 + 4
 
 
 def test_what_is_taken_is_room_less_until_it_is_acknowledged(read_ahead: ReadAhead) -> None:
@@ -117,7 +117,7 @@ def test_never_more_is_held_than_the_whole_and_one_record_of_each_partition(step
         while taking.room_records(tp, records) > 0 and len(records) < 50:
             records.append(_record(next_offset, size_bytes))
             next_offset += 1
-            largest = max(largest, record_bytes(records[-1]))
+            largest = max(largest, size_bytes_of(records[-1:]))
         if records:
             made.took(tp, records)
         for allowance in allowances:

@@ -21,7 +21,7 @@ from faust.types import TP
 from streams.application import ApplicationOptions, make_app
 from streams.batch import Batch
 from streams.kafka import PARTITION_FETCH_SIZE_BYTES_MAX, KafkaOptions
-from streams.read_ahead import RECORD_OVERHEAD_BYTES
+from streams.read_ahead import RECORD_OVERHEAD_BYTES, ReadAhead, Taking
 from streams.tolerant_records import TolerantRecords
 from streams.transport import (
     FETCH_ANSWER_SIZE_BYTES_MAX,
@@ -180,6 +180,66 @@ def test_records_come_as_the_parser_made_them() -> None:
         assert [getattr(record, name) for record in records] == [getattr(record, name) for record in theirs]
     # What Faust makes of the last record of a batch is what it would have made of aiokafka's.
     assert _placed(ONE, next(walk(PlainRecords))) == replace(theirs[0], headers=())
+
+
+def test_what_is_taken_of_a_partition_is_taken_as_the_fetcher_does_it() -> None:
+    source = inspect.getsource(fetcher.Fetcher.fetched_records)
+    for line in (
+        "if self._subscriptions.reassignment_in_progress:",
+        "if type(res_or_error) is FetchResult:",
+        "records = res_or_error.getall(max_records)",
+        "if not res_or_error.has_more():",
+        "del self._records[tp]",
+        "self._notify(self._wait_consume_future)",
+    ):
+        assert line in source
+
+
+class _Fetching:
+    """What a fetcher holds of one partition; the end of it is noted."""
+
+    def __init__(self, records: int) -> None:
+        builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+        for offset in range(records):
+            builder.append(offset, 1_000 + offset, b"k", b"v", [])
+        made = PlainRecords(ONE, MemoryRecords(bytes(builder.build())), [], 0, None, None, True, fetcher.READ_COMMITTED)
+        self.state = SimpleNamespace(paused=False, position=0)
+        self.state.consumed_to = lambda position: setattr(self.state, "position", position)
+        assignment = SimpleNamespace(active=True, state_value=lambda _tp: self.state)
+        result = fetcher.FetchResult(ONE, assignment=assignment, partition_records=made, backoff=0)
+        self._records: dict[TP, Any] = {ONE: result}
+        self._subscriptions = SimpleNamespace(reassignment_in_progress=False)
+        self._wait_consume_future = "the wait of the next fetch"
+        self.notified: list[Any] = []
+        self._notify = self.notified.append
+
+    def offsets(self, consumer: BatchConsumer, left: int = 1_000) -> list[int]:
+        """Those of what is taken."""
+        taken: list[Any] = []
+        thread = consumer._thread
+        assert isinstance(thread, BatchConsumerThread)
+        thread._take_more(self, ONE, taken, Taking(ReadAhead()), left)
+        return [record.offset for record in taken]
+
+
+async def test_all_that_was_fetched_of_a_partition_is_taken_and_the_next_fetch_goes_on(consumer: BatchConsumer) -> None:
+    fetching = _Fetching(100)
+    assert fetching.offsets(consumer, left=70) == list(range(70))
+    assert (fetching.notified, fetching.state.position) == ([], 70)
+    assert fetching.offsets(consumer) == list(range(70, 100))
+    assert (fetching.notified, fetching._records) == (["the wait of the next fetch"], {})
+    assert fetching.offsets(consumer) == []
+
+
+async def test_nothing_is_taken_of_a_partition_that_may_be_anothers_or_was_moved(consumer: BatchConsumer) -> None:
+    fetching = _Fetching(10)
+    fetching._subscriptions.reassignment_in_progress = True
+    assert fetching.offsets(consumer) == []
+    fetching._subscriptions.reassignment_in_progress = False
+    fetching.state.position = 5
+    assert fetching.offsets(consumer) == []
+    fetching._records[ONE] = fetcher.FetchError(error=ValueError("told by the next call"), backoff=0)
+    assert fetching.offsets(consumer) == []
 
 
 def _record(tp: TP, offset: int) -> Any:
