@@ -51,55 +51,69 @@ fn records(request: &[u8]) -> Read<Vec<Raw<'_>>> {
 /// Answers with what becomes of the records; or, where nothing is told, with what has to be known of them and is not.
 ///
 /// 1. Keep what is told (`Kept::tell`).
-/// 2. Ask: the number of names, each name after its size, two zeros and the number once more.
-/// 3. Say what becomes of the records: keys and messages; where those are; the times of evidence; how often each
-///    outcome was met; how many messages there are, how many pieces of evidence, and a zero.
+/// 2. Say of each record what becomes of it, until one has to be asked for; from then on only ask.
+/// 3. Answer with what is asked for (`Asked::finished`), or with what becomes of the records (`Said::finished`).
 pub fn take(request: &[u8], told: &[u8], settings: &Settings<'_>, kept: &mut Kept) -> Read<Vec<u8>> {
     let records = records(request)?;
-    if !told.is_empty() {
+    // Step 1.
+    let may_ask = told.is_empty();
+    if !may_ask {
         kept.tell(told)?;
-    } else if let Some(asked) = ask(&records, settings, kept)? {
-        return Ok(asked);
     }
-    let mut tree = Tree::default();
-    let mut names = Names::default();
+    // Step 2.
+    let (mut tree, mut names, mut asked) = (Tree::default(), Names::default(), Asked::default());
     let mut said = Said { body: Vec::with_capacity(2 * request.len()), outcomes: vec![0; OUTCOMES_MAX], ..Said::default() };
     for (number, record) in records.iter().enumerate() {
         let start = said.body.len();
-        if said.say(number, record, kept, &mut names, &mut tree, settings).is_err() {
+        let mut one = || {
+            tree.read(record.value, settings.bounds.depth)?;
+            let event = Event::read(&tree, record.arrival, settings)?;
+            names.read(&tree, &event, settings)?;
+            if may_ask {
+                asked.ask(&names, kept)?;
+            }
+            if !asked.names.is_empty() {
+                return Ok(());
+            }
+            said.say(number, record.arrival, &tree, &event, &names, kept, settings)
+        };
+        if one().is_err() {
             said.body.truncate(start);
         }
     }
-    said.finished()
+    // Step 3.
+    if asked.names.is_empty() { said.finished() } else { asked.finished() }
 }
 
-/// The names of all that has to be known of the records and is not, each once.
-fn ask(records: &[Raw<'_>], settings: &Settings<'_>, kept: &mut Kept) -> Read<Option<Vec<u8>>> {
-    let (mut tree, mut names) = (Tree::default(), Names::default());
-    let mut missing: HashSet<Box<[u8]>> = HashSet::new();
-    let mut answer = vec![0; 4];
-    for record in records {
-        let read = tree.read(record.value, settings.bounds.depth);
-        // A record that is refused asks for nothing.
-        if read.and_then(|()| names.read(&tree, &Event::read(&tree, record.arrival, settings)?, settings)).is_err() {
-            continue;
-        }
+/// What has to be known and is not, each once.
+#[derive(Default)]
+struct Asked {
+    names: HashSet<Box<[u8]>>,
+    /// Each after its size.
+    packed: Vec<u8>,
+}
+
+impl Asked {
+    fn ask(&mut self, names: &Names, kept: &mut Kept) -> Read<()> {
         for name in names.iter() {
-            if !kept.renew(name) && missing.insert(name.into()) {
-                write_size(&mut answer, name.len())?;
-                answer.extend_from_slice(name);
+            if !kept.renew(name) && self.names.insert(name.into()) {
+                write_size(&mut self.packed, name.len())?;
+                self.packed.extend_from_slice(name);
             }
         }
+        Ok(())
     }
-    if missing.is_empty() {
-        return Ok(None);
+
+    /// The number of names, each name after its size, two zeros and the number once more.
+    fn finished(self) -> Read<Vec<u8>> {
+        let mut answer = Vec::with_capacity(self.packed.len() + 16);
+        write_size(&mut answer, self.names.len())?;
+        answer.extend_from_slice(&self.packed);
+        for number in [0, 0, self.names.len()] {
+            write_size(&mut answer, number)?;
+        }
+        Ok(answer)
     }
-    let count = u32::try_from(missing.len()).map_err(|_| Refusal)?.to_le_bytes();
-    answer[..4].copy_from_slice(&count);
-    for number in [[0; 4], [0; 4], count] {
-        answer.extend_from_slice(&number);
-    }
-    Ok(Some(answer))
 }
 
 /// The names of what has to be known of one record, in the order in which it is taken.
@@ -156,30 +170,27 @@ struct Said {
 
 impl Said {
     /// Say what becomes of a record; where it is refused, nothing but bytes at the end of the body may be left of it.
-    fn say<'a>(
+    fn say(
         &mut self,
         number: usize,
-        record: &Raw<'a>,
+        arrival: Arrival<'_>,
+        tree: &Tree<'_>,
+        event: &Event<'_, '_>,
+        names: &Names,
         kept: &Kept,
-        names: &mut Names,
-        tree: &mut Tree<'a>,
         settings: &Settings<'_>,
     ) -> Read<()> {
-        tree.read(record.value, settings.bounds.depth)?;
-        let (tree, arrival) = (&*tree, record.arrival);
-        let event = Event::read(tree, arrival, settings)?;
-        names.read(tree, &event, settings)?;
         let mut left = names.iter();
         let mut supply = || left.next().and_then(|name| kept.get(name)).ok_or(Refusal);
-        let subject = Subject::read(tree, &event, settings, &mut supply)?;
-        let findings = Findings::read(tree, &event, settings, &mut supply)?;
+        let subject = Subject::read(tree, event, settings, &mut supply)?;
+        let findings = Findings::read(tree, event, settings, &mut supply)?;
         let key = self.body.len();
         self.body.extend_from_slice(subject.target()?.0.as_bytes());
         let message = self.body.len();
-        let routed = Routed { tree, event: &event, subject: &subject, findings: &findings, arrival, settings };
+        let routed = Routed { tree, event, subject: &subject, findings: &findings, arrival, settings };
         routed.write(&mut self.body)?;
         let end = self.body.len();
-        let evidence = subject.write_evidence(&mut self.body, &event)?;
+        let evidence = subject.write_evidence(&mut self.body, event)?;
         findings.count(&mut self.outcomes)?;
         self.routed.push([number, key, message, end]);
         if let Some([name, pair, id, message]) = evidence {
@@ -189,6 +200,8 @@ impl Said {
         Ok(())
     }
 
+    /// Keys and messages; where those are; the times of evidence; how often each outcome was met; how many messages and
+    /// how many pieces of evidence there are, and a zero.
     fn finished(mut self) -> Read<Vec<u8>> {
         for number in self.routed.iter().flatten().chain(self.evidence.iter().flatten()) {
             write_size(&mut self.body, *number)?;
