@@ -179,7 +179,8 @@ async def test_records_are_handled_beside_the_event_loop_by_one_thread_at_a_time
     await intake.start()
     begun, going_on = threading.Event(), threading.Event()
 
-    def handle(_record: Any) -> list[Output]:
+    def handle(record: Any) -> list[Output]:
+        intake.events.append(("handled", record.offset))
         begun.set()
         assert going_on.wait(DEADLINE_S)
         return []
@@ -193,6 +194,7 @@ async def test_records_are_handled_beside_the_event_loop_by_one_thread_at_a_time
     assert not begun.is_set()
     going_on.set()
     await until(lambda: (WEB, 0, 2) in intake.of("ack"))
+    assert intake.of("handled") == [0, 1]
     assert threading.get_ident() not in intake.handler.threads
     await intake.stage.close()
 
