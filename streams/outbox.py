@@ -1,5 +1,6 @@
 """Outputs of a stateless stage on their way to the producer: those of one topic in the order in which they come."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -51,11 +52,11 @@ class Outbox:
         """Keep keys and values of a topic, without headers, for `hand_over`; no dead letters."""
         self._waiting[topic] += records
 
-    def hand_over(self) -> None:
+    async def hand_over(self) -> None:
         """Produce what is kept, and see to it that not too much is outstanding."""
         self._produce_waiting()
         if self._producer.outstanding_bytes > OUTSTANDING_SIZE_BYTES_MAX:
-            self._producer.flush(FLUSH_TIMEOUT_SECONDS)
+            await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
 
     def _produce_waiting(self) -> None:
         waiting, self._waiting = self._waiting, defaultdict(list)

@@ -1,8 +1,8 @@
 """A stateless stage: every record becomes outputs, and is acknowledged once the broker has all of them.
 
 1. Gather what is queued, up to a bound, and fetch what it needs from elsewhere.
-2. Handle it, producing as it goes, and flush: wait until every output is acknowledged. A thread does both, while the
-   event loop does the work of others; there is one at a time.
+2. Handle it, producing as it goes, in slices of the records of all partitions, and flush: wait until every output is
+   acknowledged. In a thread of its own handling was slower: the others' threads have the interpreter's lock then.
 3. Acknowledge the input.
 
 A failure in any of them stops the worker; what it repeats afterwards, the fold removes.
@@ -12,7 +12,6 @@ may write raw topics in transactions, whose markers retention would overtake oth
 """
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,7 +46,7 @@ class Handler(Protocol):
     counts: Counter[str]
 
     def handle_many(self, parts: Sequence[Batch], outbox: Outbox) -> None:
-        """Put into the outbox what the records come to, in turn; never raises for what a record holds. In a thread."""
+        """Put into the outbox what the records come to, in turn; never raises for what a record holds."""
 
     def acknowledged(self) -> None:
         """All outputs so far are in the log."""
@@ -100,8 +99,6 @@ class StatelessStage:
         self._in_hand: frozenset[Partition] = frozenset()
         self._taken = 0
         self._is_preparing = False
-        # Held while batches are handled.
-        self._handling = threading.Lock()
 
     async def assigned(self, partitions: Iterable[Partition], generation: int) -> None:
         """Accept batches of this generation."""
@@ -145,20 +142,12 @@ class StatelessStage:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """End the tasks; nothing is handled any more then."""
+        """End the tasks."""
         tasks = [task for task in (self._task, self._looking) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._task = self._looking = None
-        # What handles batches uses what is closed after this; a flush alone may go on.
-        self._generation = -1
-        if self._handling.locked():
-            await asyncio.to_thread(self._handled)
-
-    def _handled(self) -> None:
-        with self._handling:
-            pass
 
     async def _run(self) -> None:
         try:
@@ -203,7 +192,7 @@ class StatelessStage:
         batches = await self._gather(first)
         self._in_hand = frozenset((batch.topic, batch.partition) for batch in batches)
         # Step 2.
-        done = await asyncio.to_thread(self._work, batches)
+        done = await self._work(batches)
         self._taken += 1
         self._fault(FaultPoint.INTAKE_AFTER_FLUSH)
         # Step 3.
@@ -227,20 +216,20 @@ class StatelessStage:
                 batch = None
         return batches
 
-    def _work(self, batches: Sequence[Batch]) -> dict[Partition, int]:
-        """Step 2, in a thread: what is done of each partition, which is all of it but after a drain."""
+    async def _work(self, batches: Sequence[Batch]) -> dict[Partition, int]:
+        """Step 2: what is done of each partition, which is all of it but after a drain."""
         done: dict[Partition, int] = {}
         received: Counter[str] = Counter()
-        with self._handling:
-            self._fault(FaultPoint.INTAKE_BEFORE_PRODUCE)
-            for parts in _slices(self._following(batches, done)):
-                self._handler.handle_many(parts, self._outbox)
-                for part in parts:
-                    received[part.topic] += len(part.records)
-                    self._taken += len(part.records)
-                self._outbox.hand_over()
-            self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
-        self._producer.flush(FLUSH_TIMEOUT_SECONDS)
+        self._fault(FaultPoint.INTAKE_BEFORE_PRODUCE)
+        for parts in _slices(self._following(batches, done)):
+            self._handler.handle_many(parts, self._outbox)
+            for part in parts:
+                received[part.topic] += len(part.records)
+                self._taken += len(part.records)
+            await self._outbox.hand_over()
+            await asyncio.sleep(0)
+        self._fault(FaultPoint.INTAKE_AFTER_PRODUCE)
+        await asyncio.to_thread(self._producer.flush, FLUSH_TIMEOUT_SECONDS)
         for topic, count in received.items():
             self._metrics.events_received.labels(self.name, self._catalogue.channel_of(topic)).inc(count)
         return done

@@ -33,11 +33,9 @@ class _Echo:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.handled: list[tuple[str, int]] = []
-        self.threads: set[int] = set()
         self.acknowledgements = 0
 
     def handle_many(self, parts: Sequence[Batch], outbox: Outbox) -> None:
-        self.threads.add(threading.get_ident())
         for record in chain.from_iterable(part.placed() for part in parts):
             outbox.put_each(self.handle(record))
 
@@ -172,56 +170,6 @@ async def test_outputs_of_a_topic_stay_in_order_with_headers_and_without_them_an
     assert all(bool(record.headers) == (int(record.value or b"") % 3 == 1) for record in routed)
     assert intake.of(FaultPoint.INTAKE_BEFORE_DEAD) == intake.of(FaultPoint.INTAKE_AFTER_DEAD) == [0] * 240
     await intake.stage.close()
-
-
-async def test_records_are_handled_beside_the_event_loop_by_one_thread_at_a_time() -> None:
-    intake = _Intake()
-    await intake.start()
-    begun, going_on = threading.Event(), threading.Event()
-
-    def handle(record: Any) -> list[Output]:
-        intake.events.append(("handled", record.offset))
-        begun.set()
-        assert going_on.wait(DEADLINE_S)
-        return []
-
-    intake.handler.handle = handle  # type: ignore[method-assign]
-    await intake.offer(0)
-    await until(begun.is_set)
-    begun.clear()
-    await intake.offer(1)
-    await asyncio.sleep(0.02)
-    assert not begun.is_set()
-    going_on.set()
-    await until(lambda: (WEB, 0, 2) in intake.of("ack"))
-    assert intake.of("handled") == [0, 1]
-    assert threading.get_ident() not in intake.handler.threads
-    await intake.stage.close()
-
-
-async def test_nothing_is_handled_any_more_once_the_stage_is_closed() -> None:
-    intake = _Intake()
-    await intake.start()
-    begun, going_on = threading.Event(), threading.Event()
-
-    def handle(record: Any) -> list[Output]:
-        intake.events.append(("handled", record.topic))
-        begun.set()
-        assert going_on.wait(DEADLINE_S)
-        return []
-
-    intake.handler.handle = handle  # type: ignore[method-assign]
-    # A part of its own each.
-    await intake.offer(0, value=b"v" * (SLICE_SIZE_BYTES + 1))
-    await intake.offer(0, value=b"v" * (SLICE_SIZE_BYTES + 1), topic=CRM)
-    await until(begun.is_set)
-    closing = asyncio.create_task(intake.stage.close())
-    await asyncio.sleep(0.02)
-    assert not closing.done()
-    going_on.set()
-    await closing
-    assert intake.of("handled") == [WEB]
-    assert intake.of("ack") == []
 
 
 async def test_a_failed_flush_is_fatal_and_acknowledges_nothing() -> None:
