@@ -29,6 +29,9 @@ from streams.lifeline import lifeline
 CHANNELS: Final = "web,app,chat,email,voice,store,iot,crm,billing,service,sms,social"
 #: A worker that joins the first one.
 SECOND_WORKER: Final = "worker-1"
+# As in an installation that `up` starts (`GOLDENTHREAD_WORK_NICENESS`).
+_WORK_NICENESS: Final = 3
+_NICENESS: Final = {"worker": _WORK_NICENESS, SECOND_WORKER: _WORK_NICENESS}
 _COMMANDS: Final = {SECOND_WORKER: ("worker", "--index", "1")}
 READY_SECONDS_MAX: Final = 120.0
 STOP_SECONDS_MAX: Final = 40.0
@@ -92,6 +95,7 @@ class OwnSystem:
                 cache_dir=Path(os.environ.get("GOLDENTHREAD_CACHE_DIR") or default_cache_dir()),
                 port=port,
                 controller_port=controller,
+                niceness=_WORK_NICENESS,
             )
             options.data_dir.mkdir(parents=True)
             self._broker = LocalBroker(options)
@@ -252,9 +256,11 @@ class OwnSystem:
             self._broker.close()
 
     def _run(self, name: str, settings: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+        command = _COMMANDS.get(name, (name,))
         with (self._folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command.
-                lifeline([sys.executable, "-m", "goldenthread", *_COMMANDS.get(name, (name,))]),
+                lifeline([sys.executable, "-m", "goldenthread", *command], _NICENESS.get(name, 0)),
+                start_new_session=True,
                 env=self._environment | dict(settings or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

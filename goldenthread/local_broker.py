@@ -26,6 +26,7 @@ def broker_options(settings: Settings) -> BrokerOptions:
         heap_mb=settings.broker_heap_mb,
         java=settings.java,
         kafka_home=settings.kafka_home,
+        niceness=settings.work_niceness,
     )
 
 

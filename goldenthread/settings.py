@@ -246,6 +246,12 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
     )
+    work_niceness: int = Field(
+        3,
+        ge=0,
+        le=19,
+        description="How far worker and broker of `up` give way to collect and lookup, as `nice` counts.",
+    )
     restarts_max: int = Field(15, ge=0, le=100, description="Restarts of one process within restart_window_s.")
     restart_window_s: int = Field(120, ge=1, le=86_400, description="The time in which restarts_max counts, seconds.")
     fault: FaultPlan | None = Field(

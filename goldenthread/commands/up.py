@@ -128,15 +128,16 @@ def _children(settings: Settings, demo: bool, broker: LocalBroker | None) -> lis
     environment = _environment(settings, demo)
     program = (sys.executable, "-m", "goldenthread")
 
-    def child(name: str, port: int, *arguments: str) -> ChildSpec:
+    def child(name: str, port: int, niceness: int = 0) -> ChildSpec:
         return ChildSpec(
             name=name,
-            command=(*program, name, *arguments),
+            command=(*program, name),
             needs=("init",),
             ready=answers(f"http://{settings.local_host}:{port}/readyz"),
             environment=environment,
             ready_deadline_s=READY_DEADLINE_SECONDS,
             stop_deadline_s=STOP_DEADLINE_SECONDS,
+            niceness=niceness,
         )
 
     brokers = [] if broker is None else [broker_child(broker)]
@@ -150,7 +151,7 @@ def _children(settings: Settings, demo: bool, broker: LocalBroker | None) -> lis
     return [
         *brokers,
         init,
-        child("worker", settings.worker_port + settings.worker_index),
+        child("worker", settings.worker_port + settings.worker_index, settings.work_niceness),
         child("collect", settings.collect_port),
         child("lookup", settings.lookup_port),
         child("admin", settings.admin_port),

@@ -26,4 +26,5 @@ def broker_child(broker: LocalBroker) -> ChildSpec:
         ready=answers,
         ready_deadline_s=options.ready_deadline_s,
         stop_deadline_s=options.stop_deadline_s,
+        niceness=options.niceness,
     )

@@ -50,7 +50,7 @@ class ChildProcess:
         )
         try:
             process = await asyncio.create_subprocess_exec(
-                *lifeline(spec.command),
+                *lifeline(spec.command, spec.niceness),
                 cwd=spec.directory,
                 env=spec.environment,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -26,6 +26,7 @@ class ChildSpec:
         own_log: A log that it writes by itself, whose last lines are quoted too when it fails.
         ready_deadline_s: How long a start may take before it is killed and started again.
         stop_deadline_s: How long it may take to end after SIGTERM before it is killed.
+        niceness: How far it gives way to others that want a processor, as `nice` counts.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ChildSpec:
     own_log: Path | None = None
     ready_deadline_s: float = 60.0
     stop_deadline_s: float = 15.0
+    niceness: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,7 @@ class LocalBroker:
         self._require_ports()
         with (self.options.data_dir / BROKER_OUTPUT).open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command.
-                lifeline(self.command),
+                lifeline(self.command, self.options.niceness),
                 cwd=self.options.data_dir,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -47,6 +47,7 @@ class BrokerOptions:
         repository_url: A Maven repository to fetch from instead of Maven Central.
         ready_deadline_s: How long a start may take, recovery after a crash included.
         stop_deadline_s: How long a clean stop may take before the process is killed.
+        niceness: How far the broker gives way to others that want a processor, as `nice` counts.
     """
 
     data_dir: Path
@@ -62,6 +63,7 @@ class BrokerOptions:
     repository_url: str | None = None
     ready_deadline_s: float = 120.0
     stop_deadline_s: float = 30.0
+    niceness: int = 0
     names: SettingNames = SettingNames()
 
     @property

@@ -69,3 +69,12 @@ def test_a_child_whose_parent_is_gone_already_does_not_start() -> None:
     command[command.index(str(os.getpid()))] = "1"
     answer = subprocess.run(command, capture_output=True, check=False)
     assert (answer.returncode, answer.stdout) == (EXIT_PARENT_GONE, b"")
+
+
+def test_a_command_that_gives_way_is_nicer_and_interrupts_nobody_in_a_session_and_without_one() -> None:
+    says = "import os; print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_BATCH)"
+    for new_session in (False, True):
+        for niceness, expected in ((0, False), (3, True)):
+            command = lifeline([sys.executable, "-c", says], niceness)
+            answer = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=new_session)
+            assert answer.stdout == f"{os.nice(0) + niceness} {expected}\n"
