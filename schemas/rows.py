@@ -68,8 +68,13 @@ def split_member_key(key: bytes) -> tuple[str, str] | None:
     return (owner.decode(), fragment.decode()) if found else None
 
 
-def fragment_of(key: bytes) -> bytes:
-    """The fragment that a row of `context.state` belongs to, as it stands in keys."""
+def fragment_of(key: bytes) -> str:
+    """The fragment that a row of `context.state` belongs to."""
+    return fragment_bytes(key).decode()
+
+
+def fragment_bytes(key: bytes) -> bytes:
+    """The same as it stands in keys."""
     return key.split(b"/", 1)[0]
 
 

@@ -37,7 +37,7 @@ from schemas.rows import (
     SPLIT_SOURCE_PREFIX,
     LinkRow,
     RowDecoder,
-    fragment_of,
+    fragment_bytes,
     is_record_key,
 )
 from schemas.strict_json import UNREADABLE
@@ -170,7 +170,7 @@ class Projection:
             if key == POSITION_KEY:
                 batch.changes[position_key(Topic.ROUTED, record.partition)] = record.value
             elif is_record_key(key):
-                batch.changes[RECORDS_PREFIX + fragment_of(key)] = record.value
+                batch.changes[RECORDS_PREFIX + fragment_bytes(key)] = record.value
 
     def _links(self, keyed: _Keyed, batch: ChangedRows) -> None:
         batch.have_at_hand(
