@@ -18,6 +18,7 @@ from schemas.rows import (
     encode_row,
     evidence_key,
     evidence_prefix,
+    fragment_bytes,
     fragment_of,
     is_evidence_key,
     is_record_key,
@@ -50,7 +51,8 @@ def test_the_best_grade_of_a_fragment_sorts_first(pairs: list[tuple[int, str]]) 
 
 def test_all_rows_of_a_fragment_lie_side_by_side() -> None:
     keys = [record_key(ONE), day_prefix(ONE, 5) + b"0", member_key(ONE, OTHER)]
-    assert {fragment_of(key) for key in keys} == {ONE.encode()}
+    assert {fragment_of(key) for key in keys} == {ONE}
+    assert {fragment_bytes(key) for key in keys} == {ONE.encode()}
     assert all(key < record_key(OTHER) for key in keys)
     assert [is_record_key(key) for key in keys] == [True, False, False]
     assert member_key(ONE, OTHER).startswith(member_prefix(ONE))
