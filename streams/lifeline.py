@@ -69,10 +69,13 @@ def become(parent_pid: int, niceness: int, command: Sequence[str]) -> None:
 
 
 def _give_way(niceness: int) -> None:
-    os.nice(niceness)
+    # A sandbox may refuse any of it, and then this process is like all others.
+    with suppress(OSError):
+        os.nice(niceness)
     if sys.platform == "linux":
         # It has its share all the same, but interrupts nobody whenever something comes for it.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # Where the kernel shares processors among sessions first, niceness counts within one: the session has its own.
     if os.getsid(0) == os.getpid():
         with suppress(OSError):

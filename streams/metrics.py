@@ -167,7 +167,9 @@ class Metrics:
         self.follower_remaining = self._gauge(
             "follower_remaining_records", "Records that a follower's first catch-up has still to read.", "follower"
         )
-        self.follower_records = self._counter("follower_records_total", "Records that a follower applied or passed by.", "follower")
+        self.follower_records = self._counter(
+            "follower_records_total", "Records that a follower applied or passed by.", "follower"
+        )
         self.lag_records = self._gauge(
             "lag_records", "Records that wait to be processed, by topic and partition.", "topic", "partition"
         )

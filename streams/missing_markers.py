@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, TypeVar
 
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, UnknownTopicOrPartitionError
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from schemas.errors import BrokerUnreachable, Fenced, OperatorNeeded
 from schemas.topics import Catalogue, Partition
@@ -32,7 +32,7 @@ _POLL_SECONDS: Final = 0.1
 STRANGERS_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 1000 + 5.0
 _DOCS: Final = "docs/guarantees.md"
 _FENCED: Final = (InvalidProducerEpoch, ProducerFenced)
-_REFUSED: Final = (*DENIED, *UNKNOWN_TO_BROKER, UnknownTopicOrPartitionError)
+_REFUSED: Final = (*DENIED, *UNKNOWN_TO_BROKER)
 
 
 class Decision(Enum):

@@ -189,7 +189,9 @@ class StatelessStage:
     async def _process(self, first: Batch) -> None:
         started = time.monotonic()
         # Step 1.
-        batches = await self._gather(first)
+        batches = self._gather(first)
+        if not await self._are_prepared(batches):
+            return
         self._in_hand = frozenset((batch.topic, batch.partition) for batch in batches)
         # Step 2.
         done = await self._work(batches)
@@ -202,18 +204,16 @@ class StatelessStage:
         self._metrics.batch_seconds.labels(self.name).observe(time.monotonic() - started)
         count_outcomes(self._metrics, self.name, self._handler.counts)
 
-    async def _gather(self, first: Batch) -> list[Batch]:
+    def _gather(self, first: Batch) -> list[Batch]:
         """The batch, and others that are queued, as long as their records are no more than a flush is for."""
-        batches: list[Batch] = []
-        records = 0
-        batch: Batch | None = first
-        while batch is not None and await self._is_prepared(batch):
+        batches = [first]
+        records = len(first.records)
+        while records < RECORDS_PER_FLUSH_MAX and not self._queue.empty():
+            batch = self._queue.get_nowait()
+            if not self._is_current(batch):
+                break
             batches.append(batch)
             records += len(batch.records)
-            more = records < RECORDS_PER_FLUSH_MAX and not self._queue.empty()
-            batch = self._queue.get_nowait() if more else None
-            if batch is not None and not self._is_current(batch):
-                batch = None
         return batches
 
     async def _work(self, batches: Sequence[Batch]) -> dict[Partition, int]:
@@ -249,13 +249,17 @@ class StatelessStage:
                 self._done[topic, partition] = next_offset
                 self._acknowledge(topic, partition, next_offset)
 
-    async def _is_prepared(self, batch: Batch) -> bool:
-        """Whether the batch can be handled now; one that is not wanted any more is fetched again, by whoever has it."""
+    async def _are_prepared(self, batches: Sequence[Batch]) -> bool:
+        """Whether the batches can be handled now: those that nobody wants any more are fetched again by their owner.
+
+        All at once: what is prepared next takes the place of what was prepared before.
+        """
         if self._prepare is None:
             return True
         self._is_preparing = True
         try:
-            return await self._prepare(batch.records, lambda: self._is_current(batch))
+            records = [record for batch in batches for record in batch.records]
+            return await self._prepare(records, lambda: self._is_current(batches[0]))
         finally:
             self._is_preparing = False
 

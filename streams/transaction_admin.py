@@ -176,16 +176,18 @@ class TransactionAdmin:
     async def _by_leader(self, client: AIOKafkaClient, places: Sequence[Partition]) -> dict[int, dict[str, list[int]]]:
         """The partitions by the node that leads them, as it is now: between two calls a broker may have gone."""
         client.set_topics({topic for topic, _ in places})
-        await client.force_metadata_update()
+        if not await client.force_metadata_update():
+            raise errors.KafkaConnectionError("no broker tells who leads what")
         by_leader: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for place in places:
             leader = client.cluster.leader_for_partition(TopicPartition(*place))
             if leader is None and place != places[0]:
                 # No such topic, or no right to see it.
                 continue
-            if leader is None:
-                raise errors.UnknownTopicOrPartitionError(f"{place[0]}/{place[1]}")
-            if leader < 0:
+            if leader is None and place[0] in client.cluster.unauthorized_topics:
+                raise errors.TopicAuthorizationFailedError(place[0])
+            # A broker that has just started may know neither brokers nor topics yet.
+            if leader is None or leader < 0:
                 raise errors.LeaderNotAvailableError(f"{place[0]}/{place[1]}")
             by_leader[leader][place[0]].append(place[1])
         return by_leader

@@ -66,7 +66,7 @@ class Installation(msgspec.Struct, frozen=True):
     brokers: int
     #: Processors of all processes together, at the pace.
     processors: float
-    #: Written to the brokers' disks in a day, copies of the log included.
+    #: Written to the brokers' disks in a day besides raw events, copies of the log included.
     written_gib_per_day: float
     #: Processors of one lookup, which follows everything.
     lookup_processors: float
@@ -80,12 +80,14 @@ def costs(results: Results) -> list[Cost]:
 
 
 def _cost(summary: Summary) -> Cost:
+    # Bytes are counted for each event that was laid, copies among them.
+    laid = _MILLION * summary.laid / summary.events
     return Cost(
         load=summary.engine,
         worker_seconds=_MILLION / summary.events_per_processor_second,
         broker_seconds=_MILLION * summary.broker_processors / summary.events_per_second,
-        written_mib=_MILLION * summary.bytes_out_per_event_in / MIB,
-        stored_mib=_MILLION * summary.stored_bytes_per_event_in / MIB,
+        written_mib=laid * summary.bytes_out_per_event_in / MIB,
+        stored_mib=laid * summary.stored_bytes_per_event_in / MIB,
         resident_mib=summary.engine_resident_mib,
     )
 

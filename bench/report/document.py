@@ -139,7 +139,7 @@ def _costs(results: Results) -> Iterator[str]:
                 "brokers",
                 "processors in all",
                 "of a lookup",
-                "written a day, GiB",
+                "written a day besides raw events, GiB",
             ),
             installation_rows(results),
         )

@@ -37,7 +37,9 @@ class Summary(msgspec.Struct, frozen=True):
     bytes_out_per_event_in: float
     stored_bytes_per_event_in: float
     event_size_bytes: float
+    #: Distinct ones, and all that were laid, copies among them.
     events: int
+    laid: int
     rounds: int
     #: Rounds in which the final state was right, all interactions were there, and the end was in good order.
     right: int
@@ -93,6 +95,7 @@ def summarise(name: str, runs: Sequence[Run]) -> Summary:
         stored_bytes_per_event_in=median(run.stored_bytes_per_event for run in runs),
         event_size_bytes=runs[0].event_size_bytes,
         events=runs[0].events,
+        laid=runs[0].laid,
         rounds=len(runs),
         right=sum(run.verdict.agrees and not any(run.exit_codes) for run in runs),
     )

@@ -85,7 +85,8 @@ def java_command(program: Sequence[str], classpath: Sequence[Path], *, heap_mb: 
         # One small heap: the serial collector needs the least memory and threads beside it.
         "-XX:+UseSerialGC",
         # For minutes after a start the compilers would take a third of a processor from those who wait for an answer.
-        # They get what is left over (a priority of 10 is a ninth of the usual share), which needs the first of these.
+        # They get what is left over (a priority of 10 is a ninth of the usual share), which needs the first of these;
+        # with it Java sets the niceness of its own threads where the system lets it, as it does for root.
         "-XX:ThreadPriorityPolicy=1",
         f"-XX:CompilerThreadPriority={COMPILER_NICENESS}",
         # A broker without memory is restarted rather than left half alive.

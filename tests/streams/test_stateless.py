@@ -69,8 +69,10 @@ class _GatedProducer(RecordingProducer):
 class _Intake:
     """A stage with all that it touches."""
 
-    def __init__(self, prepare: Prepare | None = None, idle_ends: IdleEnds | None = None) -> None:
-        self.handler = _Echo()
+    def __init__(
+        self, prepare: Prepare | None = None, idle_ends: IdleEnds | None = None, handler: _Echo | None = None
+    ) -> None:
+        self.handler = handler or _Echo()
         self.producer = _GatedProducer(CATALOGUE)
         self.metrics = Metrics("test", "1")
         self.events: list[tuple[str, Any]] = []
@@ -351,6 +353,33 @@ async def test_a_batch_is_handled_once_it_is_prepared_and_acknowledged_after_tha
     assert (intake.handler.handled, intake.of("ack")) == ([], [])
     ready.set()
     await until(lambda: intake.of("ack") == [(WEB, 0, 2)])
+    await intake.stage.close()
+
+
+async def test_batches_that_are_handled_together_are_prepared_together() -> None:
+    prepared: list[set[tuple[str, int]]] = []
+    unprepared: list[tuple[str, int]] = []
+
+    async def prepare(records: Sequence[Any], _wanted: Callable[[], bool]) -> bool:
+        # What is prepared next takes the place of what was prepared before.
+        prepared.append({(record.topic, record.offset) for record in records})
+        await asyncio.sleep(0)
+        return True
+
+    class _Strict(_Echo):
+        def handle(self, record: Any) -> list[Output]:
+            if (record.topic, record.offset) not in prepared[-1]:
+                unprepared.append((record.topic, record.offset))
+            return super().handle(record)
+
+    intake = _Intake(prepare, handler=_Strict())
+    await intake.start()
+    await intake.offer(1, 2)
+    await intake.offer(7, topic=CRM)
+    await intake.offer(3)
+    await until(lambda: len(intake.handler.handled) == 4)
+    assert unprepared == []
+    assert prepared[0] == {(WEB, 1), (WEB, 2), (CRM, 7), (WEB, 3)}, "they were not gathered: the test says nothing"
     await intake.stage.close()
 
 
