@@ -94,16 +94,22 @@ def test_a_restore_that_nobody_wants_leaves_no_tables(
 
 
 @pytest.mark.parametrize(
-    ("tables", "batches"),
-    # Tables that are written may be taken in together, so the store has one of these numbers of batches.
-    [("in between", {1, 2}), ("before one is taken in", {0, 1}), ("after one is taken in", {2, 3})],
+    ("tables", "kill_at_and_batches"),
+    # Tables that are written may be taken in together, so the store has one of these numbers of batches. The second of
+    # them is taken in with the third batch or with the fourth.
+    [("in between", (3, {1, 2})), ("before one is taken in", (4, {0, 1})), ("after one is taken in", (4, {2, 3}))],
 )
 def test_a_kill_while_tables_are_taken_in_leaves_what_the_next_goes_on_from(
-    disk: Disk, library: Library, tables: str, batches: set[int], monkeypatch: pytest.MonkeyPatch
+    disk: Disk,
+    library: Library,
+    tables: str,
+    kill_at_and_batches: tuple[int, set[int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    kill_at, batches = kill_at_and_batches
     monkeypatch.setenv("FILLING", "1")
     monkeypatch.setenv("TABLES", tables)
-    assert in_a_process(disk, 3, "in tables").returncode == -9
+    assert in_a_process(disk, kill_at, "in tables").returncode == -9
     assert (disk.path / "filling").is_dir()
     monkeypatch.setattr(restore_module, "FILLING_RECORDS_MIN", 1)
     disk.library = library
