@@ -125,11 +125,16 @@ def test_what_was_aborted_and_hangs_is_never_seen(owners: _Owners) -> None:
         owner.close()
 
 
-def test_where_nothing_is_known_of_what_hangs_with_the_state_it_is_made_again(owners: _Owners) -> None:
-    _committed(owners)
+def _forgotten(owners: _Owners) -> None:
+    """Somebody takes over and writes nothing: the coordinator forgets what it had decided."""
     between = TransactionalProducer(owners.kafka, owners.id)
     between.fence()
     between.close()
+
+
+def test_where_nothing_is_known_of_what_hangs_with_the_state_it_is_made_again(owners: _Owners) -> None:
+    _committed(owners)
+    _forgotten(owners)
     owners.hang(b"2")
     third = owners.next()
     owners.write(third, b"2")
@@ -140,9 +145,7 @@ def test_where_nothing_is_known_of_what_hangs_with_the_state_it_is_made_again(ow
 
 def test_where_nothing_is_known_of_outputs_that_hang_alone_nothing_is_written(owners: _Owners) -> None:
     _committed(owners)
-    between = TransactionalProducer(owners.kafka, owners.id)
-    between.fence()
-    between.close()
+    _forgotten(owners)
     owners.hang(b"2", owners.outputs)
     owners.next().close()
     assert [one.place for one in owners.hanging()] == [owners.outputs]
